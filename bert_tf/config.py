@@ -1,0 +1,144 @@
+"""The settings of a training run: checked on creation, JSON in and out."""
+
+import dataclasses
+import math
+
+from bert_tf.errors import InputError
+
+MIXED_PRECISION = ("float32", "bfloat16", "float16")
+CLASS_WEIGHTS = ("none", "balanced")
+# What --metric_for_best_model takes, and whether more is better.
+SELECTION_METRICS = {
+    "accuracy": True,
+    "f1": True,
+    "f1_macro": True,
+    "f1_weighted": True,
+    "matthews_correlation": True,
+    "roc_auc": True,
+    "loss": False,
+}
+# [CLS], one word piece and [SEP].
+_SHORTEST_SEQUENCE = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """Every setting of `pipelines.train`; a field has its flag's name.
+
+    Fields that are None are decided while training starts; what config.json
+    in the run folder holds is what was decided.
+    """
+
+    train_file: tuple[str, ...]
+    output_dir: str
+    validation_file: tuple[str, ...] = ()
+    test_file: tuple[str, ...] = ()
+    validation_split: float = 0.1
+    text_column: str | None = None
+    text_pair_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    max_train_samples: int | None = None
+    max_eval_samples: int | None = None
+    preset: str = "minilm_l6_en_uncased"
+    max_seq_length: int = 128
+    train_batch_size: int = 32
+    eval_batch_size: int = 64
+    learning_rate: float | None = None
+    num_train_epochs: int = 3
+    warmup_proportion: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    freeze_backbone: bool = False
+    class_weight: str = "none"
+    metric_for_best_model: str | None = None
+    early_stopping_patience: int | None = None
+    seed: int = 42
+    distribution_strategy: str = "auto"
+    mixed_precision: str = "float32"
+    overwrite_output_dir: bool = False
+
+    def __post_init__(self):
+        """Raises InputError for a value that no data could make right."""
+        for name in ("train_file", "validation_file", "test_file"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not self.train_file:
+            raise InputError("--train_file is needed")
+        if not self.output_dir:
+            raise InputError("--output_dir is needed")
+        if "://" in self.output_dir:
+            raise InputError(
+                f"--output_dir={self.output_dir}: runs are written to local "
+                "folders; copy the finished run from there"
+            )
+        self._check_ranges()
+        self._check_choices()
+
+    def _check_ranges(self) -> None:
+        above_zero = (
+            "train_batch_size", "eval_batch_size", "num_train_epochs",
+            "max_train_samples", "max_eval_samples", "learning_rate",
+            "early_stopping_patience",
+        )  # fmt: skip
+        for name in above_zero:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"--{name}={value} must be above 0")
+        for name in ("validation_split", "warmup_proportion", "dropout"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise InputError(f"--{name}={value} must be from 0 to below 1")
+        if not self.validation_file and self.validation_split == 0:
+            raise InputError(
+                "--validation_split=0 needs a --validation_file: without "
+                "validation examples the best epoch cannot be told"
+            )
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"--weight_decay={self.weight_decay} is below 0")
+        if self.max_seq_length < _SHORTEST_SEQUENCE:
+            raise InputError(
+                f"--max_seq_length={self.max_seq_length} must be at least "
+                f"{_SHORTEST_SEQUENCE}"
+            )
+
+    def _check_choices(self) -> None:
+        choices = {
+            "mixed_precision": MIXED_PRECISION,
+            "class_weight": CLASS_WEIGHTS,
+            "metric_for_best_model": (None, *SELECTION_METRICS),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"--{name}={getattr(self, name)} must be one of "
+                    f"{', '.join(str(choice) for choice in allowed if choice)}"
+                )
+
+    @property
+    def dtype_policy(self) -> str:
+        """The name of Keras' dtype policy."""
+        if self.mixed_precision == "float32":
+            return "float32"
+        return f"mixed_{self.mixed_precision}"
+
+    def to_json(self) -> dict:
+        """Returns a dict that `from_json` takes."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict) -> "TrainConfig":
+        """Builds a configuration from config.json; unknown keys raise."""
+        return cls(**values)
+
+    def to_flagfile(self) -> str:
+        """Returns the settings as a --flagfile that repeats the run."""
+        lines = []
+        for name, value in self.to_json().items():
+            if value is None or value == ():
+                continue
+            if isinstance(value, tuple):
+                value = ",".join(value)
+            if isinstance(value, bool):
+                value = str(value).lower()
+            lines.append(f"--{name}={value}\n")
+        return "".join(lines)

@@ -1,0 +1,1 @@
+"""Files of labelled texts, from disk to batches of token ids."""

@@ -1,0 +1,172 @@
+"""What is in the data, and what in it will harm the model."""
+
+import numpy as np
+import pandas as pd
+
+from bert_tf import labels as labels_lib
+from bert_tf.data import pipeline
+from bert_tf.data.examples import segments, text_keys
+from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.errors import InputError, list_some
+from bert_tf.text.preprocessing import Preprocessor
+
+_PERCENTILES = (50, 90, 95, 99, 100)
+# The recommended length holds this share of the texts whole.
+_COVERAGE = 0.99
+_LENGTH_MULTIPLE = 8
+
+
+def check_labels(parts: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Returns the class names of the part "train".
+
+    Raises:
+        InputError: they make no classification problem, or another part has
+            labels that training lacks.
+    """
+    train = parts["train"]
+    names = labels_lib.class_names(train["label"])
+    labels_lib.check_class_names(names, len(train))
+    for part in parts.values():
+        check_known_labels(part, names)
+    return names
+
+
+def check_known_labels(
+    examples: pd.DataFrame, class_names: tuple[str, ...]
+) -> None:
+    """Raises InputError if an example's label is not a class name."""
+    unknown = examples[~examples["label"].isin(class_names)]
+    if len(unknown):
+        label, path = unknown["label"].iloc[0], unknown["path"].iloc[0]
+        same = unknown[(unknown["label"] == label) & (unknown["path"] == path)]
+        raise InputError(
+            f'{path} has the label "{label}" (lines '
+            f"{list_some(list(same['line']))}), which the training data "
+            f"lacks; it has: {list_some(class_names, 20)}"
+        )
+
+
+def data_report(
+    parts: dict[str, pd.DataFrame],
+    encoded: dict[str, EncodedTexts],
+    *,
+    max_seq_length: int,
+    max_positions: int | None,
+) -> dict:
+    """Returns rows, classes, duplicates, leaks and lengths, for JSON.
+
+    Args:
+        parts: examples by part: train, validation, test.
+        encoded: the same parts tokenized.
+        max_seq_length: the length that is to be used.
+        max_positions: the model's longest, if known.
+    """
+    keys = {name: text_keys(part) for name, part in parts.items()}
+    counts = np.concatenate([part.token_counts for part in encoded.values()])
+    return {
+        "schema_version": 1,
+        "parts": {
+            name: {
+                "files": list(dict.fromkeys(part["path"])),
+                "rows": len(part),
+                "classes": {
+                    label: int((part["label"] == label).sum())
+                    for label in labels_lib.class_names(part["label"])
+                },
+                **_duplicates(part, keys[name]),
+            }
+            for name, part in parts.items()
+        },
+        "shared_texts": {
+            f"{first} and {second}": int(keys[second].isin(keys[first]).sum())
+            for i, first in enumerate(parts)
+            for second in list(parts)[i + 1 :]
+        },
+        "tokens": {
+            f"percentile_{p}": int(
+                np.percentile(counts, p, method="inverted_cdf")
+            )
+            for p in _PERCENTILES
+        },
+        "max_seq_length": max_seq_length,
+        "truncated": int((counts > max_seq_length).sum()),
+        "truncated_share": float((counts > max_seq_length).mean()),
+        "recommended_max_seq_length": recommended_length(counts, max_positions),
+    }
+
+
+def check_data(
+    parts: dict[str, pd.DataFrame],
+    preprocessor: Preprocessor,
+    max_positions: int | None,
+) -> dict:
+    """Checks labels, tokenizes all parts and returns their report."""
+    check_labels(parts)
+    encoded = {
+        name: pipeline.encode(preprocessor, segments(part))
+        for name, part in parts.items()
+    }
+    return data_report(
+        parts,
+        encoded,
+        max_seq_length=preprocessor.sequence_length,
+        max_positions=max_positions,
+    )
+
+
+def recommended_length(counts: np.ndarray, max_positions: int | None) -> int:
+    """Returns the length that leaves 99% of the texts whole, in eights."""
+    length = np.percentile(counts, 100 * _COVERAGE, method="inverted_cdf")
+    length = -int(-length // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE
+    return min(length, max_positions or length)
+
+
+def describe(report: dict) -> str:
+    """Returns the report as lines for a terminal."""
+    lines = ["Data"]
+    for name, part in report["parts"].items():
+        lines.append(
+            f"  {name}: {part['rows']:,} rows from {', '.join(part['files'])}"
+        )
+        total = part["rows"]
+        classes = [
+            f"{label} {count:,} ({count / total:.1%})"
+            for label, count in part["classes"].items()
+        ]
+        lines.append(f"    {len(classes)} classes: {list_some(classes, 12)}")
+        if part["duplicates"]:
+            lines.append(
+                f"    {part['duplicates']:,} rows repeat the text of another"
+            )
+        if part["contradictions"]:
+            shown = list_some(part["contradiction_lines"])
+            lines.append(
+                f"    {part['contradictions']:,} texts have more than one "
+                f"label (lines {shown})"
+            )
+    for names, count in report["shared_texts"].items():
+        warning = "  <- these make the figures too good" if count else ""
+        lines.append(f"  texts shared between {names}: {count:,}{warning}")
+    tokens = report["tokens"]
+    lines.append(
+        f"  tokens a text: median {tokens['percentile_50']}, "
+        f"90% up to {tokens['percentile_90']}, 95% {tokens['percentile_95']}, "
+        f"99% {tokens['percentile_99']}, longest {tokens['percentile_100']}"
+    )
+    lines.append(
+        f"  max_seq_length {report['max_seq_length']} truncates "
+        f"{report['truncated']:,} texts ({report['truncated_share']:.1%}); "
+        f"{report['recommended_max_seq_length']} would leave 99% whole"
+    )
+    return "\n".join(lines)
+
+
+def _duplicates(part: pd.DataFrame, keys: pd.Series) -> dict:
+    labels_of_key = part["label"].groupby(keys).nunique()
+    contradictory = labels_of_key[labels_of_key > 1].index
+    rows = part[keys.isin(contradictory)]
+    return {
+        "duplicates": int(keys.duplicated().sum()),
+        "contradictions": len(contradictory),
+        "contradiction_lines": [int(line) for line in rows["line"]][:100],
+    }

@@ -1,0 +1,132 @@
+"""Rows to labelled examples, refused where a text or a label is missing."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from absl import logging
+
+from bert_tf.data import reading
+from bert_tf.data.columns import Columns, choose_columns
+from bert_tf.errors import InputError, list_some
+
+# The columns of every examples frame; text_pair and label are None throughout
+# where the files have none.
+FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
+
+
+def read_examples(
+    patterns: Sequence[str],
+    *,
+    labelled: bool = True,
+    **column_names: str | None,
+) -> tuple[pd.DataFrame, Columns]:
+    """Reads files into one frame with the columns of FRAME_COLUMNS.
+
+    Args:
+        patterns: paths and globs; every file must have the columns of the
+            first.
+        labelled: whether a label column is needed.
+        **column_names: text_column, text_pair_column, label_column, id_column
+            where the caller knows them.
+
+    Raises:
+        InputError: see `reading` and `columns`; also for empty texts and
+            missing labels, all of which are named by line.
+    """
+    columns: Columns | None = None
+    records: list[tuple] = []
+    for path in reading.expand_paths(patterns):
+        table = reading.open_table(path)
+        if columns is not None:
+            column_names = {
+                "text_column": columns.text,
+                "text_pair_column": columns.text_pair,
+                "label_column": columns.label,
+                "id_column": columns.id,
+            }
+        columns = choose_columns(
+            table.columns, path=table.path, labelled=labelled, **column_names
+        )
+        before = len(records)
+        records.extend(_records(table, columns))
+        if len(records) == before:
+            raise InputError(f"{table.path} has a header and no rows below it")
+        logging.info("%s: %s", table.path, columns.describe())
+    examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
+    _check_filled(examples, columns)
+    return examples, columns
+
+
+def sample(
+    examples: pd.DataFrame, count: int | None, *, seed: int
+) -> pd.DataFrame:
+    """Returns a random part of the rows, in their order, or all for None."""
+    if count is None or count >= len(examples):
+        return examples
+    return examples.sample(count, random_state=seed).sort_index()
+
+
+def segments(examples: pd.DataFrame) -> tuple[list[str], ...]:
+    """Returns the texts as one list, or two for pairs."""
+    if len(examples) and examples["text_pair"].iloc[0] is not None:
+        return list(examples["text"]), list(examples["text_pair"])
+    return (list(examples["text"]),)
+
+
+def text_keys(examples: pd.DataFrame) -> pd.Series:
+    """Returns what two examples share if their texts count as equal.
+
+    Case and white space are ignored, so that a text and its retweet in
+    capitals do not end up on both sides of a split.
+    """
+    pairs = examples["text_pair"].map(lambda text: text or "")
+    return pd.Series(
+        [
+            f"{_folded(text)}\n{_folded(pair)}"
+            for text, pair in zip(examples["text"], pairs, strict=True)
+        ],
+        index=examples.index,
+        dtype=object,
+    )
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _records(table: reading.Table, columns: Columns) -> Iterator[tuple]:
+    for row in table.rows:
+        yield (
+            row.path,
+            row.line,
+            _field(row, columns.id),
+            _field(row, columns.text),
+            _field(row, columns.text_pair),
+            _field(row, columns.label),
+        )
+
+
+def _field(row: reading.Row, column: str | None) -> str | None:
+    if column is None:
+        return None
+    if column not in row.fields:
+        raise InputError(f'{row.path}, line {row.line}: no field "{column}"')
+    return row.fields[column]
+
+
+def _check_filled(examples: pd.DataFrame, columns: Columns) -> None:
+    for field, what, todo in (
+        ("text", "an empty text", "remove or fill them"),
+        ("text_pair", "an empty second text", "remove or fill them"),
+        ("label", "no label", "remove or label them"),
+    ):
+        if getattr(columns, field) is None:
+            continue
+        empty = examples[[not text.strip() for text in examples[field]]]
+        for path, rows in empty.groupby("path", sort=False):
+            total = int((examples["path"] == path).sum())
+            raise InputError(
+                f"{len(rows):,} of {total:,} rows of {path} have {what} in "
+                f'column "{getattr(columns, field)}" (lines '
+                f"{list_some(list(rows['line']))}); {todo}"
+            )

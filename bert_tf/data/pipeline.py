@@ -1,0 +1,181 @@
+"""Examples to batches: tokenize once, group by length, pad as far as needed.
+
+Tokenized texts are kept whole in memory (4 bytes a token). Which examples
+make a batch is planned outside the graph, as a pure function of the seed and
+the epoch; tf.data then gathers and pads them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.text.preprocessing import Preprocessor
+
+_TOKENIZE_BATCH_SIZE = 1024
+# How many batches are shuffled and sorted together: the larger, the less
+# padding and the less chance in who meets whom in a batch.
+_BATCHES_PER_POOL = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedTexts:
+    """Tokenized and truncated texts, without padding.
+
+    Attributes:
+        token_ids: <int32>[all tokens], the rows one after the other.
+        row_splits: <int64>[rows + 1], where each row starts.
+        first_lengths: <int32>[rows], tokens up to the first [SEP], included;
+            the others are of segment 1.
+        token_counts: <int32>[rows], lengths before truncation, special
+            tokens included.
+    """
+
+    token_ids: np.ndarray
+    row_splits: np.ndarray
+    first_lengths: np.ndarray
+    token_counts: np.ndarray
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """<int64>[rows], tokens after truncation."""
+        return np.diff(self.row_splits)
+
+
+def encode(
+    preprocessor: Preprocessor, segments: tuple[Sequence[str], ...]
+) -> EncodedTexts:
+    """Tokenizes texts, or pairs of texts, in parallel."""
+
+    def encode_batch(*texts):
+        pieces = tuple(preprocessor.tokenize(text) for text in texts)
+        packed = preprocessor.pack(pieces)
+        lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
+        second = tf.reduce_sum(packed["segment_ids"], axis=1)
+        counts = tf.add_n([piece.row_lengths() for piece in pieces])
+        special_tokens = len(segments) + 1
+        token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
+        return {
+            "token_ids": token_ids.flat_values,
+            "lengths": lengths,
+            "first_lengths": lengths - second,
+            "token_counts": tf.cast(counts, tf.int32) + special_tokens,
+        }
+
+    # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
+    texts = tuple([text.encode() for text in part] for part in segments)
+    dataset = tf.data.Dataset.from_tensor_slices(texts)
+    dataset = dataset.batch(_TOKENIZE_BATCH_SIZE)
+    dataset = dataset.map(encode_batch, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = list(dataset.as_numpy_iterator())
+    columns = {
+        key: np.concatenate([batch[key] for batch in batches])
+        for key in batches[0]
+    }
+    lengths = columns.pop("lengths").astype(np.int64)
+    row_splits = np.concatenate([[0], np.cumsum(lengths)])
+    return EncodedTexts(row_splits=row_splits, **columns)
+
+
+def plan_training_epoch(
+    lengths: np.ndarray, *, batch_size: int, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Returns the row numbers of each batch of one epoch, every row once.
+
+    Rows are shuffled, sorted by length within pools of _BATCHES_PER_POOL
+    batches, cut into batches, and the batches shuffled: the scheme of
+    Transformers' group_by_length.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    order = generator.permutation(len(lengths))
+    pool_size = batch_size * _BATCHES_PER_POOL
+    for start in range(0, len(order), pool_size):
+        pool = order[start : start + pool_size]
+        order[start : start + pool_size] = pool[
+            np.argsort(lengths[pool], kind="stable")
+        ]
+    plan = _cut(order, batch_size)
+    return [plan[i] for i in generator.permutation(len(plan))]
+
+
+def plan_evaluation(
+    lengths: np.ndarray, *, batch_size: int
+) -> list[np.ndarray]:
+    """Returns the row numbers of each batch, longest rows first."""
+    return _cut(np.argsort(-lengths, kind="stable"), batch_size)
+
+
+def build_dataset(
+    encoded: EncodedTexts,
+    plan: Sequence[np.ndarray],
+    *,
+    batch_size: int,
+    pad_token_id: int,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    fixed_length: int | None = None,
+) -> tf.data.Dataset:
+    """Gathers and pads the planned batches.
+
+    Every batch has `batch_size` rows: a short one is filled up with copies of
+    its first row that have the weight 0 and the row number -1.
+
+    Args:
+        encoded: the tokenized texts.
+        plan: row numbers of each batch.
+        batch_size: rows of each batch (the global one).
+        pad_token_id: id of [PAD].
+        labels: <int32>[rows] class ids, or None.
+        weights: <float32>[rows], how much each row counts; 1 by default.
+        fixed_length: pad to so many tokens, where the device wants static
+            shapes; by default to the longest of the batch.
+
+    Returns:
+        Dicts of token_ids, segment_ids, padding_mask: <int32>[batch, longest];
+        label <int32>[batch]; weight <float32>[batch], which adds up to 1;
+        row <int32>[batch].
+    """
+    rows = np.full([len(plan), batch_size], -1, np.int32)
+    for i, batch in enumerate(plan):
+        rows[i, : len(batch)] = batch
+    count = len(encoded.first_lengths)
+    token_ids = tf.RaggedTensor.from_row_splits(
+        encoded.token_ids, encoded.row_splits
+    )
+    first_lengths = tf.constant(encoded.first_lengths)
+    labels = tf.constant(
+        np.zeros(count) if labels is None else labels, tf.int32
+    )
+    weights = tf.constant(
+        np.ones(count) if weights is None else weights, tf.float32
+    )
+
+    def gather(rows):
+        source = tf.where(rows < 0, rows[0], rows)
+        tokens = tf.gather(token_ids, source)
+        lengths = tf.cast(tokens.row_lengths(), tf.int32)
+        ids = tokens.to_tensor(pad_token_id, shape=[None, fixed_length])
+        positions = tf.range(tf.shape(ids)[1])[tf.newaxis]
+        mask = tf.cast(positions < lengths[:, tf.newaxis], tf.int32)
+        first = tf.gather(first_lengths, source)[:, tf.newaxis]
+        weight = tf.where(rows < 0, 0.0, tf.gather(weights, source))
+        return {
+            "token_ids": tf.ensure_shape(ids, [batch_size, fixed_length]),
+            "segment_ids": tf.cast(positions >= first, tf.int32) * mask,
+            "padding_mask": mask,
+            "label": tf.gather(labels, source),
+            "weight": weight / tf.reduce_sum(weight),
+            "row": rows,
+        }
+
+    dataset = tf.data.Dataset.from_tensor_slices(rows)
+    dataset = dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    return [
+        order[start : start + batch_size]
+        for start in range(0, len(order), batch_size)
+    ]

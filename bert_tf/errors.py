@@ -1,0 +1,25 @@
+"""The two kinds of failure that are not bugs, and how to word them."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class InputError(ValueError):
+    """The data or the flags are wrong; scripts end with exit status 1."""
+
+
+class InstallationError(RuntimeError):
+    """The installation is wrong; scripts end with exit status 2."""
+
+
+def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:
+    """Returns " Did you mean ...?" for the nearest option, or ""."""
+    by_lower = {option.lower(): option for option in options}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f" Did you mean {prefix}{by_lower[near[0]]}?" if near else ""
+
+
+def list_some(items: Sequence[object], limit: int = 5) -> str:
+    """Joins the first few items, with an ellipsis where there are more."""
+    shown = ", ".join(str(item) for item in items[:limit])
+    return f"{shown}, ..." if len(items) > limit else shown

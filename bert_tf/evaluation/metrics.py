@@ -1,0 +1,118 @@
+"""The metrics of a classifier, by scikit-learn."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import metrics
+
+
+def classification_metrics(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+) -> dict:
+    """Returns the metrics of `metrics.json`; every number finite or None.
+
+    Args:
+        labels: <int>[rows] class ids.
+        probabilities: <float>[rows, classes].
+        class_names: one a class. Of two classes, the positive one is
+            `positive_class(class_names)`.
+    """
+    predicted = probabilities.argmax(axis=1)
+    # A float32 softmax adds up to 1 only within float32's precision.
+    probabilities = probabilities.astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    ids = np.arange(len(class_names))
+    values = {
+        "loss": metrics.log_loss(labels, probabilities, labels=ids),
+        "accuracy": metrics.accuracy_score(labels, predicted),
+    }
+    for average in ("macro", "weighted"):
+        values.update(_precision_recall_f1(labels, predicted, ids, average))
+    if len(class_names) == 2:
+        positive = class_names.index(positive_class(class_names))
+        binary = metrics.precision_recall_fscore_support(
+            labels == positive,
+            predicted == positive,
+            average="binary",
+            zero_division=0,
+        )
+        values.update(zip(("precision", "recall", "f1"), binary, strict=False))
+    else:
+        values["f1"] = values["f1_macro"]
+    values["matthews_correlation"] = metrics.matthews_corrcoef(
+        labels, predicted
+    )
+    values["roc_auc"] = _roc_auc(labels, probabilities)
+    counts = np.bincount(labels, minlength=len(ids))
+    per_class = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=ids, zero_division=0
+    )
+    result = {f"eval_{key}": _finite(value) for key, value in values.items()}
+    result["eval_samples"] = len(labels)
+    result["labels"] = list(class_names)
+    result["per_class"] = {
+        name: {
+            "precision": float(per_class[0][i]),
+            "recall": float(per_class[1][i]),
+            "f1": float(per_class[2][i]),
+            "support": int(per_class[3][i]),
+        }
+        for i, name in enumerate(class_names)
+    }
+    result["confusion_matrix"] = metrics.confusion_matrix(
+        labels, predicted, labels=ids
+    ).tolist()
+    result["majority_baseline_accuracy"] = float(counts.max() / counts.sum())
+    return result
+
+
+def positive_class(class_names: Sequence[str]) -> str:
+    """Returns the class of two that precision, recall and F1 are about.
+
+    The second one, as everywhere (0/1, no/yes), unless exactly one name is a
+    negation of the other: `not_disaster`, `non-spam`, `unrelated`.
+    """
+    first, second = class_names
+    for name, other in ((first, second), (second, first)):
+        for prefix in ("not_", "not ", "not-", "non_", "non-", "no_", "un"):
+            if name.lower() == prefix + other.lower():
+                return other
+    return second
+
+
+def headline_metric(class_names: Sequence[str]) -> str:
+    """Returns the metric that chooses the best epoch unless one is named."""
+    return "f1" if len(class_names) == 2 else "accuracy"
+
+
+def _precision_recall_f1(labels, predicted, ids, average: str) -> dict:
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=ids, average=average, zero_division=0
+    )
+    return {
+        f"precision_{average}": precision,
+        f"recall_{average}": recall,
+        f"f1_{average}": f1,
+    }
+
+
+def _roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
+    """Returns the area under the ROC curve; one against the rest, macro.
+
+    None where a class is missing from the labels: it is not defined then.
+    """
+    if len(np.unique(labels)) < probabilities.shape[1]:
+        return None
+    if probabilities.shape[1] == 2:
+        return metrics.roc_auc_score(labels, probabilities[:, 1])
+    aucs = [
+        metrics.roc_auc_score(labels == i, probabilities[:, i])
+        for i in range(probabilities.shape[1])
+    ]
+    return float(np.mean(aucs))
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None

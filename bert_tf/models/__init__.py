@@ -1,0 +1,1 @@
+"""Pretrained backbones and the heads on top of them."""

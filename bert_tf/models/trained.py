@@ -1,0 +1,82 @@
+"""A finished run's model, rebuilt from its run folder alone."""
+
+import dataclasses
+import os
+
+import keras
+import numpy as np
+
+from bert_tf import labels as labels_lib
+from bert_tf import run_dir
+from bert_tf.config import TrainConfig
+from bert_tf.models import classifier, presets
+from bert_tf.text import vocabulary as vocabulary_lib
+from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.vocabulary import Vocabulary
+
+_TOKENIZER = "tokenizer.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """Everything that turns a text into a class name."""
+
+    config: TrainConfig
+    class_names: tuple[str, ...]
+    preprocessor: Preprocessor
+    model: keras.Model
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether an example is two texts."""
+        return self.config.text_pair_column is not None
+
+
+def save_vocabulary(path: str, vocabulary: Vocabulary) -> None:
+    """Writes a run's vocabulary and how text meets it."""
+    vocabulary_lib.write_tokens(
+        os.path.join(path, run_dir.VOCABULARY), vocabulary.tokens
+    )
+    run_dir.write_json(
+        os.path.join(path, _TOKENIZER),
+        {
+            "lowercase": vocabulary.lowercase,
+            "strip_accents": vocabulary.strip_accents,
+        },
+    )
+
+
+def load(path: str) -> Trained:
+    """Builds the model of a run and reads its best weights.
+
+    Raises:
+        InputError: `path` holds no finished run.
+    """
+    run_dir.check_is_run(path)
+    config = TrainConfig.from_json(
+        run_dir.read_json(os.path.join(path, run_dir.CONFIG))
+    )
+    class_names = labels_lib.read_labels(os.path.join(path, run_dir.LABELS))
+    vocabulary = Vocabulary(
+        vocabulary_lib.read_tokens(os.path.join(path, run_dir.VOCABULARY)),
+        **run_dir.read_json(os.path.join(path, _TOKENIZER)),
+    )
+    backbone = presets.backbone_from_config(
+        os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
+    )
+    model = classifier.build_classifier(
+        backbone,
+        num_classes=len(class_names),
+        dropout=config.dropout,
+        freeze_backbone=config.freeze_backbone,
+    )
+    model.load_weights(os.path.join(path, run_dir.WEIGHTS))
+    preprocessor = Preprocessor(
+        vocabulary, sequence_length=config.max_seq_length
+    )
+    return Trained(config, class_names, preprocessor, model)
+
+
+def count_parameters(model: keras.Model) -> int:
+    """Returns the number of weights."""
+    return int(sum(np.prod(variable.shape) for variable in model.variables))

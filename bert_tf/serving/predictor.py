@@ -1,0 +1,96 @@
+"""Asks an exported SavedModel, as TensorFlow Serving would, in this process."""
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+# Registers the operations that a SavedModel's tokenizer consists of.
+import tensorflow_text  # noqa: F401
+
+from bert_tf import labels as labels_lib
+from bert_tf.errors import InputError, InstallationError
+
+_LABELS = os.path.join("assets.extra", "labels.txt")
+
+
+class Predictor:
+    """A loaded SavedModel.
+
+    Attributes:
+        path: the version's folder.
+        class_names: in the order of the probabilities.
+        has_pairs: whether it takes two texts an example.
+    """
+
+    def __init__(self, path: str):
+        """Loads saved_models/NAME/VERSION, or the newest version of a NAME.
+
+        Raises:
+            InputError: there is no SavedModel of this project.
+            InstallationError: this TensorFlow cannot run it.
+        """
+        self.path = find_version(path)
+        try:
+            # Kept, since the signature does not keep its weights alive.
+            self._loaded = tf.saved_model.load(self.path)
+        except (tf.errors.NotFoundError, FileNotFoundError) as error:
+            if "Op type not registered" not in str(error):
+                raise InputError(
+                    f"{self.path} cannot be loaded: {error}"
+                ) from error
+            raise InstallationError(
+                f"{self.path} uses an operation that the installed "
+                f"tensorflow and tensorflow-text lack: {error}"
+            ) from error
+        self._predict = self._loaded.signatures["serving_default"]
+        self._inputs = sorted(self._predict.structured_input_signature[1])
+        self.has_pairs = len(self._inputs) == 2
+        labels = os.path.join(self.path, _LABELS)
+        if not os.path.exists(labels):
+            raise InputError(f"{self.path} was not exported by bert_tf")
+        self.class_names = labels_lib.read_labels(labels)
+
+    def probabilities(
+        self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
+    ) -> np.ndarray:
+        """Returns <float32>[rows, classes], in the order of the texts.
+
+        Texts of like length are answered together, since a batch is as long
+        as its longest text.
+        """
+        count = len(segments[0])
+        order = np.argsort(
+            [-sum(map(len, texts)) for texts in zip(*segments, strict=True)],
+            kind="stable",
+        )
+        result = np.empty([count, len(self.class_names)], np.float32)
+        for start in range(0, count, batch_size):
+            rows = order[start : start + batch_size]
+            inputs = {
+                name: tf.constant([_utf8(texts[row]) for row in rows])
+                for name, texts in zip(self._inputs, segments, strict=True)
+            }
+            result[rows] = self._predict(**inputs)["probabilities"].numpy()
+        return result
+
+
+def find_version(path: str) -> str:
+    """Returns the folder of the newest version below a model's name."""
+    if not os.path.isdir(path):
+        raise InputError(f"{path}: no such model folder")
+    if os.path.exists(os.path.join(path, "saved_model.pb")):
+        return path
+    versions = [int(name) for name in os.listdir(path) if name.isdigit()]
+    if not versions:
+        raise InputError(
+            f"{path} holds no SavedModel; pipelines.export writes one from a "
+            "run folder"
+        )
+    return os.path.join(path, str(max(versions)))
+
+
+def _utf8(text: str) -> bytes:
+    # Arguments of a command line may hold lone surrogates.
+    return text.encode("utf-8", "ignore")

@@ -1,0 +1,89 @@
+"""Predictions for files of any size: rows in, rows out, in their order."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
+
+from bert_tf.data import reading
+from bert_tf.data.columns import choose_columns
+from bert_tf.errors import InputError
+from bert_tf.serving.predictions import PredictionWriter
+from bert_tf.serving.predictor import Predictor
+
+# Rows that are in memory at a time, and sorted by length among themselves.
+_ROWS_AT_A_TIME = 1024
+
+# Ids, then the texts of one or two segments.
+Batch = tuple[list[str], tuple[list[str], ...]]
+
+
+def read_batches(
+    patterns: Sequence[str],
+    *,
+    file_format: str | None = None,
+    **column_names: str | None,
+) -> Iterator[Batch]:
+    """Reads files as batches of ids and texts; rows without id are numbered.
+
+    Raises:
+        InputError: as for `open_table` and `choose_columns`.
+    """
+    number = itertools.count(1)
+    for path in reading.expand_paths(patterns):
+        table = reading.open_table(path, file_format)
+        columns = choose_columns(
+            table.columns, path=table.path, labelled=False, **column_names
+        )
+        names = [name for name in (columns.text, columns.text_pair) if name]
+        while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
+            ids = [
+                row.fields[columns.id] if columns.id else str(next(number))
+                for row in rows
+            ]
+            yield (
+                ids,
+                tuple([_text(row, name) for row in rows] for name in names),
+            )
+
+
+def predict(
+    load: Callable[[], Predictor],
+    batches: Iterator[Batch],
+    file: TextIO,
+    *,
+    batch_size: int = 64,
+) -> int:
+    """Writes a prediction for each row and returns their number.
+
+    The model is loaded after the first rows were read, so that a fault in
+    the file is told first.
+    """
+    first = next(batches, None)
+    predictor = load()
+    writer = PredictionWriter(
+        file, predictor.class_names, has_pairs=predictor.has_pairs
+    )
+    count = 0
+    for ids, segments in itertools.chain([first] if first else [], batches):
+        if len(segments) != 1 + predictor.has_pairs:
+            raise InputError(
+                f"{predictor.path} takes {1 + predictor.has_pairs} texts a "
+                f"row, the input has {len(segments)}; see --text_column and "
+                "--text_pair_column"
+            )
+        writer.write(
+            ids=ids,
+            segments=segments,
+            probabilities=predictor.probabilities(
+                segments, batch_size=batch_size
+            ),
+        )
+        file.flush()
+        count += len(ids)
+    return count
+
+
+def _text(row: reading.Row, column: str) -> str:
+    if column not in row.fields:
+        raise InputError(f'{row.path}, line {row.line}: no field "{column}"')
+    return row.fields[column]

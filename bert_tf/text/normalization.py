@@ -1,0 +1,75 @@
+"""Splits raw text into words as google-research/bert does, in the graph.
+
+The order of `BasicTokenizer` in google-research/bert's tokenization.py: clean,
+set CJK ideographs apart, strip accents, lower-case, set punctuation apart.
+Where that and the `tokenizers` package (which Transformers uses) differ in a
+character class, this follows the package.
+"""
+
+import tensorflow as tf
+import tensorflow_text as tf_text
+
+from bert_tf.text import unicode_ranges
+
+# Longer words are one unknown token; tokenizers' and Transformers' limit
+# (google-research/bert's own is 200).
+MAX_WORD_CHARACTERS = 100
+# What an over-long word becomes: a code point that never is a character, so
+# that no vocabulary holds it.
+_UNKNOWN_WORD = "\U0010ffff"
+
+# Upper-case letters that the reference lower-cases and the ICU library inside
+# TensorFlow 2.21 does not know yet (Unicode 15 and later), with a lower-case
+# letter that old vocabularies can hold. The other such letters lie outside
+# every published vocabulary, where both give [UNK].
+_LATE_LOWER_CASE = (("\ua7cb", "\u0264"), ("\ua7dc", "\u019b"))
+
+
+def split_words(
+    texts: tf.Tensor, *, lowercase: bool, strip_accents: bool
+) -> tf.RaggedTensor:
+    """Splits UTF-8 texts into the words that WordPiece then splits further.
+
+    Args:
+        texts: <string>[batch]; bytes that are not UTF-8 are dropped.
+        lowercase: lower-case every character (uncased vocabularies).
+        strip_accents: drop accents (uncased vocabularies but a few).
+
+    Returns:
+        <string>[batch, (words)]
+    """
+    texts = tf.strings.unicode_transcode(
+        texts, "UTF-8", "UTF-8", errors="ignore"
+    )
+    texts = _replace(texts, unicode_ranges.CONTROL, "")
+    texts = _replace(texts, unicode_ranges.WHITESPACE, " ")
+    texts = _replace(texts, unicode_ranges.CJK_IDEOGRAPHS, r" \0 ")
+    if strip_accents:
+        texts = tf_text.normalize_utf8(texts, "NFD")
+        texts = _replace(texts, unicode_ranges.NONSPACING_MARKS, "")
+    if lowercase:
+        # ICU lower-cases a word-final sigma to another letter; the reference
+        # goes character by character.
+        texts = tf.strings.regex_replace(texts, "Σ", "σ")
+        for upper, lower in _LATE_LOWER_CASE:
+            texts = tf.strings.regex_replace(texts, upper, lower)
+        texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = _replace(texts, unicode_ranges.PUNCTUATION, r" \0 ")
+    texts = tf.strings.regex_replace(
+        texts, f"[^ ]{{{MAX_WORD_CHARACTERS + 1},}}", _UNKNOWN_WORD
+    )
+    words = tf.strings.split(texts, " ")
+    return tf.ragged.boolean_mask(words, tf.strings.length(words) > 0)
+
+
+def _replace(texts: tf.Tensor, ranges: str, rewrite: str) -> tf.Tensor:
+    return tf.strings.regex_replace(texts, _character_class(ranges), rewrite)
+
+
+def _character_class(ranges: str) -> str:
+    """Returns an RE2 class for ranges of hexadecimal code points."""
+    parts = [
+        "-".join(rf"\x{{{end}}}" for end in part.split("-"))
+        for part in ranges.split()
+    ]
+    return f"[{''.join(parts)}]"

@@ -1,0 +1,49 @@
+"""How every script starts, talks and ends."""
+
+import logging as python_logging
+import sys
+import warnings
+from collections.abc import Callable
+
+from absl import app, logging
+
+from bert_tf.errors import InputError, InstallationError
+
+
+def run_script(main: Callable[[list[str]], None]) -> None:
+    """Runs main under absl and ends the process with its exit status.
+
+    0: done; 1: the input or the flags are wrong; 2: the installation is
+    wrong; 130: interrupted. Anything else is a bug, with its stack trace.
+    """
+    app.run(lambda argv: sys.exit(_exit_status(main, argv)))
+
+
+def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
+    _log_plainly()
+    try:
+        main(argv)
+    except InputError as error:
+        return _fail(error, 1)
+    except InstallationError as error:
+        return _fail(error, 2)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough.
+        sys.stderr.close()
+    return 0
+
+
+def _fail(message: object, status: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return status
+
+
+def _log_plainly() -> None:
+    logging.set_verbosity(logging.INFO)
+    handler = logging.get_absl_handler()
+    handler.setFormatter(python_logging.Formatter("%(message)s"))
+    logging.use_absl_handler()
+    # Keras saves h5 and warns of its own formats; nothing a user can act on.
+    warnings.filterwarnings("ignore", module="keras")

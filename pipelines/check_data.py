@@ -1,0 +1,51 @@
+"""Says what is in labelled files, what is wrong, and which length to choose.
+
+python -m pipelines.check_data --train_file=train.csv --test_file=test.csv
+"""
+
+import json
+
+from absl import flags
+
+from bert_tf.data import checking, examples
+from bert_tf.models import presets
+from bert_tf.text.preprocessing import Preprocessor
+from pipelines import app, common_flags
+
+common_flags.define_files()
+common_flags.define_columns()
+common_flags.define_label_column()
+common_flags.define_text()
+_JSON = flags.DEFINE_boolean("json", False, "Print JSON instead of lines.")
+
+
+def main(argv: list[str]) -> None:
+    """Reads and tokenizes the files and prints the report."""
+    del argv
+    flag = common_flags.FLAGS
+    parts = {
+        name: examples.read_examples(
+            flag[f"{name}_file"].value, **common_flags.column_names()
+        )[0]
+        for name in ("train", "validation", "test")
+        if flag[f"{name}_file"].value
+    }
+    preset = presets.resolve(flag["preset"].value)
+    preprocessor = Preprocessor(
+        preset.vocabulary, sequence_length=flag["max_seq_length"].value
+    )
+    report = checking.check_data(parts, preprocessor, preset.max_positions)
+    if _JSON.value:
+        print(json.dumps(report, indent=2))
+    else:
+        print(checking.describe(report))
+
+
+def run() -> None:
+    """The console entry point."""
+    flags.mark_flags_as_required(["train_file"])
+    app.run_script(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,98 @@
+"""Flags that several scripts share, each declared once, by group."""
+
+import dataclasses
+
+from absl import flags
+
+FLAGS = flags.FLAGS
+
+
+def define_columns() -> None:
+    """Declares which columns hold what."""
+    flags.DEFINE_string(
+        "text_column",
+        None,
+        "Column of the text; found by common names (text, sentence, "
+        "question, ...) unless given.",
+    )
+    flags.DEFINE_string(
+        "text_pair_column",
+        None,
+        "Column of the second text of a pair; without it, and without common "
+        "names for pairs (text_a and text_b, premise and hypothesis, ...), "
+        "there is one text.",
+    )
+    flags.DEFINE_string(
+        "id_column",
+        None,
+        "Column that names a row in predictions; found as id, idx, guid or "
+        "index, else rows are numbered from 1.",
+    )
+
+
+def define_label_column() -> None:
+    """Declares where the label is."""
+    flags.DEFINE_string(
+        "label_column",
+        None,
+        "Column of the label; found by common names (label, target, class, "
+        "...) unless given.",
+    )
+
+
+def column_names() -> dict[str, str | None]:
+    """Returns the column flags that the script declares."""
+    names = ("text_column", "text_pair_column", "label_column", "id_column")
+    return {name: FLAGS[name].value for name in names if name in FLAGS}
+
+
+def define_files() -> None:
+    """Declares the labelled files of training."""
+    flags.DEFINE_list(
+        "train_file",
+        None,
+        "Labelled files to train on: paths and globs, separated by commas; "
+        ".csv, .tsv or .jsonl, local or anything TensorFlow reads (gs://).",
+    )
+    flags.DEFINE_list(
+        "validation_file",
+        [],
+        "Labelled files that choose the best epoch. Default: a part of the "
+        "training files, see --validation_split.",
+    )
+    flags.DEFINE_list(
+        "test_file", [], "Labelled files that only the final model meets."
+    )
+    flags.DEFINE_float(
+        "validation_split",
+        0.1,
+        "Share of each class split off for validation where there is no "
+        "--validation_file; equal texts stay on one side.",
+    )
+
+
+def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
+    """Declares the checkpoint and the length."""
+    flags.DEFINE_string(
+        "preset",
+        preset,
+        "Pretrained BERT: minilm_l6_en_uncased (needs no model hub), a "
+        "KerasNLP preset name, a KerasNLP or Transformers folder, or an "
+        "hf:// or kaggle:// handle.",
+    )
+    flags.DEFINE_integer(
+        "max_seq_length",
+        128,
+        "Longest text in tokens, [CLS] and [SEP] included; the rest is cut "
+        "off. pipelines.check_data recommends a value.",
+    )
+
+
+def config_from_flags(config_class: type):
+    """Copies each field of a config dataclass from the flag of its name."""
+    return config_class(
+        **{
+            field.name: FLAGS[field.name].value
+            for field in dataclasses.fields(config_class)
+        }
+    )

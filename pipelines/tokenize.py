@@ -1,0 +1,41 @@
+"""Shows the tokens, ids, segment ids and mask of texts.
+
+python -m pipelines.tokenize "Forest fire near La Ronge" "a café"
+python -m pipelines.tokenize --pair "the first text" "the second"
+"""
+
+from absl import flags
+
+from bert_tf.errors import InputError
+from bert_tf.models import presets
+from bert_tf.text import inspection
+from bert_tf.text.preprocessing import Preprocessor
+from pipelines import app, common_flags
+
+common_flags.define_text()
+_PAIR = flags.DEFINE_boolean("pair", False, "Take the two texts as one pair.")
+
+
+def main(argv: list[str]) -> None:
+    """Prints a table for each text."""
+    texts = argv[1:]
+    if not texts or (_PAIR.value and len(texts) != 2):
+        raise InputError(
+            "--pair needs two texts" if _PAIR.value else "give texts to show"
+        )
+    preset = presets.resolve(common_flags.FLAGS["preset"].value)
+    preprocessor = Preprocessor(
+        preset.vocabulary,
+        sequence_length=common_flags.FLAGS["max_seq_length"].value,
+    )
+    for segments in [tuple(texts)] if _PAIR.value else [(t,) for t in texts]:
+        print(inspection.token_table(preprocessor, segments))
+
+
+def run() -> None:
+    """The console entry point."""
+    app.run_script(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,122 @@
+"""Fine-tunes BERT on files of labelled texts and writes a run folder.
+
+    python -m pipelines.train --train_file=train.csv --test_file=test.csv \
+        --output_dir=runs/first
+
+The run folder holds the best checkpoint, metrics, predictions, plots and
+flags.txt, which repeats the run: --flagfile=runs/first/flags.txt.
+"""
+
+from absl import flags, logging
+
+from bert_tf import config as config_lib
+from bert_tf.training import strategy
+from bert_tf.training import train as train_lib
+from pipelines import app, common_flags
+
+common_flags.define_files()
+common_flags.define_columns()
+common_flags.define_label_column()
+common_flags.define_text()
+flags.DEFINE_string("output_dir", None, "Folder for the run; new or empty.")
+flags.DEFINE_boolean(
+    "overwrite_output_dir", False, "Replace the run that is in --output_dir."
+)
+flags.DEFINE_integer(
+    "max_train_samples", None, "Train on a random sample of so many rows."
+)
+flags.DEFINE_integer(
+    "max_eval_samples",
+    None,
+    "Validate and test on random samples of so many rows each.",
+)
+flags.DEFINE_integer(
+    "train_batch_size",
+    32,
+    "Examples a training step, over all replicas together.",
+)
+flags.DEFINE_integer(
+    "eval_batch_size",
+    64,
+    "Examples a step in evaluation, over all replicas together.",
+)
+flags.DEFINE_float(
+    "learning_rate",
+    None,
+    "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
+    "parameters, 1e-4 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
+    "--freeze_backbone.",
+)
+flags.DEFINE_integer("num_train_epochs", 3, "Passes over the training rows.")
+flags.DEFINE_float(
+    "warmup_proportion",
+    0.1,
+    "Share of the steps in which the learning rate rises; then it falls to 0.",
+)
+flags.DEFINE_float(
+    "weight_decay", 0.01, "AdamW's decay, not on biases and LayerNorm."
+)
+flags.DEFINE_float("dropout", 0.1, "Dropout rate in the backbone and the head.")
+flags.DEFINE_boolean(
+    "freeze_backbone",
+    False,
+    "Train the softmax layer only, on the features of the backbone as it is.",
+)
+flags.DEFINE_enum(
+    "class_weight",
+    "none",
+    config_lib.CLASS_WEIGHTS,
+    "balanced: a class counts the more, the rarer it is.",
+)
+flags.DEFINE_enum(
+    "metric_for_best_model",
+    None,
+    list(config_lib.SELECTION_METRICS),
+    "Validation metric that chooses the best epoch. Default: f1 for two "
+    "classes, accuracy for more.",
+)
+flags.DEFINE_integer(
+    "early_stopping_patience",
+    None,
+    "Stop after so many epochs without a better one. Default: never.",
+)
+flags.DEFINE_integer(
+    "seed", 42, "Seed of the split, the order, the head and the dropout."
+)
+flags.DEFINE_enum(
+    "distribution_strategy",
+    "auto",
+    strategy.STRATEGIES,
+    "mirrored: a replica on each GPU; auto: mirrored on several GPUs, else "
+    "one device.",
+)
+flags.DEFINE_enum(
+    "mixed_precision",
+    "float32",
+    config_lib.MIXED_PRECISION,
+    "Precision of the matrix products; bfloat16 or float16 need hardware "
+    "that has them to be faster.",
+)
+
+
+def main(argv: list[str]) -> None:
+    """Trains with the flags' settings."""
+    del argv
+    config = common_flags.config_from_flags(config_lib.TrainConfig)
+    train_lib.train(config)
+    logging.info(
+        "The run is in %s. Next:\n  python -m pipelines.export --run_dir=%s "
+        "--name=NAME",
+        config.output_dir,
+        config.output_dir,
+    )
+
+
+def run() -> None:
+    """The console entry point."""
+    flags.mark_flags_as_required(["train_file", "output_dir"])
+    app.run_script(main)
+
+
+if __name__ == "__main__":
+    run()
