@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from bert_tf.text.preprocessing import Preprocessor
 
+_FEATURES = ("token_ids", "segment_ids", "padding_mask")
 _TOKENIZE_BATCH_SIZE = 1024
 # How many batches are shuffled and sorted together: the larger, the less
 # padding and the less chance in who meets whom in a batch.
@@ -172,6 +173,11 @@ def build_dataset(
     dataset = tf.data.Dataset.from_tensor_slices(rows)
     dataset = dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def features(batch: dict) -> dict:
+    """Returns what of a batch goes into the model."""
+    return {name: batch[name] for name in _FEATURES}
 
 
 def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -13,9 +13,9 @@ from bert_tf import run_dir
 from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
+from bert_tf.models import inference
 from bert_tf.models import trained as trained_lib
 from bert_tf.serving.predictor import Predictor
-from bert_tf.training import loop
 
 
 def evaluate(
@@ -74,16 +74,14 @@ def evaluate(
 
 def _load_run(path: str, batch_size: int) -> tuple:
     trained = trained_lib.load(path)
-    strategy = tf.distribute.get_strategy()
-    step = loop.build_predict_step(strategy=strategy, model=trained.model)
+    predict_encoded = inference.ProbabilityPredictor(
+        trained.model,
+        strategy=tf.distribute.get_strategy(),
+        batch_size=batch_size,
+        pad_token_id=trained.preprocessor.tokenizer.pad_token_id,
+    )
 
     def predict(segments):
-        return loop.predict_probabilities(
-            step,
-            pipeline.encode(trained.preprocessor, segments),
-            strategy=strategy,
-            batch_size=batch_size,
-            pad_token_id=trained.preprocessor.tokenizer.pad_token_id,
-        )
+        return predict_encoded(pipeline.encode(trained.preprocessor, segments))
 
     return trained.class_names, trained.has_pairs, predict

@@ -2,30 +2,26 @@
 
 import dataclasses
 import importlib.metadata
-import math
 import os
 import platform
-import time
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 import pandas as pd
 from absl import logging
-from sklearn.utils.class_weight import compute_class_weight
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.config import SELECTION_METRICS, TrainConfig
+from bert_tf.config import TrainConfig
 from bert_tf.data import checking, examples, pipeline, splitting
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.evaluation import plots, report
 from bert_tf.models import classifier, presets, trained
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import loop, progress
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.fit import Fit
 
 _PACKAGES = (
     "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
@@ -95,6 +91,7 @@ def train(
             backbone,
             num_classes=len(class_names),
             dropout=config.dropout,
+            pooling=os.environ.get("POOL", preset.pooling),
             freeze_backbone=config.freeze_backbone,
         )
     if config.learning_rate is None:
@@ -116,7 +113,14 @@ def train(
         config.mixed_precision,
         strategy_lib.describe_devices(strategy),
     )
-    fit = _Fit(config, class_names, strategy, model, preprocessor, encoded)
+    fit = Fit(
+        config,
+        class_names=class_names,
+        strategy=strategy,
+        model=model,
+        encoded=encoded,
+        pad_token_id=preprocessor.tokenizer.pad_token_id,
+    )
     outcome = fit.run(parts, callbacks)
     model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
     return _write_results(fit, parts, outcome, data_report)
@@ -173,208 +177,6 @@ def _check_length(length: int, longest: int | None, preset: str) -> None:
         )
 
 
-class _Fit:
-    """The epochs of one training, and the best of them."""
-
-    def __init__(
-        self, config, class_names, strategy, model, preprocessor, encoded
-    ):
-        self.config = config
-        self.class_names = class_names
-        self.strategy = strategy
-        self.model = model
-        self.encoded = encoded
-        self.pad_token_id = preprocessor.tokenizer.pad_token_id
-        self.predict_step = loop.build_predict_step(
-            strategy=strategy, model=model
-        )
-
-    def evaluate(self, name: str, part: pd.DataFrame) -> tuple:
-        """Returns the probabilities and the metrics of a part."""
-        start = time.monotonic()
-        probabilities = loop.predict_probabilities(
-            self.predict_step,
-            self.encoded[name],
-            strategy=self.strategy,
-            batch_size=self.config.eval_batch_size,
-            pad_token_id=self.pad_token_id,
-        )
-        seconds = time.monotonic() - start
-        metrics = metrics_lib.classification_metrics(
-            np.array(labels_lib.class_ids(part["label"], self.class_names)),
-            probabilities,
-            self.class_names,
-        )
-        metrics["eval_runtime"] = seconds
-        metrics["eval_samples_per_second"] = len(part) / seconds
-        return probabilities, metrics
-
-    def run(self, parts: dict[str, pd.DataFrame], callbacks) -> dict:
-        """Trains all epochs; leaves the best weights in the run folder."""
-        config = self.config
-        labels = np.array(
-            labels_lib.class_ids(parts["train"]["label"], self.class_names),
-            np.int32,
-        )
-        steps = math.ceil(len(labels) / config.train_batch_size)
-        with self.strategy.scope():
-            optimizer = optimizer_lib.build_optimizer(
-                variables=self.model.trainable_variables,
-                learning_rate=config.learning_rate,
-                warmup_proportion=config.warmup_proportion,
-                total_steps=steps * config.num_train_epochs,
-                weight_decay=config.weight_decay,
-                mixed_precision=config.mixed_precision,
-                num_replicas=self.strategy.num_replicas_in_sync,
-            )
-            self.model.optimizer = optimizer
-        self.model.stop_training = False
-        step = loop.build_train_step(
-            strategy=self.strategy, model=self.model, optimizer=optimizer
-        )
-        callback_list = keras.callbacks.CallbackList(
-            [
-                progress.Progress(config.train_batch_size),
-                keras.callbacks.CSVLogger(
-                    os.path.join(config.output_dir, run_dir.HISTORY)
-                ),
-                keras.callbacks.TensorBoard(
-                    os.path.join(config.output_dir, run_dir.LOGS),
-                    write_graph=False,
-                ),
-                *callbacks,
-            ],
-            model=self.model,
-            epochs=config.num_train_epochs,
-            steps=steps,
-        )
-        best, best_epoch = None, 0
-        start = time.monotonic()
-        callback_list.on_train_begin()
-        for epoch in range(config.num_train_epochs):
-            callback_list.on_epoch_begin(epoch)
-            logs = self._train_epoch(step, epoch, labels, callback_list)
-            _, metrics = self.evaluate("validation", parts["validation"])
-            logs.update(
-                (key, value)
-                for key, value in metrics.items()
-                if key.startswith("eval_") and value is not None
-            )
-            value = metrics[f"eval_{config.metric_for_best_model}"]
-            if _is_better(value, best, config.metric_for_best_model):
-                best, best_epoch = value, epoch + 1
-                self._save_weights()
-            logging.info(
-                "epoch %d: validation loss %.4f, accuracy %.4f, %s %s%s",
-                epoch + 1,
-                logs["eval_loss"],
-                logs["eval_accuracy"],
-                config.metric_for_best_model,
-                "undefined" if value is None else f"{value:.4f}",
-                " (best so far)" if best_epoch == epoch + 1 else "",
-            )
-            callback_list.on_epoch_end(epoch, logs)
-            patience = config.early_stopping_patience
-            if patience and epoch + 1 - best_epoch >= patience:
-                logging.info("no better epoch in %d: stopping early", patience)
-                break
-            if self.model.stop_training:
-                break
-        callback_list.on_train_end()
-        seconds = time.monotonic() - start
-        samples = len(labels) * (epoch + 1)
-        return {
-            "train": {
-                "train_loss": logs["loss"],
-                "train_samples": len(labels),
-                "train_steps": steps * (epoch + 1),
-                "train_epochs": epoch + 1,
-                "train_runtime": seconds,
-                "train_samples_per_second": samples / seconds,
-            },
-            "best": {
-                "metric": config.metric_for_best_model,
-                "value": best,
-                "epoch": best_epoch,
-            },
-        }
-
-    def _train_epoch(self, step, epoch: int, labels, callback_list) -> dict:
-        config = self.config
-        encoded = self.encoded["train"]
-        plan = pipeline.plan_training_epoch(
-            encoded.lengths,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            epoch=epoch,
-        )
-        dataset = pipeline.build_dataset(
-            encoded,
-            plan,
-            batch_size=config.train_batch_size,
-            pad_token_id=self.pad_token_id,
-            labels=labels,
-            weights=example_weights(labels, config.class_weight),
-        )
-        losses, hits = [], 0.0
-        batches = self.strategy.experimental_distribute_dataset(dataset)
-        for number, batch in enumerate(batches):
-            callback_list.on_train_batch_begin(number)
-            loss, batch_hits = (float(value) for value in step(batch))
-            if not math.isfinite(loss):
-                self._stop_on_nan(epoch, number, len(plan), loss)
-            losses.append(loss)
-            hits += batch_hits
-            callback_list.on_train_batch_end(
-                number, {"loss": float(np.mean(losses))}
-            )
-        return {
-            "loss": float(np.mean(losses)),
-            "accuracy": hits / len(labels),
-            "learning_rate": float(self.model.optimizer.learning_rate),
-        }
-
-    def _stop_on_nan(self, epoch: int, number: int, steps: int, loss: float):
-        rate = float(self.model.optimizer.learning_rate)
-        raise InputError(
-            f"the training loss became {loss} in epoch {epoch + 1}, step "
-            f"{number + 1} of {steps}, at learning rate {rate:.3g} (peak "
-            f"{self.config.learning_rate:.3g}); try a lower --learning_rate"
-            + (
-                " or --mixed_precision=float32"
-                if self.config.mixed_precision != "float32"
-                else ""
-            )
-        )
-
-    def _save_weights(self) -> None:
-        path = os.path.join(self.config.output_dir, run_dir.WEIGHTS)
-        # Keras tells the format by the suffix.
-        aside = path.replace(".weights.h5", ".new.weights.h5")
-        self.model.save_weights(aside)
-        os.replace(aside, path)
-
-
-def example_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
-    """Returns how much each example counts <float32>[rows]."""
-    if class_weight == "none":
-        return np.ones(len(labels), np.float32)
-    classes = np.unique(labels)
-    weights = compute_class_weight(class_weight, classes=classes, y=labels)
-    by_class = np.zeros(classes.max() + 1, np.float32)
-    by_class[classes] = weights
-    return by_class[labels]
-
-
-def _is_better(value: float | None, best: float | None, metric: str) -> bool:
-    if best is None:
-        # Also where the metric is undefined: some weights must be kept.
-        return True
-    if value is None:
-        return False
-    return value > best if SELECTION_METRICS[metric] else value < best
-
-
 def _write_run(config, class_names, preset, backbone, data_report) -> None:
     folder = config.output_dir
 
@@ -385,7 +187,9 @@ def _write_run(config, class_names, preset, backbone, data_report) -> None:
     run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
     labels_lib.write_labels(path(run_dir.LABELS), class_names)
     trained.save_vocabulary(folder, preset.vocabulary)
-    presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
+    presets.save_backbone_config(
+        path(run_dir.BACKBONE), backbone, pooling=preset.pooling
+    )
     run_dir.write_json(path(run_dir.VERSIONS), versions())
     run_dir.write_json(path(run_dir.DATA_REPORT), data_report)
 
@@ -394,7 +198,6 @@ def _write_results(fit, parts, outcome: dict, data_report: dict) -> dict:
     """Evaluates the best weights and writes what the run is worth."""
     folder = fit.config.output_dir
     history = pd.read_csv(os.path.join(folder, run_dir.HISTORY))
-    history["epoch"] += 1
     plots.write_learning_curves(
         os.path.join(folder, "learning_curves.png"),
         history,

@@ -1,0 +1,89 @@
+"""Probabilities from a model in memory, under any strategy."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.data import pipeline
+from bert_tf.data.pipeline import EncodedTexts
+
+
+def _build_predict_step(
+    *,
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    element_spec: dict,
+) -> Callable[[dict], dict]:
+    """Returns a function of one batch that returns rows and probabilities.
+
+    Its results are per replica where there are several.
+    """
+
+    def replica_step(batch):
+        outputs = model(pipeline.features(batch), training=False)
+        return {
+            "row": batch["row"],
+            "probabilities": tf.cast(outputs["probabilities"], tf.float32),
+        }
+
+    @tf.function(input_signature=[element_spec], autograph=False)
+    def predict_step(batch):
+        return strategy.run(replica_step, args=(batch,))
+
+    return predict_step
+
+
+class ProbabilityPredictor:
+    """Predicts with a model in memory, its graph built once for all calls."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        *,
+        strategy: tf.distribute.Strategy,
+        batch_size: int,
+        pad_token_id: int,
+    ):
+        self._model = model
+        self._strategy = strategy
+        self._batch_size = batch_size
+        self._pad_token_id = pad_token_id
+        self._step = None
+
+    def __call__(self, encoded: EncodedTexts) -> np.ndarray:
+        """Returns the probabilities <float32>[rows, classes], in row order."""
+        batches = self._strategy.experimental_distribute_dataset(
+            pipeline.build_dataset(
+                encoded,
+                pipeline.plan_evaluation(
+                    encoded.lengths, batch_size=self._batch_size
+                ),
+                batch_size=self._batch_size,
+                pad_token_id=self._pad_token_id,
+            )
+        )
+        if self._step is None:
+            self._step = _build_predict_step(
+                strategy=self._strategy,
+                model=self._model,
+                element_spec=batches.element_spec,
+            )
+        local = self._strategy.experimental_local_results
+        count = len(encoded.lengths)
+        probabilities = np.full(
+            [count, self._model.output["probabilities"].shape[1]],
+            np.nan,
+            np.float32,
+        )
+        for batch in batches:
+            results = self._step(batch)
+            for rows, values in zip(
+                local(results["row"]),
+                local(results["probabilities"]),
+                strict=True,
+            ):
+                rows, values = rows.numpy(), values.numpy()
+                probabilities[rows[rows >= 0]] = values[rows >= 0]
+        return probabilities

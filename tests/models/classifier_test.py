@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from bert_tf.models import classifier
+from tests.conftest import tiny_backbone
+
+
+def inputs(batch=3, length=6):
+    generator = np.random.default_rng(0)
+    return {
+        "token_ids": generator.integers(5, 60, [batch, length]).astype("int32"),
+        "segment_ids": np.zeros([batch, length], np.int32),
+        "padding_mask": np.ones([batch, length], np.int32),
+    }
+
+
+@pytest.mark.parametrize("pooling", classifier.POOLINGS)
+def test_padding_changes_nothing(pooling):
+    model = classifier.build_classifier(
+        tiny_backbone(), num_classes=4, dropout=0.1, pooling=pooling
+    )
+    short = inputs()
+    padded = {
+        name: np.pad(value, [(0, 0), (0, 5)]) for name, value in short.items()
+    }
+    one, two = model(short), model(padded)
+    np.testing.assert_allclose(one["logits"], two["logits"], atol=1e-6)
+    sums = one["probabilities"].numpy().sum(axis=1)
+    np.testing.assert_allclose(sums, 1, atol=1e-6)
+
+
+def test_head_is_float32_under_mixed_precision():
+    model = classifier.build_classifier(
+        tiny_backbone(dtype="mixed_bfloat16"), num_classes=3, dropout=0.1
+    )
+    outputs = model(inputs())
+    assert outputs["logits"].dtype == "float32"
+    assert outputs["probabilities"].dtype == "float32"
+
+
+def test_frozen_backbone_trains_the_head_without_dropout():
+    model = classifier.build_classifier(
+        tiny_backbone(dropout=0.9),
+        num_classes=3,
+        dropout=0.0,
+        freeze_backbone=True,
+    )
+    assert [v.path for v in model.trainable_variables] == [
+        "logits/kernel",
+        "logits/bias",
+    ]
+    np.testing.assert_array_equal(
+        model(inputs(), training=True)["logits"], model(inputs())["logits"]
+    )
+
+
+def test_loss_is_cross_entropy():
+    logits = np.array([[2.0, 0.0], [0.0, 1.0]], np.float32)
+    labels = np.array([0, 0], np.int32)
+    expected = -np.log(np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1))
+    np.testing.assert_allclose(
+        classifier.classification_loss(labels, logits), expected, rtol=1e-6
+    )

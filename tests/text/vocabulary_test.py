@@ -1,0 +1,32 @@
+import pytest
+
+from bert_tf.errors import InputError
+from bert_tf.text import vocabulary
+from tests.conftest import TOKENS
+
+
+def test_file_round_trip(tmp_path):
+    path = str(tmp_path / "vocab.txt")
+    tokens = (*TOKENS, "\u2028", "a\x85")
+    vocabulary.write_tokens(path, tokens)
+    assert vocabulary.read_tokens(path) == tokens
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rows", "words"),
+    [
+        (TOKENS[1:], len(TOKENS), r"lacks \[PAD\]"),
+        ((*TOKENS, "a"), len(TOKENS) + 1, "holds 'a' twice"),
+        (TOKENS, len(TOKENS) - 1, "do not belong together"),
+        (TOKENS, len(TOKENS) + 128, "do not belong together"),
+    ],
+)
+def test_misfits(tokens, rows, words):
+    with pytest.raises(InputError, match=words):
+        vocabulary.check_vocabulary(tokens, embedding_rows=rows, source="x")
+
+
+def test_rounded_up_embedding_fits():
+    vocabulary.check_vocabulary(
+        TOKENS, embedding_rows=len(TOKENS) + 6, source="x"
+    )

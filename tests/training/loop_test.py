@@ -1,0 +1,87 @@
+"""One device and two replicas give the same losses, weights and answers."""
+
+import keras
+import numpy as np
+import pytest
+
+from bert_tf.data import pipeline
+from bert_tf.models import classifier, inference
+from bert_tf.training import loop, strategy
+from bert_tf.training import optimizer as optimizer_lib
+from tests.conftest import review_rows, tiny_backbone
+
+BATCH_SIZE = 8
+
+
+@pytest.fixture(scope="module")
+def encoded(preprocessor):
+    texts = [text for text, _ in review_rows(29)]
+    return pipeline.encode(preprocessor, (texts,))
+
+
+def train(encoded, name: str):
+    keras.utils.set_random_seed(5)
+    labels = np.arange(29, dtype=np.int32) % 2
+    plan = pipeline.plan_training_epoch(
+        encoded.lengths, batch_size=BATCH_SIZE, seed=1, epoch=0
+    )
+    dataset = pipeline.build_dataset(
+        encoded, plan, batch_size=BATCH_SIZE, pad_token_id=0, labels=labels
+    )
+    replicas = strategy.build_strategy(name)
+    with replicas.scope():
+        model = classifier.build_classifier(
+            tiny_backbone(dropout=0.0), num_classes=2, dropout=0.0
+        )
+        optimizer = optimizer_lib.build_optimizer(
+            variables=model.trainable_variables,
+            learning_rate=1e-2,
+            warmup_proportion=0.0,
+            total_steps=30,
+            weight_decay=0.01,
+            mixed_precision="float32",
+            num_replicas=replicas.num_replicas_in_sync,
+        )
+    batches = replicas.experimental_distribute_dataset(dataset)
+    step = loop.build_train_step(
+        strategy=replicas,
+        model=model,
+        optimizer=optimizer,
+        element_spec=batches.element_spec,
+    )
+    results = [
+        [float(value) for value in step(batch)]
+        for _ in range(5)
+        for batch in batches
+    ]
+    predict = inference.ProbabilityPredictor(
+        model, strategy=replicas, batch_size=BATCH_SIZE, pad_token_id=0
+    )
+    return np.array(results), model.get_weights(), predict(encoded)
+
+
+def test_mirrored_equals_one_device(encoded):
+    one, two = train(encoded, "one_device"), train(encoded, "mirrored")
+    assert one[0][-4:, 0].mean() < one[0][:4, 0].mean()  # it does learn
+    np.testing.assert_allclose(one[0], two[0], atol=2e-5)
+    for left, right in zip(one[1], two[1], strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-4)
+    np.testing.assert_allclose(one[2], two[2], atol=2e-4)
+
+
+def test_predictions_are_in_row_order(encoded):
+    model = classifier.build_classifier(
+        tiny_backbone(), num_classes=3, dropout=0.1
+    )
+    predictors = [
+        inference.ProbabilityPredictor(
+            model,
+            strategy=strategy.build_strategy("auto"),
+            batch_size=size,
+            pad_token_id=0,
+        )
+        for size in (1, 8)
+    ]
+    one, eight = (predict(encoded) for predict in predictors)
+    assert one.shape == (29, 3)
+    np.testing.assert_allclose(one, eight, atol=1e-6)

@@ -1,0 +1,144 @@
+import json
+import os
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from bert_tf.errors import InputError
+from bert_tf.training import fit
+from bert_tf.training.train import train
+from tests.conftest import review_rows, write_csv
+
+
+def without_times(metrics: dict) -> dict:
+    return {
+        key: value
+        for key, value in metrics.items()
+        if "runtime" not in key and "per_second" not in key
+    }
+
+
+def test_run_folder(trained_run):
+    assert set(os.listdir(trained_run)) == {
+        "config.json", "flags.txt", "labels.txt", "versions.json",
+        "vocab.txt", "tokenizer.json", "backbone.json", "checkpoints", "logs",
+        "history.csv", "data_report.json", "learning_curves.png",
+        "metrics.json", "predictions.csv", "errors.csv",
+        "confusion_matrix.csv", "confusion_matrix.png", "metrics_test.json",
+        "predictions_test.csv", "errors_test.csv", "confusion_matrix_test.csv",
+        "confusion_matrix_test.png",
+    }  # fmt: skip
+    assert os.listdir(f"{trained_run}/checkpoints") == ["best.weights.h5"]
+
+
+def test_it_learns(trained_run):
+    with open(f"{trained_run}/metrics_test.json") as file:
+        metrics = json.load(file)
+    assert next(iter(metrics)) == "schema_version"
+    assert metrics["eval_accuracy"] > 0.9
+    assert metrics["best"]["metric"] == "f1"
+    assert metrics["labels"] == ["neg", "pos"]
+
+
+def test_history_and_best_epoch(trained_run):
+    history = pd.read_csv(f"{trained_run}/history.csv")
+    assert list(history["epoch"]) == list(range(1, 7))
+    with open(f"{trained_run}/metrics.json") as file:
+        metrics = json.load(file)
+    best = history.loc[metrics["best"]["epoch"] - 1]
+    assert metrics["best"]["value"] == pytest.approx(history["eval_f1"].max())
+    # What is reported is the best epoch, not the last one.
+    assert metrics["eval_loss"] == pytest.approx(best["eval_loss"], rel=1e-5)
+
+
+def test_same_seed_same_metrics(tiny_config, tmp_path):
+    runs = [
+        train(tiny_config(output_dir=str(tmp_path / name), seed=seed))
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert without_times(runs[0]) == without_times(runs[1])
+    assert runs[0]["eval_loss"] != runs[2]["eval_loss"]
+
+
+def test_flags_file_repeats_the_run(trained_run):
+    with open(f"{trained_run}/flags.txt") as file:
+        flags = dict(line[2:].strip().split("=", 1) for line in file)
+    assert flags["learning_rate"] == "0.003"
+    assert flags["text_column"] == "text"
+    assert flags["metric_for_best_model"] == "f1"
+
+
+def test_early_stopping(tiny_config):
+    metrics = train(
+        tiny_config(
+            num_train_epochs=9,
+            learning_rate=1e-9,
+            early_stopping_patience=1,
+            metric_for_best_model="accuracy",
+        )
+    )
+    assert metrics["train_epochs"] == 2
+    assert metrics["best"]["epoch"] == 1
+
+
+def test_callbacks_may_stop(tiny_config):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            assert "eval_accuracy" in logs
+            self.model.stop_training = True
+
+    metrics = train(tiny_config(num_train_epochs=5), callbacks=[Stop()])
+    assert metrics["train_epochs"] == 1
+
+
+def test_nan_loss_stops_with_step_and_rate(tiny_config):
+    with pytest.raises(InputError, match=r"epoch 1, step \d+ of .* rate"):
+        train(tiny_config(learning_rate=1e30, num_train_epochs=3))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_mixed_precision(tiny_config, precision):
+    metrics = train(tiny_config(mixed_precision=precision, num_train_epochs=1))
+    assert np.isfinite(metrics["eval_loss"])
+
+
+def test_mirrored_with_frozen_backbone_and_class_weights(tiny_config):
+    metrics = train(
+        tiny_config(
+            distribution_strategy="mirrored",
+            freeze_backbone=True,
+            class_weight="balanced",
+            num_train_epochs=1,
+        )
+    )
+    assert metrics["replicas"] == 2
+
+
+def test_pairs(tiny_config, tmp_path):
+    rows = [(f"the {text}", text, label) for text, label in review_rows(40)]
+    path = write_csv(tmp_path / "p.csv", rows, "text_a,text_b,label")
+    metrics = train(tiny_config(train_file=(path,), num_train_epochs=1))
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert list(predictions)[:4] == ["id", "text", "text_pair", "label"]
+    assert metrics["eval_samples"] == len(predictions)
+
+
+def test_balanced_weights():
+    labels = np.array([0, 0, 0, 1], np.int32)
+    np.testing.assert_allclose(
+        fit.example_weights(labels, "balanced"), [2 / 3] * 3 + [2]
+    )
+    assert fit.example_weights(labels, "none").tolist() == [1] * 4
+
+
+def test_overwriting(tiny_config, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("precious")
+    with pytest.raises(InputError, match="is not empty"):
+        train(tiny_config())
+    with pytest.raises(InputError, match="holds no run"):
+        train(tiny_config(overwrite_output_dir=True))
+    assert (folder / "mine.txt").read_text() == "precious"
