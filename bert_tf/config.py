@@ -121,6 +121,11 @@ class TrainConfig:
             return "float32"
         return f"mixed_{self.mixed_precision}"
 
+    @property
+    def backbone_dropout(self) -> float:
+        """The backbone's dropout: frozen, its features must not change."""
+        return 0.0 if self.freeze_backbone else self.dropout
+
     def to_json(self) -> dict:
         """Returns a dict that `from_json` takes."""
         return dataclasses.asdict(self)

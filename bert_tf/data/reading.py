@@ -159,7 +159,7 @@ def _json_rows(lines: Iterator[str], name: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            fields = json.loads(line)
+            fields = json.loads(line.rstrip())
         except json.JSONDecodeError as error:
             raise InputError(
                 f"{name}, line {number}, column {error.colno}: not JSON "

@@ -41,8 +41,11 @@ def classification_metrics(
         values.update(zip(("precision", "recall", "f1"), binary, strict=False))
     else:
         values["f1"] = values["f1_macro"]
-    values["matthews_correlation"] = metrics.matthews_corrcoef(
-        labels, predicted
+    # 0 by convention where there is only one class, and a warning of sklearn's.
+    values["matthews_correlation"] = (
+        metrics.matthews_corrcoef(labels, predicted)
+        if len(np.union1d(labels, predicted)) > 1
+        else 0.0
     )
     values["roc_auc"] = _roc_auc(labels, probabilities)
     counts = np.bincount(labels, minlength=len(ids))

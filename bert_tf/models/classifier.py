@@ -26,8 +26,9 @@ def build_classifier(
         num_classes: width of the softmax.
         dropout: rate in front of the dense layer.
         pooling: one of POOLINGS.
-        freeze_backbone: train the head only (the feature-based way); the
-            backbone then runs without dropout.
+        freeze_backbone: train the head only (the feature-based way); build
+            the backbone without dropout then, which Keras keeps up in frozen
+            layers.
 
     Returns:
         A model with the backbone's inputs and the outputs logits and
@@ -52,10 +53,7 @@ def build_classifier(
 
     # === Functional Model ===
     inputs = backbone.input
-    if freeze_backbone:
-        outputs = backbone(inputs, training=False)
-    else:
-        outputs = backbone(inputs)
+    outputs = backbone(inputs)
     if pooling == "mean":
         pooled = mean(outputs["sequence_output"], mask=inputs["padding_mask"])
     else:

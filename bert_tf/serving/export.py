@@ -54,8 +54,8 @@ def export(run_path: str, *, name: str, models_dir: str) -> str:
     aside = os.path.join(models_dir, f".{name}-{uuid.uuid4().hex[:8]}")
     try:
         module = signatures.ServingModule(trained)
-        check_operations(list(module.signatures.values()))
-        tf.saved_model.save(module, aside, signatures=module.signatures)
+        check_operations(list(module.functions.values()))
+        tf.saved_model.save(module, aside, signatures=module.functions)
         _write_extra_assets(run_path, aside, trained)
         rows, difference = check_parity(
             Predictor(aside),

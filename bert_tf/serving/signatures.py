@@ -13,6 +13,8 @@ PAIR_INPUTS = ("text_a", "text_b")
 class ServingModule(tf.Module):
     """Holds a trained model's weights, each once, and its signatures.
 
+    `functions` are the concrete functions by signature name.
+
     `tf.saved_model.save` writes what hangs on this object. The Keras model
     does not: it would store every weight a second time.
     """
@@ -27,7 +29,7 @@ class ServingModule(tf.Module):
                 tf.TensorSpec([None], tf.string, name=name) for name in inputs
             ],
         )
-        self.signatures = {
+        self.functions = {
             "serving_default": self._predict.get_concrete_function()
         }
 

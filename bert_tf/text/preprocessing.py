@@ -116,7 +116,7 @@ def _trim(
         return (segments[0][:, :budget],)
     first, second = segments
     second_lengths = second.row_lengths()
-    half_up = (budget + 1) // 2
+    half_up = tf.constant((budget + 1) // 2, second_lengths.dtype)
     first_keeps = tf.maximum(half_up, budget - second_lengths)
     first = _keep(first, first_keeps)
     return first, _keep(second, budget - first.row_lengths())

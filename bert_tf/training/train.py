@@ -82,7 +82,7 @@ def train(
 
     with strategy.scope():
         backbone = preset.build_backbone(
-            dropout=config.dropout, dtype=config.dtype_policy
+            dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
         _check_length(
             config.max_seq_length, backbone.max_sequence_length, config.preset
@@ -91,7 +91,7 @@ def train(
             backbone,
             num_classes=len(class_names),
             dropout=config.dropout,
-            pooling=os.environ.get("POOL", preset.pooling),
+            pooling=preset.pooling,
             freeze_backbone=config.freeze_backbone,
         )
     if config.learning_rate is None:

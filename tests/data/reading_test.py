@@ -74,7 +74,7 @@ def test_a_file_larger_than_one_field_limit(tmp_path):
         (b'a,b\n1,2\n"x,3\ny,4\n', "f.csv", "record from line 3"),
         (b"a,b\n1,\xe9\n", "f.csv", r"line 2: byte 3 \(0xe9\) is not UTF-8"),
         ("a,b\n1,2\n".encode("utf-16"), "f.csv", "UTF-16"),
-        (b'{"a": 1}\n{"a": \n', "f.jsonl", "line 2, column 7: not JSON"),
+        (b'{"a": 1}\n{"a": \n', "f.jsonl", "line 2, column 6: not JSON"),
         (b'{"a": 1}\n[1]\n', "f.jsonl", "line 2: every line must be"),
         (b"a,b\n", "f.xlsx", "cannot tell the format"),
     ],
