@@ -44,7 +44,7 @@ flags.DEFINE_float(
     "learning_rate",
     None,
     "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
-    "parameters, 1e-4 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
+    "parameters, 5e-5 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
     "--freeze_backbone.",
 )
 flags.DEFINE_integer("num_train_epochs", 3, "Passes over the training rows.")

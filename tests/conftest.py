@@ -58,8 +58,8 @@ def tiny_backbone(**kwargs) -> keras_nlp.models.BertBackbone:
         "vocabulary_size": len(TOKENS),
         "num_layers": 2,
         "num_heads": 2,
-        "hidden_dim": 16,
-        "intermediate_dim": 32,
+        "hidden_dim": 32,
+        "intermediate_dim": 64,
         "max_sequence_length": 32,
     }
     return keras_nlp.models.BertBackbone(**{**settings, **kwargs})
@@ -128,16 +128,16 @@ def trained_run(tmp_path_factory, preset) -> str:
     from bert_tf.training.train import train
 
     folder = tmp_path_factory.mktemp("trained")
-    rows = review_rows(160)
+    rows = review_rows(240)
     train(
         TrainConfig(
-            train_file=(write_csv(folder / "train.csv", rows[:120]),),
-            test_file=(write_csv(folder / "test.csv", rows[120:]),),
+            train_file=(write_csv(folder / "train.csv", rows[:200]),),
+            test_file=(write_csv(folder / "test.csv", rows[200:]),),
             output_dir=str(folder / "run"),
             preset=preset,
             max_seq_length=16,
             train_batch_size=8,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             num_train_epochs=6,
             validation_split=0.25,
         )

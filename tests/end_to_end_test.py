@@ -32,13 +32,13 @@ def read_csv(path) -> list[dict]:
 
 @pytest.mark.slow
 def test_train_evaluate_export_predict(tmp_path, preset):
-    rows = [(str(i), *row) for i, row in enumerate(review_rows(140))]
-    train = write_csv(tmp_path / "train.csv", rows[:100], "id,text,label")
-    test = write_csv(tmp_path / "test.csv", rows[100:], "id,text,label")
+    rows = [(str(i), *row) for i, row in enumerate(review_rows(240))]
+    train = write_csv(tmp_path / "train.csv", rows[:200], "id,text,label")
+    test = write_csv(tmp_path / "test.csv", rows[200:], "id,text,label")
     run, models = str(tmp_path / "run"), str(tmp_path / "models")
     flagfile = tmp_path / "flags.txt"
     flagfile.write_text(
-        f"--preset={preset}\n--max_seq_length=16\n--learning_rate=3e-3\n"
+        f"--preset={preset}\n--max_seq_length=16\n--learning_rate=5e-3\n"
         "--num_train_epochs=4\n--train_batch_size=8\n"
     )
     done = run_script(
@@ -47,7 +47,7 @@ def test_train_evaluate_export_predict(tmp_path, preset):
     )  # fmt: skip
     for words in (
         "text from 'text', label from 'label', id from 'id'",
-        "train: 90 rows",
+        "train: 180 rows",
         "epoch 4/4",
         "s left",
         "always the largest class",

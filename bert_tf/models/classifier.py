@@ -4,9 +4,6 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
-# How a text's vectors become one: BERT's own dense layer on [CLS], or the mean
-# over the tokens, for which sentence-transformers' checkpoints were trained.
-POOLINGS = ("cls", "mean")
 # As BERT's own layers are initialized.
 _INITIALIZER_STDDEV = 0.02
 
@@ -16,7 +13,6 @@ def build_classifier(
     *,
     num_classes: int,
     dropout: float,
-    pooling: str = "cls",
     freeze_backbone: bool = False,
 ) -> keras.Model:
     """Puts dropout and a dense softmax layer on the pooled output.
@@ -25,7 +21,6 @@ def build_classifier(
         backbone: takes token_ids, segment_ids and padding_mask.
         num_classes: width of the softmax.
         dropout: rate in front of the dense layer.
-        pooling: one of POOLINGS.
         freeze_backbone: train the head only (the feature-based way); build
             the backbone without dropout then, which Keras keeps up in frozen
             layers.
@@ -36,10 +31,6 @@ def build_classifier(
     """
     # === Layers ===
     backbone.trainable = not freeze_backbone
-    if pooling == "mean":
-        # Not in use, so without gradients.
-        backbone.get_layer("pooled_dense").trainable = False
-    mean = keras.layers.GlobalAveragePooling1D(name="mean_pooling")
     head_dropout = keras.layers.Dropout(dropout, name="head_dropout")
     logits_dense = keras.layers.Dense(
         num_classes,
@@ -54,11 +45,7 @@ def build_classifier(
     # === Functional Model ===
     inputs = backbone.input
     outputs = backbone(inputs)
-    if pooling == "mean":
-        pooled = mean(outputs["sequence_output"], mask=inputs["padding_mask"])
-    else:
-        pooled = outputs["pooled_output"]
-    logits = logits_dense(head_dropout(pooled))
+    logits = logits_dense(head_dropout(outputs["pooled_output"]))
     return keras.Model(
         inputs=inputs,
         outputs={"logits": logits, "probabilities": softmax(logits)},

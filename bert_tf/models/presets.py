@@ -39,14 +39,12 @@ class Preset:
         vocabulary: its WordPiece vocabulary.
         max_positions: the longest sequence, or None where only the weights
             tell.
-        pooling: one of classifier.POOLINGS; what the checkpoint was made for.
     """
 
     name: str
     source: str
     vocabulary: Vocabulary
     max_positions: int | None
-    pooling: str = "cls"
 
     def build_backbone(
         self, *, dropout: float, dtype: str
@@ -97,13 +95,7 @@ def resolve(name: str) -> Preset:
     tokenizer = _from_preset(keras_nlp.models.BertTokenizer, source, name)
     lowercase = tokenizer.lowercase
     tokens = tuple(tokenizer.get_vocabulary())
-    return Preset(
-        name,
-        source,
-        Vocabulary(tokens, lowercase, lowercase),
-        max_positions=None,
-        pooling="mean" if name in _PACKAGED else "cls",
-    )
+    return Preset(name, source, Vocabulary(tokens, lowercase, lowercase), None)
 
 
 def _resolve_folder(name: str, folder: str) -> Preset:
@@ -129,18 +121,7 @@ def _resolve_folder(name: str, folder: str) -> Preset:
     vocabulary_lib.check_vocabulary(
         vocabulary.tokens, embedding_rows=rows, source=name
     )
-    return Preset(
-        name, folder, vocabulary, max_positions, _pooling(name, folder)
-    )
-
-
-def _pooling(name: str, folder: str) -> str:
-    """Reads what a sentence-transformers folder says of its pooling."""
-    path = os.path.join(folder, "1_Pooling", "config.json")
-    if not os.path.exists(path):
-        return "cls"
-    config = _read_config(name, path)
-    return "mean" if config.get("pooling_mode_mean_tokens") else "cls"
+    return Preset(name, folder, vocabulary, max_positions)
 
 
 def _transformers_vocabulary(name: str, folder: str) -> Vocabulary:
@@ -198,21 +179,18 @@ def _from_preset(cls: type, source: str, name: str, **kwargs):
 
 
 def save_backbone_config(
-    path: str, backbone: keras_nlp.models.BertBackbone, *, pooling: str
+    path: str, backbone: keras_nlp.models.BertBackbone
 ) -> None:
     """Writes what `backbone_from_config` needs to build the same layers."""
     config = backbone.get_config()
     for key in ("name", "dtype", "trainable"):
         config.pop(key, None)
-    run_dir.write_json(path, {"pooling": pooling, "backbone": config})
+    run_dir.write_json(path, config)
 
 
-def backbone_from_config(
-    path: str, *, dtype: str
-) -> tuple[keras_nlp.models.BertBackbone, str]:
-    """Returns a backbone with random weights and its pooling."""
+def backbone_from_config(path: str, *, dtype: str):
+    """Builds a backbone with random weights from a saved configuration."""
     config = run_dir.read_json(path)
-    backbone = keras_nlp.models.BertBackbone(
-        **config["backbone"], dtype=keras.dtype_policies.get(dtype)
+    return keras_nlp.models.BertBackbone(
+        **config, dtype=keras.dtype_policies.get(dtype)
     )
-    return backbone, config["pooling"]

@@ -61,14 +61,13 @@ def load(path: str) -> Trained:
         vocabulary_lib.read_tokens(os.path.join(path, run_dir.VOCABULARY)),
         **run_dir.read_json(os.path.join(path, _TOKENIZER)),
     )
-    backbone, pooling = presets.backbone_from_config(
+    backbone = presets.backbone_from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
     model = classifier.build_classifier(
         backbone,
         num_classes=len(class_names),
         dropout=config.dropout,
-        pooling=pooling,
         freeze_backbone=config.freeze_backbone,
     )
     model.load_weights(os.path.join(path, run_dir.WEIGHTS))

@@ -49,7 +49,7 @@ def default_learning_rate(
     if num_parameters < 15e6:
         return 3e-4
     if num_parameters < 60e6:
-        return 1e-4
+        return 5e-5
     return 3e-5 if num_parameters < 200e6 else 2e-5
 
 

@@ -91,7 +91,6 @@ def train(
             backbone,
             num_classes=len(class_names),
             dropout=config.dropout,
-            pooling=preset.pooling,
             freeze_backbone=config.freeze_backbone,
         )
     if config.learning_rate is None:
@@ -187,9 +186,7 @@ def _write_run(config, class_names, preset, backbone, data_report) -> None:
     run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
     labels_lib.write_labels(path(run_dir.LABELS), class_names)
     trained.save_vocabulary(folder, preset.vocabulary)
-    presets.save_backbone_config(
-        path(run_dir.BACKBONE), backbone, pooling=preset.pooling
-    )
+    presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
     run_dir.write_json(path(run_dir.VERSIONS), versions())
     run_dir.write_json(path(run_dir.DATA_REPORT), data_report)
 

@@ -28,7 +28,6 @@ def test_keras_folder(preset):
     # KerasNLP's own tokenizer keeps accents, which the vocabulary lacks.
     assert found.vocabulary.lowercase and found.vocabulary.strip_accents
     assert found.max_positions == 32
-    assert found.pooling == "cls"
     backbone = found.build_backbone(dropout=0.3, dtype="float32")
     assert backbone.dropout == 0.3
 
@@ -42,15 +41,6 @@ def test_transformers_folder(tmp_path):
     assert not presets.resolve(folder).vocabulary.strip_accents
     (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     assert not presets.resolve(folder).vocabulary.lowercase
-
-
-def test_sentence_transformers_folder_pools_the_mean(tmp_path):
-    folder = transformers_folder(tmp_path)
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text(
-        '{"pooling_mode_mean_tokens": true}'
-    )
-    assert presets.resolve(folder).pooling == "mean"
 
 
 @pytest.mark.parametrize(
@@ -88,9 +78,8 @@ def test_vocabulary_of_another_model_is_refused(preset, tmp_path):
 def test_backbone_config_round_trip(tmp_path):
     path = str(tmp_path / "backbone.json")
     backbone = tiny_backbone(dropout=0.25)
-    presets.save_backbone_config(path, backbone, pooling="mean")
-    rebuilt, pooling = presets.backbone_from_config(path, dtype="float32")
-    assert pooling == "mean"
+    presets.save_backbone_config(path, backbone)
+    rebuilt = presets.backbone_from_config(path, dtype="float32")
     rebuilt.set_weights(backbone.get_weights())
     inputs = {
         name: np.ones([2, 5], np.int32)
@@ -105,7 +94,6 @@ def test_the_offline_default():
     folder = minilm_folder()
     found = presets.resolve("minilm_l6_en_uncased")
     assert found.source == folder
-    assert found.pooling == "mean"
     assert len(found.vocabulary.tokens) == 30_522
     assert found.max_positions == 512
     backbone = found.build_backbone(dropout=0.1, dtype="float32")

@@ -65,7 +65,7 @@ def test_same_seed_same_metrics(tiny_config, tmp_path):
 def test_flags_file_repeats_the_run(trained_run):
     with open(f"{trained_run}/flags.txt") as file:
         flags = dict(line[2:].strip().split("=", 1) for line in file)
-    assert flags["learning_rate"] == "0.003"
+    assert flags["learning_rate"] == "0.005"
     assert flags["text_column"] == "text"
     assert flags["metric_for_best_model"] == "f1"
 

@@ -1,0 +1,26 @@
+"""The README names every file and only commands that exist."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tree_has_a_line_for_every_file():
+    tree = README.split("## The tree")[1].split("```")[1]
+    for folder in ("bert_tf", "pipelines"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name != "__init__.py":
+                assert re.search(rf"^ *{path.name} +\w", tree, re.M), path
+
+
+def test_the_scripts_exist():
+    for name in re.findall(r"python -m pipelines\.(\w+)", README):
+        assert (ROOT / "pipelines" / f"{name}.py").exists(), name
+
+
+def test_the_demo_is_what_the_readme_shows():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    flags = re.search(r"^DEMO_FLAGS := (.+)$", makefile, re.M).group(1)
+    assert flags in README
