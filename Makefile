@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 # .ci/run cuts the demo down with the first two.
 DEMO_NAME := bbc_news
-DEMO_FLAGS := --max_seq_length=96 --num_train_epochs=2
+DEMO_FLAGS := --max_seq_length=64 --num_train_epochs=2
 DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowed." \
 	"The striker scored twice in the second half to send her team to the final." \
 	"The new phone has a faster chip and a camera that sees in the dark."

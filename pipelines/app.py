@@ -1,6 +1,7 @@
 """How every script starts, talks and ends."""
 
 import logging as python_logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -44,6 +45,14 @@ def _log_plainly() -> None:
     logging.set_verbosity(logging.INFO)
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter("%(message)s"))
+    # TensorFlow logs through absl as well: how it names inputs and shards.
+    handler.addFilter(
+        lambda record: (
+            record.levelno >= python_logging.ERROR
+            or f"{os.sep}tensorflow{os.sep}" not in record.pathname
+        )
+    )
     logging.use_absl_handler()
+    python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
     # Keras saves h5 and warns of its own formats; nothing a user can act on.
     warnings.filterwarnings("ignore", module="keras")

@@ -15,7 +15,13 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
-        return tf.distribute.MirroredStrategy([d.name for d in devices])
+        # On CPUs TensorFlow's collectives confuse the strategies of two
+        # trainings in one process with each other ("Shape mismatch in the
+        # collective instance"), so there the sums are made on one device.
+        return tf.distribute.MirroredStrategy(
+            [device.name for device in devices],
+            None if gpus else tf.distribute.ReductionToOneDevice(),
+        )
     if name in ("auto", "one_device"):
         return tf.distribute.get_strategy()
     raise InputError(
