@@ -41,7 +41,7 @@ setuptools.setup(
     extras_require={"dev": ["pytest>=8", "pre-commit", "ruff==0.17.5"]},
     entry_points={
         "console_scripts": [
-            f"bert-tf-{name.replace('_', '-')} = pipelines.{name}:run"
+            f"bert-tf-{name.replace('_', '-')} = pipelines.app:run_installed"
             for name in SCRIPTS
         ]
     },

@@ -2,6 +2,7 @@
 
 import logging as python_logging
 import os
+import runpy
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,17 @@ def run_script(main: Callable[[list[str]], None]) -> None:
     wrong; 130: interrupted. Anything else is a bug, with its stack trace.
     """
     app.run(lambda argv: sys.exit(_exit_status(main, argv)))
+
+
+def run_installed() -> None:
+    """Runs the script that a console entry point is named after.
+
+    As `python -m` would, since absl's --help shows the flags and the
+    docstring of the main module.
+    """
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    module = name.removeprefix("bert-tf-").replace("-", "_")
+    runpy.run_module(f"pipelines.{module}", run_name="__main__", alter_sys=True)
 
 
 def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:

@@ -16,6 +16,7 @@ common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
+flags.adopt_module_key_flags(common_flags)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON instead of lines.")
 
 
@@ -41,11 +42,6 @@ def main(argv: list[str]) -> None:
         print(checking.describe(report))
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["train_file"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()

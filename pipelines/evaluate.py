@@ -17,6 +17,7 @@ from pipelines import app, common_flags
 
 common_flags.define_columns()
 common_flags.define_label_column()
+flags.adopt_module_key_flags(common_flags)
 _MODEL = flags.DEFINE_string(
     "model", None, "A run folder or an exported SavedModel."
 )
@@ -55,11 +56,6 @@ def main(argv: list[str]) -> None:
         logging.info("The evaluation is in %s", output_dir)
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["model", "eval_file"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()

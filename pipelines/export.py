@@ -33,11 +33,6 @@ def main(argv: list[str]) -> None:
     )
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["run_dir", "name"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()

@@ -23,6 +23,7 @@ from bert_tf.serving.predictor import Predictor
 from pipelines import app, common_flags
 
 common_flags.define_columns()
+flags.adopt_module_key_flags(common_flags)
 _MODEL = flags.DEFINE_string(
     "model",
     None,
@@ -107,11 +108,6 @@ def _remove(path: str) -> None:
         os.remove(path)
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["model"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()

@@ -75,11 +75,6 @@ def read_articles() -> pd.DataFrame:
     )
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["output_dir"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()

@@ -13,6 +13,7 @@ from bert_tf.text.preprocessing import Preprocessor
 from pipelines import app, common_flags
 
 common_flags.define_text()
+flags.adopt_module_key_flags(common_flags)
 _PAIR = flags.DEFINE_boolean("pair", False, "Take the two texts as one pair.")
 
 
@@ -32,10 +33,5 @@ def main(argv: list[str]) -> None:
         print(inspection.token_table(preprocessor, segments))
 
 
-def run() -> None:
-    """The console entry point."""
-    app.run_script(main)
-
-
 if __name__ == "__main__":
-    run()
+    app.run_script(main)

@@ -18,6 +18,7 @@ common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
+flags.adopt_module_key_flags(common_flags)
 flags.DEFINE_string("output_dir", None, "Folder for the run; new or empty.")
 flags.DEFINE_boolean(
     "overwrite_output_dir", False, "Replace the run that is in --output_dir."
@@ -112,11 +113,6 @@ def main(argv: list[str]) -> None:
     )
 
 
-def run() -> None:
-    """The console entry point."""
+if __name__ == "__main__":
     flags.mark_flags_as_required(["train_file", "output_dir"])
     app.run_script(main)
-
-
-if __name__ == "__main__":
-    run()
