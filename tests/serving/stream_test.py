@@ -22,7 +22,10 @@ def predict(saved_model, path, **kwargs):
 
 def test_rows_keep_order_ids_and_texts(saved_model, tmp_path, monkeypatch):
     monkeypatch.setattr(stream, "_ROWS_AT_A_TIME", 7)
-    texts = [("good ", "bad ")[i % 2] * (1 + i * 5 % 11) for i in range(40)]
+    texts = [
+        f"the film was {('good', 'bad')[i % 2]}" + " very" * (i * 3 % 5)
+        for i in range(40)
+    ]
     path = tmp_path / "in.csv"
     path.write_text(
         "id,text\n" + "".join(f"r{i},{text}\n" for i, text in enumerate(texts))
