@@ -15,7 +15,7 @@ DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowe
 help:  ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model (about 6 minutes).
+demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model (about 4 minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
 	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir $(DEMO_FLAGS)
 	$(BIN)/python -m pipelines.export --run_dir=runs/$(DEMO_NAME) --name=$(DEMO_NAME)
