@@ -171,7 +171,7 @@ class Fit:
             labels=labels,
             weights=example_weights(labels, config.class_weight),
         )
-        losses, hits = [], 0.0
+        loss_sum, hits = 0.0, 0.0
         batches = self.strategy.experimental_distribute_dataset(dataset)
         if self.train_step is None:
             self.train_step = loop.build_train_step(
@@ -187,13 +187,13 @@ class Fit:
             )
             if not math.isfinite(loss):
                 self._stop_on_nan(epoch, number, len(plan), loss)
-            losses.append(loss)
+            loss_sum += loss
             hits += batch_hits
             callback_list.on_train_batch_end(
-                number, {"loss": float(np.mean(losses))}
+                number, {"loss": loss_sum / (number + 1)}
             )
         return {
-            "loss": float(np.mean(losses)),
+            "loss": loss_sum / len(plan),
             "accuracy": hits / len(labels),
             "learning_rate": float(self.model.optimizer.learning_rate),
         }
