@@ -11,6 +11,7 @@ VERSION = re.search(
 ).group(1)
 SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
+    "query_server",
 )  # fmt: skip
 
 setuptools.setup(
@@ -24,6 +25,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["bert_tf*", "pipelines*"]),
+    package_data={"bert_tf.serving": ["*.json", "bundle_templates/*"]},
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
@@ -38,7 +40,11 @@ setuptools.setup(
         "tensorflow==2.21.*",
         "tensorflow-text==2.21.*",
     ],
-    extras_require={"dev": ["pytest>=8", "pre-commit", "ruff==0.17.5"]},
+    extras_require={
+        "dev": ["check-jsonschema", "pre-commit", "pytest>=8", "ruff==0.17.5"],
+        # Warm-up requests, and the client over gRPC.
+        "serving": ["tensorflow-serving-api==2.21.*"],
+    },
     entry_points={
         "console_scripts": [
             f"bert-tf-{name.replace('_', '-')} = pipelines.app:run_installed"

@@ -1,4 +1,4 @@
-"""The two kinds of failure that are not bugs, and how to word them."""
+"""The kinds of failure that are not bugs, and how to word them."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,10 @@ class InputError(ValueError):
 
 class InstallationError(RuntimeError):
     """The installation is wrong; scripts end with exit status 2."""
+
+
+class ServerError(RuntimeError):
+    """A server does not answer; scripts end with exit status 2."""
 
 
 def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:

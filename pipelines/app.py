@@ -9,14 +9,15 @@ from collections.abc import Callable
 
 from absl import app, logging
 
-from bert_tf.errors import InputError, InstallationError
+from bert_tf.errors import InputError, InstallationError, ServerError
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
     """Runs main under absl and ends the process with its exit status.
 
-    0: done; 1: the input or the flags are wrong; 2: the installation is
-    wrong; 130: interrupted. Anything else is a bug, with its stack trace.
+    0: done; 1: the input or the flags are wrong; 2: the environment is (the
+    installation, or a server); 130: interrupted. Anything else is a bug, with
+    its stack trace.
     """
     app.run(lambda argv: sys.exit(_exit_status(main, argv)))
 
@@ -38,7 +39,7 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
         main(argv)
     except InputError as error:
         return _fail(error, 1)
-    except InstallationError as error:
+    except (InstallationError, ServerError) as error:
         return _fail(error, 2)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)

@@ -4,6 +4,8 @@ import dataclasses
 
 from absl import flags
 
+from bert_tf.data import reading
+
 FLAGS = flags.FLAGS
 
 
@@ -44,6 +46,26 @@ def column_names() -> dict[str, str | None]:
     """Returns the column flags that the script declares."""
     names = ("text_column", "text_pair_column", "label_column", "id_column")
     return {name: FLAGS[name].value for name in names if name in FLAGS}
+
+
+def define_stream() -> None:
+    """Declares a stream of texts in, a file of answers out."""
+    flags.DEFINE_list(
+        "input_file",
+        [],
+        "Files of texts (.csv, .tsv, .jsonl, or .txt with a text a line): "
+        "paths and globs, or - for standard input.",
+    )
+    flags.DEFINE_enum(
+        "input_format",
+        None,
+        reading.FORMATS,
+        "Format of the input, where the suffix does not say; standard input "
+        "is a text a line unless this says otherwise.",
+    )
+    flags.DEFINE_string(
+        "output_file", None, "File to write; standard output unless given."
+    )
 
 
 def define_files() -> None:

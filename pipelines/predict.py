@@ -9,42 +9,23 @@
 Files are streamed: they may be larger than memory. The rows keep their order.
 """
 
-import contextlib
-import os
-import sys
-
 from absl import flags, logging
 
-from bert_tf.data import reading
 from bert_tf.errors import InputError
 from bert_tf.evaluation.report import shorten
 from bert_tf.serving import stream
 from bert_tf.serving.predictor import Predictor
 from pipelines import app, common_flags
+from pipelines.output import open_output
 
 common_flags.define_columns()
+common_flags.define_stream()
 flags.adopt_module_key_flags(common_flags)
 _MODEL = flags.DEFINE_string(
     "model",
     None,
     "A SavedModel: saved_models/NAME (its newest version) or "
     "saved_models/NAME/VERSION.",
-)
-_INPUT_FILE = flags.DEFINE_list(
-    "input_file",
-    [],
-    "Files of texts (.csv, .tsv, .jsonl, or .txt with a text a line): paths "
-    "and globs, or - for standard input.",
-)
-_INPUT_FORMAT = flags.DEFINE_enum(
-    "input_format",
-    None,
-    reading.FORMATS,
-    "Format of the input, where the suffix does not say; standard input is "
-    "a text a line unless this says otherwise.",
-)
-_OUTPUT_FILE = flags.DEFINE_string(
-    "output_file", None, "CSV file to write; standard output unless given."
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 64, "Texts a step.", lower_bound=1
@@ -54,11 +35,11 @@ _BATCH_SIZE = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
     """Classifies the arguments, or the rows of the input files."""
     texts = argv[1:]
-    if bool(texts) == bool(_INPUT_FILE.value):
+    if bool(texts) == bool(flags.FLAGS.input_file):
         raise InputError(
             "give either texts as arguments or --input_file, one of the two"
         )
-    if _INPUT_FILE.value:
+    if flags.FLAGS.input_file:
         _predict_files()
         return
     predictor = Predictor(_MODEL.value)
@@ -76,36 +57,18 @@ def main(argv: list[str]) -> None:
 
 def _predict_files() -> None:
     batches = stream.read_batches(
-        _INPUT_FILE.value,
-        file_format=_INPUT_FORMAT.value,
+        flags.FLAGS.input_file,
+        file_format=flags.FLAGS.input_format,
         **common_flags.column_names(),
     )
-    output = _OUTPUT_FILE.value
-    aside = f"{output}.tmp" if output else None
-    with contextlib.ExitStack() as stack:
-        if output:
-            file = stack.enter_context(
-                open(aside, "w", encoding="utf-8", newline="")
-            )
-            stack.callback(_remove, aside)
-        else:
-            file = sys.stdout
-            file.reconfigure(encoding="utf-8", newline="")
+    with open_output(flags.FLAGS.output_file) as file:
         count = stream.predict(
             lambda: Predictor(_MODEL.value),
             batches,
             file,
             batch_size=_BATCH_SIZE.value,
         )
-        if output:
-            file.flush()
-            os.replace(aside, output)
     logging.info("Classified %d texts.", count)
-
-
-def _remove(path: str) -> None:
-    if os.path.exists(path):
-        os.remove(path)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ record starts, which every error message here names.
 
 import csv
 import dataclasses
+import glob
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-
-import tensorflow as tf
 
 from bert_tf.errors import InputError
 
@@ -54,16 +53,21 @@ def expand_paths(patterns: Sequence[str]) -> tuple[str, ...]:
     """Returns the files that paths and globs name; InputError for none."""
     paths: list[str] = []
     for pattern in patterns:
-        if pattern == STANDARD_INPUT or tf.io.gfile.exists(pattern):
+        if "://" in pattern:
+            gfile = _gfile()
+            exists, is_folder, find = gfile.exists, gfile.isdir, gfile.glob
+        else:
+            exists, is_folder, find = os.path.exists, os.path.isdir, glob.glob
+        if pattern == STANDARD_INPUT or exists(pattern):
             found = [pattern]
         else:
-            found = sorted(tf.io.gfile.glob(pattern))
+            found = sorted(find(pattern))
         if not found:
             raise InputError(
                 f"{pattern}: no such file; the current folder is {os.getcwd()}"
             )
         for path in found:
-            if path != STANDARD_INPUT and tf.io.gfile.isdir(path):
+            if path != STANDARD_INPUT and is_folder(path):
                 raise InputError(
                     f'{path} is a folder; name its files, e.g. "{path}/*.csv"'
                 )
@@ -115,11 +119,18 @@ def _binary_lines(path: str) -> Iterator[bytes]:
     if path == STANDARD_INPUT:
         yield from sys.stdin.buffer
     elif "://" in path:
-        with tf.io.gfile.GFile(path, "rb") as file:
+        with _gfile().GFile(path, "rb") as file:
             yield from file
     else:
         with open(path, "rb") as file:
             yield from file
+
+
+def _gfile():
+    # Imported late: pipelines.query_server runs without TensorFlow.
+    from tensorflow.io import gfile
+
+    return gfile
 
 
 def _decoded_lines(lines: Iterator[bytes], name: str) -> Iterator[str]:

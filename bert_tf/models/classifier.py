@@ -27,7 +27,8 @@ def build_classifier(
 
     Returns:
         A model with the backbone's inputs and the outputs logits and
-        probabilities, <float32>[batch, num_classes] under any precision.
+        probabilities, <float32>[batch, num_classes] under any precision, and
+        embedding <float32>[batch, width]: the pooled output.
     """
     # === Layers ===
     backbone.trainable = not freeze_backbone
@@ -48,7 +49,11 @@ def build_classifier(
     logits = logits_dense(head_dropout(outputs["pooled_output"]))
     return keras.Model(
         inputs=inputs,
-        outputs={"logits": logits, "probabilities": softmax(logits)},
+        outputs={
+            "logits": logits,
+            "probabilities": softmax(logits),
+            "embedding": keras.ops.cast(outputs["pooled_output"], "float32"),
+        },
         name="bert_classifier",
     )
 

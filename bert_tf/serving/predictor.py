@@ -1,7 +1,7 @@
 """Asks an exported SavedModel, as TensorFlow Serving would, in this process."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +20,9 @@ class Predictor:
 
     Attributes:
         path: the version's folder.
+        signatures: their names.
+        inputs: the names of the text inputs: one, or two for pairs.
         class_names: in the order of the probabilities.
-        has_pairs: whether it takes two texts an example.
     """
 
     def __init__(self, path: str):
@@ -44,13 +45,28 @@ class Predictor:
                 f"{self.path} uses an operation that the installed "
                 f"tensorflow and tensorflow-text lack: {error}"
             ) from error
-        self._predict = self._loaded.signatures["serving_default"]
-        self._inputs = sorted(self._predict.structured_input_signature[1])
-        self.has_pairs = len(self._inputs) == 2
+        self.signatures = tuple(sorted(self._loaded.signatures))
+        default = self._loaded.signatures["serving_default"]
+        self.inputs = tuple(sorted(default.structured_input_signature[1]))
         labels = os.path.join(self.path, _LABELS)
         if not os.path.exists(labels):
             raise InputError(f"{self.path} was not exported by bert_tf")
         self.class_names = labels_lib.read_labels(labels)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether it takes two texts an example."""
+        return len(self.inputs) == 2
+
+    def call(
+        self, signature: str, inputs: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Answers one batch, as a server's predict request does."""
+        function = self._loaded.signatures[signature]
+        outputs = function(
+            **{name: tf.constant(values) for name, values in inputs.items()}
+        )
+        return {name: value.numpy() for name, value in outputs.items()}
 
     def probabilities(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
@@ -69,10 +85,11 @@ class Predictor:
         for start in range(0, count, batch_size):
             rows = order[start : start + batch_size]
             inputs = {
-                name: tf.constant([_utf8(texts[row]) for row in rows])
-                for name, texts in zip(self._inputs, segments, strict=True)
+                name: np.array([_utf8(texts[row]) for row in rows], object)
+                for name, texts in zip(self.inputs, segments, strict=True)
             }
-            result[rows] = self._predict(**inputs)["probabilities"].numpy()
+            answers = self.call("serving_default", inputs)
+            result[rows] = answers["probabilities"]
         return result
 
 

@@ -1,13 +1,32 @@
 """What an exported model answers: text in, class names out."""
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from bert_tf.models.trained import Trained
 
 SINGLE_INPUTS = ("text",)
 PAIR_INPUTS = ("text_a", "text_b")
+TOKEN_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+# How many classes top_k answers, where there are so many.
+_MOST_CLASSES = 5
+
+# In the order in which people read of them.
+DESCRIPTIONS = {
+    "serving_default": (
+        "The class of each text, its probability (score), and the "
+        "probabilities of all classes in the order of labels.txt."
+    ),
+    "top_k": "The likeliest classes of each text, the likeliest first.",
+    "tokens": (
+        "As serving_default, for texts that were tokenized elsewhere: rows "
+        "start with [CLS], end with [SEP], and are padded to one length."
+    ),
+    "tokenize": "The inputs of `tokens` for each text.",
+    "embed": (
+        "What the softmax layer sees of each text: BERT's pooled output, "
+        "fine-tuned."
+    ),
+}
 
 
 class ServingModule(tf.Module):
@@ -23,48 +42,86 @@ class ServingModule(tf.Module):
         super().__init__()
         self.weights = [variable.value for variable in trained.model.variables]
         inputs = PAIR_INPUTS if trained.has_pairs else SINGLE_INPUTS
-        self._predict = tf.function(
-            _build_predict(trained),
-            input_signature=[
-                tf.TensorSpec([None], tf.string, name=name) for name in inputs
-            ],
-        )
+        text_spec = [
+            tf.TensorSpec([None], tf.string, name=name) for name in inputs
+        ]
+        token_spec = [
+            tf.TensorSpec([None, None], tf.int32, name=name)
+            for name in TOKEN_INPUTS
+        ]
+        bodies = _build_bodies(trained)
+        self._traced = {
+            name: tf.function(
+                body,
+                input_signature=token_spec if name == "tokens" else text_spec,
+            )
+            for name, body in bodies.items()
+        }
         self.functions = {
-            "serving_default": self._predict.get_concrete_function()
+            name: function.get_concrete_function()
+            for name, function in self._traced.items()
         }
 
 
-def _build_predict(trained: Trained):
+def _build_bodies(trained: Trained) -> dict:
+    """Returns a Python function for each signature."""
     class_names = tf.constant(list(trained.class_names))
+    most = min(_MOST_CLASSES, len(trained.class_names))
 
-    def predict(*texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = trained.preprocessor(texts)
-        outputs = trained.model(features, training=False)
-        probabilities = tf.cast(outputs["probabilities"], tf.float32)
+    # Functions of their own, so that the graph holds one vocabulary and one
+    # model, not one for each signature.
+    preprocess = tf.function(
+        lambda *texts: trained.preprocessor(texts), autograph=False
+    )
+    run = tf.function(
+        lambda features: trained.model(features, training=False),
+        input_signature=[
+            {
+                name: tf.TensorSpec([None, None], tf.int32)
+                for name in ("token_ids", "padding_mask", "segment_ids")
+            }
+        ],
+        autograph=False,
+    )
+
+    def predict(*texts):
+        probabilities = run(preprocess(*texts))["probabilities"]
         return {
             "label": tf.gather(class_names, tf.argmax(probabilities, axis=1)),
             "score": tf.reduce_max(probabilities, axis=1),
             "probabilities": probabilities,
         }
 
-    return predict
+    def top_k(*texts):
+        probabilities = run(preprocess(*texts))["probabilities"]
+        scores, ids = tf.math.top_k(probabilities, k=most)
+        return {"labels": tf.gather(class_names, ids), "scores": scores}
 
+    def tokens(input_word_ids, input_mask, input_type_ids):
+        outputs = run(
+            {
+                "token_ids": input_word_ids,
+                "padding_mask": input_mask,
+                "segment_ids": input_type_ids,
+            }
+        )
+        return {name: outputs[name] for name in ("logits", "probabilities")}
 
-def graph_operations(functions: Sequence) -> set[str]:
-    """Returns the operation types of concrete functions, all they call too."""
-    operations: set[str] = set()
-    for function in functions:
-        graph = function.graph.as_graph_def()
-        operations.update(node.op for node in graph.node)
-        for called in graph.library.function:
-            operations.update(node.op for node in called.node_def)
-    return operations
+    def tokenize(*texts):
+        features = preprocess(*texts)
+        return {
+            "input_word_ids": features["token_ids"],
+            "input_mask": features["padding_mask"],
+            "input_type_ids": features["segment_ids"],
+        }
 
+    def embed(*texts):
+        return {"embedding": run(preprocess(*texts))["embedding"]}
 
-def is_compiled(functions: Sequence) -> bool:
-    """Tells whether any function they call must be compiled by XLA."""
-    return any(
-        called.attr["_XlaMustCompile"].b
-        for function in functions
-        for called in function.graph.as_graph_def().library.function
-    )
+    return {
+        "serving_default": predict,
+        "top_k": top_k,
+        "tokens": tokens,
+        "tokenize": tokenize,
+        "embed": embed,
+    }

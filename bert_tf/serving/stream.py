@@ -2,13 +2,16 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from bert_tf.data import reading
 from bert_tf.data.columns import choose_columns
 from bert_tf.errors import InputError
 from bert_tf.serving.predictions import PredictionWriter
-from bert_tf.serving.predictor import Predictor
+
+if TYPE_CHECKING:
+    # pipelines.query_server reads files where TensorFlow is not installed.
+    from bert_tf.serving.predictor import Predictor
 
 # Rows that are in memory at a time, and sorted by length among themselves.
 _ROWS_AT_A_TIME = 1024
@@ -47,7 +50,7 @@ def read_batches(
 
 
 def predict(
-    load: Callable[[], Predictor],
+    load: Callable[[], "Predictor"],
     batches: Iterator[Batch],
     file: TextIO,
     *,

@@ -1,0 +1,132 @@
+"""What a TensorFlow Serving needs beside the model: `<name>/serving/`.
+
+models.config is written again at each export, since it names the versions;
+the other files only where they are missing, since people tune them.
+"""
+
+import importlib.resources
+import json
+import os
+import re
+import string
+from collections.abc import Mapping, Sequence
+
+from absl import logging
+
+FOLDER = "serving"
+# The newest release that links what our graphs need, see operation_check.
+_SERVER_VERSION = "2.19.1"
+_MODELS_CONFIG = "models.config"
+_TEMPLATES = (
+    "docker-compose.yml", "batching_parameters.txt", "monitoring.config",
+    "README.md",
+)  # fmt: skip
+_LABEL = re.compile(
+    r'version_labels\s*:?\s*\{\s*key\s*:\s*"([^"]+)"\s*[,;]?\s*'
+    r"value\s*:\s*(\d+)\s*[,;]?\s*\}"
+)
+
+
+def update_labels(text: str, newest: int) -> dict[str, int]:
+    """Returns the labels of a models.config after an export.
+
+    The newest version gets the label canary, and stable where no version has
+    it yet; all others stay as people set them.
+    """
+    return {"stable": newest, **read_labels(text), "canary": newest}
+
+
+def read_labels(text: str) -> dict[str, int]:
+    """Returns the version labels in a models.config."""
+    text = re.sub(r"#.*", "", text)
+    return {label: int(version) for label, version in _LABEL.findall(text)}
+
+
+def files(
+    name: str,
+    labels: Mapping[str, int],
+    example: Mapping[str, Sequence[str]],
+) -> dict[str, str]:
+    """Returns the bundle: file names and what is in them."""
+    found = {_MODELS_CONFIG: models_config(name, labels)}
+    folder = importlib.resources.files("bert_tf.serving") / "bundle_templates"
+    for file_name in _TEMPLATES:
+        template = folder.joinpath(file_name).read_text(encoding="utf-8")
+        found[file_name] = string.Template(template).substitute(
+            name=name, server_version=_SERVER_VERSION
+        )
+    request = {"signature_name": "serving_default", "inputs": dict(example)}
+    found["request.json"] = (
+        json.dumps(request, indent=2, ensure_ascii=False) + "\n"
+    )
+    return found
+
+
+def models_config(name: str, labels: Mapping[str, int]) -> str:
+    """Returns a ModelServerConfig in protobuf's text format."""
+    served = " ".join(
+        f"versions: {version}" for version in sorted(set(labels.values()))
+    )
+    labelled = "\n".join(
+        f'    version_labels {{ key: "{label}" value: {version} }}'
+        for label, version in sorted(labels.items())
+    )
+    return f"""\
+# The versions that are served, and their labels. The server reads this file
+# every 60 seconds: change the number of `stable` to promote a version or to
+# roll one back, and list it among the versions. An export moves `canary`,
+# keeps the other labels and serves every version that has one.
+model_config_list {{
+  config {{
+    name: "{name}"
+    base_path: "/models/{name}"
+    model_platform: "tensorflow"
+    model_version_policy {{ specific {{ {served} }} }}
+{labelled}
+  }}
+}}
+"""
+
+
+def write(
+    folder: str,
+    name: str,
+    *,
+    newest: int,
+    example: Mapping[str, Sequence[str]],
+    staging_dir: str,
+) -> dict[str, int]:
+    """Writes the bundle to a model's folder and returns the version labels.
+
+    Args:
+        folder: where the files go.
+        name: the model's.
+        newest: the version that was just exported.
+        example: inputs of serving_default, for request.json.
+        staging_dir: an existing folder on the same file system, from which
+            the files are renamed.
+    """
+    os.makedirs(folder, exist_ok=True)
+    config_path = os.path.join(folder, _MODELS_CONFIG)
+    text = ""
+    if os.path.exists(config_path):
+        with open(config_path, encoding="utf-8") as file:
+            text = file.read()
+    shared = len(re.findall(r"^\s*config\s*:?\s*\{", text, re.MULTILINE)) > 1
+    if shared:
+        logging.warning(
+            "%s names several models, so it is left as it is; to serve "
+            "version %d, add it there.",
+            config_path,
+            newest,
+        )
+    labels = read_labels(text) if shared else update_labels(text, newest)
+    for file_name, content in files(name, labels, example).items():
+        path = os.path.join(folder, file_name)
+        if os.path.exists(path) and (shared or file_name != _MODELS_CONFIG):
+            continue
+        staged = os.path.join(staging_dir, file_name)
+        with open(staged, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        os.replace(staged, path)
+    return labels

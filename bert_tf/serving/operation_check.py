@@ -1,0 +1,136 @@
+"""Whether TensorFlow Serving can run a SavedModel's operations."""
+
+import functools
+import importlib.resources
+import json
+import os
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+
+from bert_tf.errors import InputError
+
+_TABLE = "linked_operations.json"
+_PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+
+
+def serving_versions() -> tuple[str, ...]:
+    """Returns the TensorFlow Serving versions that are known, oldest first."""
+    return tuple(_table()["text_of_serving"])
+
+
+def read_meta_graph(path: str) -> meta_graph_pb2.MetaGraphDef:
+    """Reads the graph that TensorFlow Serving loads: the one tagged `serve`.
+
+    Raises:
+        InputError: there is no such graph.
+    """
+    file_path = os.path.join(path, "saved_model.pb")
+    if not os.path.exists(file_path):
+        raise InputError(f"{path} is no SavedModel: it has no saved_model.pb")
+    saved_model = saved_model_pb2.SavedModel()
+    with open(file_path, "rb") as file:
+        try:
+            saved_model.ParseFromString(file.read())
+        except DecodeError:
+            raise InputError(f"{file_path} is damaged") from None
+    for meta_graph in saved_model.meta_graphs:
+        if "serve" in meta_graph.meta_info_def.tags:
+            return meta_graph
+    raise InputError(f'{path} has no graph with the tag "serve"')
+
+
+def operations(meta_graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
+    """Returns the operation types of a graph and its function library."""
+    graph = meta_graph.graph_def
+    functions = {f.signature.name for f in graph.library.function}
+    found = {node.op for node in graph.node}
+    for function in graph.library.function:
+        found.update(node.op for node in function.node_def)
+    return found - functions
+
+
+def foreign_operations(names: set[str]) -> list[str]:
+    """Returns the operations that core TensorFlow does not have, sorted."""
+    return sorted(
+        name
+        for name in names
+        # Names with an underscore are TensorFlow's internal ones.
+        if not name.startswith("_") and not hasattr(tf.raw_ops, name)
+    )
+
+
+def problems(
+    meta_graph: meta_graph_pb2.MetaGraphDef, serving_version: str
+) -> list[str]:
+    """Returns what would keep a server from running a graph as intended.
+
+    Args:
+        meta_graph: the graph, of any origin.
+        serving_version: one of `serving_versions`, such as 2.19.
+
+    Returns:
+        A sentence for each problem; nothing for a graph that is fine.
+    """
+    table = _table()
+    names = operations(meta_graph)
+    text_version = table["text_of_serving"][serving_version]
+    linked = table["text_operations"][text_version]
+    text_operations = {
+        name for known in table["text_operations"].values() for name in known
+    }
+    found = []
+    for name in foreign_operations(names):
+        if name in linked:
+            continue
+        if name in text_operations:
+            since = next(
+                serving
+                for serving, text in table["text_of_serving"].items()
+                if name in table["text_operations"][text]
+            )
+            found.append(
+                f"{name}: TensorFlow Serving {serving_version} links "
+                f"TensorFlow Text {text_version}, which lacks it; the first "
+                f"that has it is TensorFlow Serving {since}"
+            )
+        else:
+            found.append(
+                f"{name}: neither in core TensorFlow nor among TensorFlow "
+                "Text's operations; a standard server does not know it"
+            )
+    for name in sorted(names):
+        if name in _PYTHON_OPERATIONS:
+            found.append(f"{name}: a server has no Python to call")
+        elif "Random" in name:
+            found.append(f"{name}: answers may be random")
+    if _is_compiled(meta_graph):
+        found.append(
+            "a function must be compiled by XLA, which TensorFlow Serving "
+            "does not do unless started with an experimental flag"
+        )
+    return found
+
+
+def check(path: str, serving_version: str) -> None:
+    """Raises InputError for a SavedModel that a server cannot run."""
+    found = problems(read_meta_graph(path), serving_version)
+    if found:
+        raise InputError(
+            f"TensorFlow Serving {serving_version} cannot run {path}:\n  "
+            + "\n  ".join(found)
+        )
+
+
+def _is_compiled(meta_graph: meta_graph_pb2.MetaGraphDef) -> bool:
+    return any(
+        function.attr["_XlaMustCompile"].b
+        for function in meta_graph.graph_def.library.function
+    )
+
+
+@functools.cache
+def _table() -> dict:
+    file = importlib.resources.files("bert_tf.serving").joinpath(_TABLE)
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,103 @@
+"""Requests that TensorFlow Serving replays before it serves a version.
+
+Without them the first user waits for TensorFlow to plan and allocate. One
+record that fails keeps the server from loading the model at all, so each is
+replayed here before it is published.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.serving.predictor import Predictor
+
+PATH = os.path.join("assets.extra", "tf_serving_warmup_requests")
+# What the server takes.
+_MOST_RECORDS = 1000
+_LARGE_BATCH = 8
+
+
+def is_available() -> bool:
+    """Tells whether the extra `serving` is installed."""
+    try:
+        import tensorflow_serving  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def example_texts(
+    segments: tuple[Sequence[str], ...],
+) -> list[tuple[str, ...]]:
+    """Chooses the shortest, the middle and the longest example."""
+    examples = sorted(
+        zip(*segments, strict=True), key=lambda texts: sum(map(len, texts))
+    )
+    return [examples[0], examples[len(examples) // 2], examples[-1]]
+
+
+def write(
+    saved_model: str, *, name: str, texts: Sequence[tuple[str, ...]]
+) -> int:
+    """Writes a record for each signature and text, and a larger batch each.
+
+    Args:
+        saved_model: folder of the version.
+        name: the model's.
+        texts: a few examples of different lengths, each of one or two texts.
+
+    Returns:
+        The number of records, all of which were replayed.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    predictor = Predictor(saved_model)
+    batches = [[text] for text in texts] + [[texts[-1]] * _LARGE_BATCH]
+    with tf.io.TFRecordWriter(os.path.join(saved_model, PATH)) as writer:
+        for batch in batches:
+            text_inputs = {
+                key: np.array([text.encode() for text in column], object)
+                for key, column in zip(
+                    predictor.inputs,
+                    zip(*batch, strict=True),
+                    strict=True,
+                )
+            }
+            for signature in predictor.signatures:
+                inputs = text_inputs
+                if signature == "tokens":
+                    inputs = predictor.call("tokenize", text_inputs)
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = name
+                request.model_spec.signature_name = signature
+                for key, values in inputs.items():
+                    request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
+                writer.write(log.SerializeToString())
+    return replay(saved_model, predictor)
+
+
+def replay(saved_model: str, predictor: Predictor) -> int:
+    """Runs every record as the server would, and returns their number.
+
+    Raises:
+        ValueError: there are more than the server takes.
+        tf.errors.OpError: a record fails.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    count = 0
+    path = os.path.join(saved_model, PATH)
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        request = log.predict_log.request
+        inputs: Mapping[str, np.ndarray] = {
+            key: tf.make_ndarray(value) for key, value in request.inputs.items()
+        }
+        predictor.call(request.model_spec.signature_name, inputs)
+        count += 1
+    if count > _MOST_RECORDS:
+        raise ValueError(f"{count} records; a server takes {_MOST_RECORDS}")
+    return count

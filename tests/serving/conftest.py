@@ -1,0 +1,52 @@
+"""Servers to ask: the stand-in, or a real one where it is named."""
+
+import dataclasses
+import os
+import pathlib
+
+import pytest
+
+pytest.importorskip("tensorflow_serving", reason="the extra serving is absent")
+
+from bert_tf.serving.predictor import Predictor, find_version
+from tests.serving import stand_in as stand_in_lib
+
+_REAL_SERVER = "BERT_TF_SERVING_ADDRESS"
+_REAL_MODEL = "BERT_TF_SERVING_MODEL"
+
+
+@dataclasses.dataclass(frozen=True)
+class Server:
+    """Where a server is, and what the version it serves answers."""
+
+    rest: str
+    grpc: str
+    name: str
+    predictor: Predictor
+    stand_in: stand_in_lib.StandIn | None
+
+
+@pytest.fixture(scope="session")
+def server(saved_model):
+    """The stand-in with the tiny model, or the server that is named.
+
+    BERT_TF_SERVING_ADDRESS="host:8501,grpc://host:8500" is a real TensorFlow
+    Serving of the model folder BERT_TF_SERVING_MODEL (saved_models/<name>).
+    """
+    if _REAL_SERVER in os.environ:
+        rest, grpc = os.environ[_REAL_SERVER].split(",")
+        model = pathlib.Path(os.environ[_REAL_MODEL])
+        predictor = Predictor(find_version(str(model)))
+        yield Server(rest, grpc, model.name, predictor, None)
+        return
+    model = pathlib.Path(saved_model).parent
+    stand_in = stand_in_lib.StandIn(
+        str(model / "serving" / "models.config"), str(model.parent)
+    )
+    with stand_in_lib.serve(stand_in) as (rest, grpc):
+        yield Server(rest, grpc, model.name, Predictor(saved_model), stand_in)
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def address(server, request):
+    return getattr(server, request.param)
