@@ -35,12 +35,26 @@ TOKENS = tuple(
 )
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full",
+        action="store_true",
+        help="Stress tests at full size: many minutes.",
+    )
+
+
 def pytest_configure():
     # Two, so that a mirrored strategy has something to mirror over.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * 2
     )
+
+
+@pytest.fixture(scope="session")
+def full(request) -> bool:
+    """Whether stress tests run at full size."""
+    return request.config.getoption("--full")
 
 
 @pytest.fixture(scope="session")

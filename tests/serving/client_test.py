@@ -9,7 +9,7 @@ import pytest
 
 from bert_tf.errors import InputError, ServerError
 from bert_tf.serving.client import Client
-from tests.serving.stand_in import Refusal
+from tests.serving.stand_in import RefusalError
 
 TEXTS = ["the film was good", "the plot was awful", "", "a\0b 😀 [SEP]"]
 
@@ -58,7 +58,7 @@ def test_status_metadata_version_and_label(server, address):
     }
     for choice in ({"version": int(state["version"])}, {"label": "stable"}):
         asked = client(server, address, **choice)
-        assert asked.predict({"text": ["good"]})["label"] == ["pos"]
+        assert asked.predict({"text": TEXTS[:1]})["label"] == ["pos"]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_refusals_say_what_the_server_said(
 def test_busy_servers_are_asked_again(server, address, code):
     if server.stand_in is None:
         pytest.skip("a real server is not busy on demand")
-    refusal = Refusal(getattr(grpc.StatusCode, code), "come back later")
+    refusal = RefusalError(getattr(grpc.StatusCode, code), "come back later")
     server.stand_in.failures = [refusal] * 2
     asked = client(server, address, retries=2)
-    assert asked.predict({"text": ["good"]})["label"] == ["pos"]
+    assert asked.predict({"text": TEXTS[:1]})["label"] == ["pos"]
     server.stand_in.failures = [refusal] * 2
     with pytest.raises(ServerError, match=r"come back later.*tried 2 times"):
         client(server, address, retries=1).predict({"text": ["good"]})
@@ -141,9 +141,7 @@ def test_query_server_without_tensorflow(server, tmp_path):
     """A module of that name that cannot be imported stands before it."""
     for name in ("tensorflow", "keras"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('hidden')")
-    done = query(
-        server, "the film was good", env={"PYTHONPATH": str(tmp_path)}
-    )
+    done = query(server, "the film was good", env={"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["label"] == "pos"

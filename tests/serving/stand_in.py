@@ -46,7 +46,7 @@ _PATH = re.compile(
 _THREADS = 8
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A request that the server answers with an error."""
 
     def __init__(self, code: grpc.StatusCode, message: str):
@@ -65,7 +65,7 @@ class StandIn:
             config = text_format.Parse(
                 file.read(), model_server_config_pb2.ModelServerConfig()
             )
-        self.failures: list[Refusal] = []
+        self.failures: list[RefusalError] = []
         self.replayed = 0
         self._models = {}
         self._labels = {}
@@ -94,7 +94,7 @@ class StandIn:
         wanted = f"Latest({name})"
         if label:
             if label not in self._labels.get(name, {}):
-                raise Refusal(
+                raise RefusalError(
                     grpc.StatusCode.INVALID_ARGUMENT,
                     f"Unrecognized servable version label: {label}",
                 )
@@ -104,7 +104,7 @@ class StandIn:
         elif versions:
             version = max(versions)
         if version not in versions:
-            raise Refusal(
+            raise RefusalError(
                 grpc.StatusCode.NOT_FOUND,
                 f"Servable not found for request: {wanted}",
             )
@@ -115,7 +115,7 @@ class StandIn:
         version, predictor, signatures = self.find(*spec)
         key = key or "serving_default"
         if key not in signatures:
-            raise Refusal(
+            raise RefusalError(
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f'Serving signature key "{key}" not found.',
             )
@@ -126,7 +126,7 @@ class StandIn:
         version, predictor, key, signature = self.signature(spec, key)
         for alias in inputs:
             if alias not in signature.inputs:
-                raise Refusal(
+                raise RefusalError(
                     grpc.StatusCode.INVALID_ARGUMENT,
                     "input tensor alias not found in signature: "
                     f"{alias}. Inputs expected to be in the set "
@@ -134,7 +134,7 @@ class StandIn:
                 )
         missing = set(signature.inputs) - set(inputs)
         if missing:
-            raise Refusal(
+            raise RefusalError(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 "Request inputs do not match required inputs for model. "
                 f"Missing: {{{','.join(sorted(missing))}}}.",
@@ -156,7 +156,7 @@ def _aborting(method):
     def wrapped(self, request, context):
         try:
             return method(self, request)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             context.abort(refusal.code, str(refusal))
 
     return wrapped
@@ -248,7 +248,7 @@ def rest_predict(stand_in: StandIn, spec, body: dict) -> dict:
     *_, signature = stand_in.signature(spec, body.get("signature_name"))
     by_row = "instances" in body
     if by_row == ("inputs" in body):
-        raise Refusal(
+        raise RefusalError(
             grpc.StatusCode.INVALID_ARGUMENT,
             "JSON Value: {} Missing 'inputs' or 'instances' key",
         )
@@ -321,7 +321,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, method: str, body: dict):
         try:
             http_status, answer = 200, self._route(method, body)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             http_status = _HTTP_STATUS[refusal.code]
             answer = {"error": str(refusal)}
         content = json.dumps(answer).encode()
@@ -335,7 +335,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         match = _PATH.fullmatch(self.path)
         verb = match["verb"] if match else "none"
         if match is None or (method == "POST") != (verb == ":predict"):
-            raise Refusal(
+            raise RefusalError(
                 grpc.StatusCode.INVALID_ARGUMENT,
                 f"Malformed request: {method} {self.path}",
             )

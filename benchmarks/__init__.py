@@ -1,0 +1,1 @@
+"""Measurements: ratios of things timed by turns in one run."""

@@ -1,0 +1,55 @@
+import collections
+import shutil
+
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from bert_tf.serving import warm_up
+from bert_tf.serving.predictor import Predictor
+
+
+def records(saved_model):
+    path = f"{saved_model}/{warm_up.PATH}"
+    return [
+        prediction_log_pb2.PredictionLog.FromString(record)
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator()
+    ]
+
+
+def test_every_signature_at_several_lengths(saved_model):
+    requests = [log.predict_log.request for log in records(saved_model)]
+    counts = collections.Counter(
+        request.model_spec.signature_name for request in requests
+    )
+    assert counts == dict.fromkeys(Predictor(saved_model).signatures, 4)
+    assert {request.model_spec.name for request in requests} == {"reviews"}
+    lengths = [
+        request.inputs["input_word_ids"].tensor_shape.dim[1].size
+        for request in requests
+        if request.model_spec.signature_name == "tokens"
+    ]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+
+
+def test_the_stand_in_replays_all(server):
+    if server.stand_in is None:
+        pytest.skip("a real server does not say")
+    assert server.stand_in.replayed == 20
+
+
+def test_a_record_that_fails_is_found(saved_model, tmp_path):
+    path = str(tmp_path / "1")
+    shutil.copytree(saved_model, path)
+    log = records(path)[0]
+    log.predict_log.request.model_spec.signature_name = "tokens"
+    with tf.io.TFRecordWriter(f"{path}/{warm_up.PATH}") as writer:
+        writer.write(log.SerializeToString())
+    with pytest.raises(Exception):  # noqa: B017 - whatever TensorFlow raises
+        warm_up.replay(path, Predictor(path))
+
+
+def test_examples_are_short_middle_and_long():
+    texts = (["four", "", "sixsix", "1", "fives"],)
+    assert warm_up.example_texts(texts) == [("",), ("four",), ("sixsix",)]
