@@ -1,12 +1,18 @@
 """The settings of a training run: checked on creation, JSON in and out."""
 
 import dataclasses
+import json
 import math
 
 from bert_tf.errors import InputError
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
+RESUME = ("auto", "never", "must")
+# A run may be gone on with where these differ.
+_NOT_OF_THE_RESULT = (
+    "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
+)  # fmt: skip
 # What --metric_for_best_model takes, and whether more is better.
 SELECTION_METRICS = {
     "accuracy": True,
@@ -55,7 +61,11 @@ class TrainConfig:
     early_stopping_patience: int | None = None
     seed: int = 42
     distribution_strategy: str = "auto"
+    tpu: str | None = None
     mixed_precision: str = "float32"
+    accumulate_steps: int = 1
+    resume: str = "auto"
+    checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
 
     def __post_init__(self):
@@ -78,7 +88,7 @@ class TrainConfig:
         above_zero = (
             "train_batch_size", "eval_batch_size", "num_train_epochs",
             "max_train_samples", "max_eval_samples", "learning_rate",
-            "early_stopping_patience",
+            "early_stopping_patience", "accumulate_steps",
         )  # fmt: skip
         for name in above_zero:
             value = getattr(self, name)
@@ -93,6 +103,8 @@ class TrainConfig:
                 "--validation_split=0 needs a --validation_file: without "
                 "validation examples the best epoch cannot be told"
             )
+        if self.checkpoint_seconds < 0:
+            raise InputError("--checkpoint_seconds must not be below 0")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"--weight_decay={self.weight_decay} is below 0")
         if self.max_seq_length < _SHORTEST_SEQUENCE:
@@ -105,6 +117,7 @@ class TrainConfig:
         choices = {
             "mixed_precision": MIXED_PRECISION,
             "class_weight": CLASS_WEIGHTS,
+            "resume": RESUME,
             "metric_for_best_model": (None, *SELECTION_METRICS),
         }
         for name, allowed in choices.items():
@@ -129,6 +142,16 @@ class TrainConfig:
     def to_json(self) -> dict:
         """Returns a dict that `from_json` takes."""
         return dataclasses.asdict(self)
+
+    def result_settings(self) -> dict:
+        """Returns the settings that decide what training results in."""
+        # Through JSON, as those of config.json went: tuples become lists.
+        settings = json.loads(json.dumps(self.to_json()))
+        return {
+            name: value
+            for name, value in settings.items()
+            if name not in _NOT_OF_THE_RESULT
+        }
 
     @classmethod
     def from_json(cls, values: dict) -> "TrainConfig":

@@ -16,6 +16,10 @@ class ServerError(RuntimeError):
     """A server does not answer; scripts end with exit status 2."""
 
 
+class InterruptedTrainingError(RuntimeError):
+    """SIGTERM ended a training that is saved; exit status 143."""
+
+
 def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:
     """Returns " Did you mean ...?" for the nearest option, or ""."""
     by_lower = {option.lower(): option for option in options}

@@ -1,9 +1,11 @@
 """The files inside a run folder, and how they come to be there."""
 
+import contextlib
 import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 
 from bert_tf.errors import InputError
 
@@ -14,38 +16,75 @@ VERSIONS = "versions.json"
 VOCABULARY = "vocab.txt"
 BACKBONE = "backbone.json"
 WEIGHTS = os.path.join("checkpoints", "best.weights.h5")
+# Of an unfinished training.
+CHECKPOINT = os.path.join("checkpoints", "latest.npz")
 LOGS = "logs"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 DATA_REPORT = "data_report.json"
 
 
-def check_output_dir(path: str, *, overwrite: bool) -> None:
-    """Raises InputError unless a new run may be written to `path`."""
-    if not os.path.exists(path):
-        return
-    if not os.path.isdir(path):
+def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
+    """Tells whether the run in `path` is to be gone on with.
+
+    Args:
+        path: the run folder.
+        overwrite: a run there is to be replaced.
+        resume: auto (an unfinished run there is gone on with), never, or must
+            (there has to be one).
+
+    Raises:
+        InputError: neither a new run may be written there nor an old one
+            gone on with.
+    """
+    is_empty = not os.path.exists(path) or (
+        os.path.isdir(path) and not os.listdir(path)
+    )
+    if not is_empty and not os.path.isdir(path):
         raise InputError(f"--output_dir={path} is a file")
-    if not os.listdir(path):
-        return
-    if not overwrite:
+    holds_run = os.path.exists(os.path.join(path, CONFIG))
+    is_finished = os.path.exists(os.path.join(path, METRICS))
+    if overwrite:
+        if not is_empty and not holds_run:
+            raise InputError(
+                f"--overwrite_output_dir: {path} holds no run of bert_tf, so "
+                "its files are not deleted; name another folder"
+            )
+        return False
+    if resume == "must" and (not holds_run or is_finished):
         raise InputError(
-            f"--output_dir={path} is not empty; name another folder, or pass "
-            "--overwrite_output_dir to replace the run in it"
+            f"--resume=must: {path} holds no unfinished run"
+            + (", it is finished" if is_finished else "")
         )
-    if not os.path.exists(os.path.join(path, CONFIG)):
-        raise InputError(
-            f"--overwrite_output_dir: {path} holds no run of bert_tf, so its "
-            "files are not deleted; name another folder"
-        )
+    if is_empty:
+        return False
+    if holds_run and not is_finished and resume != "never":
+        return True
+    raise InputError(
+        f"--output_dir={path} is not empty"
+        + (": the run in it is finished" if is_finished else "")
+        + "; name another folder, or pass --overwrite_output_dir to replace "
+        "the run in it"
+    )
 
 
-def create(path: str) -> None:
-    """Makes an empty run folder, deleting the run that was there."""
-    if os.path.isdir(path):
-        shutil.rmtree(path)
+@contextlib.contextmanager
+def create(path: str) -> Iterator[str]:
+    """Gives a folder to write a new run's first files to.
+
+    It is renamed to `path` at the end, replacing the run that was there: a run
+    folder has its config.json, or it is not there.
+    """
+    aside = f"{path.rstrip(os.sep)}.{uuid.uuid4().hex[:8]}.partial"
     for folder in (os.path.dirname(WEIGHTS), LOGS):
-        os.makedirs(os.path.join(path, folder))
+        os.makedirs(os.path.join(aside, folder))
+    try:
+        yield aside
+        if os.path.isdir(path):
+            shutil.rmtree(path)
+        os.rename(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def check_is_run(path: str) -> None:
@@ -60,7 +99,7 @@ def check_is_run(path: str) -> None:
     if not os.path.exists(os.path.join(path, METRICS)):
         raise InputError(
             f"{path}: this training did not finish (there is no {METRICS}); "
-            "run pipelines.train again with --overwrite_output_dir"
+            "run the same pipelines.train again and it goes on"
         )
 
 

@@ -9,14 +9,20 @@ from collections.abc import Callable
 
 from absl import app, logging
 
-from bert_tf.errors import InputError, InstallationError, ServerError
+from bert_tf.errors import (
+    InputError,
+    InstallationError,
+    InterruptedTrainingError,
+    ServerError,
+)
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
     """Runs main under absl and ends the process with its exit status.
 
     0: done; 1: the input or the flags are wrong; 2: the environment is (the
-    installation, or a server); 130: interrupted. Anything else is a bug, with
+    installation, or a server); 130: interrupted; 143: terminated, and training
+    goes on when it is started again. Anything else is a bug, with
     its stack trace.
     """
     app.run(lambda argv: sys.exit(_exit_status(main, argv)))
@@ -41,6 +47,8 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
         return _fail(error, 1)
     except (InstallationError, ServerError) as error:
         return _fail(error, 2)
+    except InterruptedTrainingError as error:
+        return _fail(error, 143)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:

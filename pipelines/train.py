@@ -88,8 +88,13 @@ flags.DEFINE_enum(
     "distribution_strategy",
     "auto",
     strategy.STRATEGIES,
-    "mirrored: a replica on each GPU; auto: mirrored on several GPUs, else "
-    "one device.",
+    "mirrored: a replica on each GPU; multi_worker: several processes or "
+    "machines, named by the variable TF_CONFIG; tpu: the cores of --tpu; auto: "
+    "multi_worker where TF_CONFIG names several workers, tpu where --tpu is "
+    "given, mirrored on several GPUs, else one device.",
+)
+flags.DEFINE_string(
+    "tpu", None, "local on a TPU VM, or the name of a Cloud TPU."
 )
 flags.DEFINE_enum(
     "mixed_precision",
@@ -97,6 +102,27 @@ flags.DEFINE_enum(
     config_lib.MIXED_PRECISION,
     "Precision of the matrix products; bfloat16 or float16 need hardware "
     "that has them to be faster.",
+)
+
+
+flags.DEFINE_integer(
+    "accumulate_steps",
+    1,
+    "Work through a batch in so many pieces one after the other, which takes "
+    "less memory and gives the same gradient.",
+)
+flags.DEFINE_enum(
+    "resume",
+    "auto",
+    config_lib.RESUME,
+    "auto: go on with an unfinished run of the same settings and data in "
+    "--output_dir; must: fail if there is none; never: do not.",
+)
+flags.DEFINE_float(
+    "checkpoint_seconds",
+    60.0,
+    "Save the state of training so often (and at the end of each epoch), but "
+    "in no more than 5% of the time.",
 )
 
 

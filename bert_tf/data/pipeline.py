@@ -171,6 +171,12 @@ def build_dataset(
         }
 
     dataset = tf.data.Dataset.from_tensor_slices(rows)
+    # Every worker makes the whole batch and takes its rows of it.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    dataset = dataset.with_options(options)
     dataset = dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(tf.data.AUTOTUNE)
 

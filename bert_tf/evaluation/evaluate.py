@@ -57,19 +57,13 @@ def evaluate(
         )
     start = time.monotonic()
     probabilities = predict(segments)
-    seconds = time.monotonic() - start
     metrics = metrics_lib.classification_metrics(
         np.array(labels_lib.class_ids(part["label"], class_names)),
         probabilities,
         class_names,
+        seconds=time.monotonic() - start,
     )
-    metrics = {
-        "schema_version": 1,
-        **metrics,
-        "eval_runtime": seconds,
-        "eval_samples_per_second": len(part) / seconds,
-    }
-    return part, probabilities, metrics
+    return part, probabilities, {"schema_version": 1, **metrics}
 
 
 def _load_run(path: str, batch_size: int) -> tuple:

@@ -10,6 +10,8 @@ def classification_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
+    *,
+    seconds: float,
 ) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
@@ -18,6 +20,7 @@ def classification_metrics(
         probabilities: <float>[rows, classes].
         class_names: one a class. Of two classes, the positive one is
             `positive_class(class_names)`.
+        seconds: how long the prediction took.
     """
     predicted = probabilities.argmax(axis=1)
     # A float32 softmax adds up to 1 only within float32's precision.
@@ -54,6 +57,8 @@ def classification_metrics(
     )
     result = {f"eval_{key}": _finite(value) for key, value in values.items()}
     result["eval_samples"] = len(labels)
+    result["eval_runtime"] = seconds
+    result["eval_samples_per_second"] = len(labels) / seconds
     result["labels"] = list(class_names)
     result["per_class"] = {
         name: {

@@ -18,7 +18,7 @@ def _build_predict_step(
 ) -> Callable[[dict], dict]:
     """Returns a function of one batch that returns rows and probabilities.
 
-    Its results are per replica where there are several.
+    They are those of all replicas, on every worker.
     """
 
     def replica_step(batch):
@@ -30,7 +30,13 @@ def _build_predict_step(
 
     @tf.function(input_signature=[element_spec], autograph=False)
     def predict_step(batch):
-        return strategy.run(replica_step, args=(batch,))
+        results = strategy.run(replica_step, args=(batch,))
+        if strategy.num_replicas_in_sync == 1:
+            return results
+        return {
+            name: strategy.gather(value, axis=0)
+            for name, value in results.items()
+        }
 
     return predict_step
 
@@ -70,7 +76,6 @@ class ProbabilityPredictor:
                 model=self._model,
                 element_spec=batches.element_spec,
             )
-        local = self._strategy.experimental_local_results
         count = len(encoded.lengths)
         probabilities = np.full(
             [count, self._model.output["probabilities"].shape[1]],
@@ -79,11 +84,7 @@ class ProbabilityPredictor:
         )
         for batch in batches:
             results = self._step(batch)
-            for rows, values in zip(
-                local(results["row"]),
-                local(results["probabilities"]),
-                strict=True,
-            ):
-                rows, values = rows.numpy(), values.numpy()
-                probabilities[rows[rows >= 0]] = values[rows >= 0]
+            rows = results["row"].numpy()
+            values = results["probabilities"].numpy()
+            probabilities[rows[rows >= 0]] = values[rows >= 0]
         return probabilities

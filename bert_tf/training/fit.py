@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -21,6 +22,9 @@ from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import inference
 from bert_tf.training import loop, progress
 from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.checkpoints import Checkpoints, TrainingState
+from bert_tf.training.interruption import Interruption
 
 
 class Fit:
@@ -30,6 +34,7 @@ class Fit:
         self,
         config: TrainConfig,
         *,
+        parts: dict[str, pd.DataFrame],
         class_names: tuple[str, ...],
         strategy: tf.distribute.Strategy,
         model: keras.Model,
@@ -37,141 +42,192 @@ class Fit:
         pad_token_id: int,
     ):
         self.config = config
+        self.parts = parts
         self.class_names = class_names
         self.strategy = strategy
         self.model = model
         self.encoded = encoded
-        self.train_step = None
         self.pad_token_id = pad_token_id
+        self.is_chief = strategy_lib.is_chief(strategy)
+        self.labels = self._class_ids("train")
+        self.weights = example_weights(self.labels, config.class_weight)
+        self.steps = math.ceil(len(self.labels) / config.train_batch_size)
+        self.train_step = None
         self.predict = inference.ProbabilityPredictor(
             model,
             strategy=strategy,
             batch_size=config.eval_batch_size,
             pad_token_id=pad_token_id,
         )
+        with strategy.scope():
+            self.model.optimizer = optimizer_lib.build_optimizer(
+                variables=model.trainable_variables,
+                learning_rate=config.learning_rate,
+                warmup_proportion=config.warmup_proportion,
+                total_steps=self.steps * config.num_train_epochs,
+                weight_decay=config.weight_decay,
+                mixed_precision=config.mixed_precision,
+                num_replicas=strategy.num_replicas_in_sync,
+            )
+        self.checkpoints = Checkpoints(
+            os.path.join(config.output_dir, run_dir.CHECKPOINT),
+            [*model.variables, *self.model.optimizer.variables],
+            every_seconds=config.checkpoint_seconds,
+            writes=self.is_chief,
+        )
 
-    def evaluate(self, name: str, part: pd.DataFrame) -> tuple:
+    def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
         """Returns the probabilities and the metrics of a part."""
         start = time.monotonic()
         probabilities = self.predict(self.encoded[name])
-        seconds = time.monotonic() - start
-        metrics = metrics_lib.classification_metrics(
-            np.array(labels_lib.class_ids(part["label"], self.class_names)),
+        return probabilities, metrics_lib.classification_metrics(
+            self._class_ids(name),
             probabilities,
             self.class_names,
+            seconds=time.monotonic() - start,
         )
-        metrics["eval_runtime"] = seconds
-        metrics["eval_samples_per_second"] = len(part) / seconds
-        return probabilities, metrics
 
-    def run(self, parts: dict[str, pd.DataFrame], callbacks) -> dict:
-        """Trains all epochs; leaves the best weights in the run folder."""
+    def run(
+        self,
+        state: TrainingState,
+        callbacks: Sequence[keras.callbacks.Callback],
+        interruption: Interruption,
+    ) -> dict:
+        """Trains from `state` on; leaves the best weights in the run folder.
+
+        Raises:
+            InputError: the loss became NaN.
+            InterruptedTrainingError: SIGTERM came; the state is saved.
+        """
         config = self.config
-        labels = np.array(
-            labels_lib.class_ids(parts["train"]["label"], self.class_names),
-            np.int32,
-        )
-        steps = math.ceil(len(labels) / config.train_batch_size)
-        with self.strategy.scope():
-            optimizer = optimizer_lib.build_optimizer(
-                variables=self.model.trainable_variables,
-                learning_rate=config.learning_rate,
-                warmup_proportion=config.warmup_proportion,
-                total_steps=steps * config.num_train_epochs,
-                weight_decay=config.weight_decay,
-                mixed_precision=config.mixed_precision,
-                num_replicas=self.strategy.num_replicas_in_sync,
-            )
-            self.model.optimizer = optimizer
         self.model.stop_training = False
-        callback_list = keras.callbacks.CallbackList(
-            [
-                progress.Progress(config.train_batch_size),
-                keras.callbacks.TensorBoard(
-                    os.path.join(config.output_dir, run_dir.LOGS),
-                    write_graph=False,
-                ),
-                *callbacks,
-            ],
-            model=self.model,
-            epochs=config.num_train_epochs,
-            steps=steps,
-        )
-        best, best_epoch = None, 0
-        history = []
-        start = time.monotonic()
+        callback_list = self._callback_list(callbacks)
+        start = time.monotonic() - state.seconds
         callback_list.on_train_begin()
-        for epoch in range(config.num_train_epochs):
-            callback_list.on_epoch_begin(epoch)
-            logs = self._train_epoch(epoch, labels, callback_list)
-            _, metrics = self.evaluate("validation", parts["validation"])
-            logs.update(
-                (key, value)
-                for key, value in metrics.items()
-                if key.startswith("eval_") and value is not None
-            )
-            value = metrics[f"eval_{config.metric_for_best_model}"]
-            if _is_better(value, best, config.metric_for_best_model):
-                best, best_epoch = value, epoch + 1
-                self._save_weights()
-            logging.info(
-                "epoch %d: validation loss %.4f, accuracy %.4f, %s %s%s",
-                epoch + 1,
-                logs["eval_loss"],
-                logs["eval_accuracy"],
-                config.metric_for_best_model,
-                "undefined" if value is None else f"{value:.4f}",
-                " (best so far)" if best_epoch == epoch + 1 else "",
-            )
-            history.append({"epoch": epoch + 1, **logs})
-            run_dir.write_text(
-                os.path.join(config.output_dir, run_dir.HISTORY),
-                pd.DataFrame(history).to_csv(index=False),
-            )
-            callback_list.on_epoch_end(epoch, logs)
-            patience = config.early_stopping_patience
-            if patience and epoch + 1 - best_epoch >= patience:
-                logging.info("no better epoch in %d: stopping early", patience)
-                break
-            if self.model.stop_training:
-                break
+        while state.epoch < config.num_train_epochs and not self._is_over(
+            state
+        ):
+            callback_list.on_epoch_begin(state.epoch)
+            interruption.stop_at_steps()
+            for _ in self._train_epoch(state, callback_list):
+                state.seconds = time.monotonic() - start
+                if interruption.requested:
+                    self.checkpoints.save(state)
+                    interruption.stop()
+                if self.checkpoints.is_due():
+                    self.checkpoints.save(state)
+            state.seconds = time.monotonic() - start
+            self.checkpoints.save(state)
+            interruption.stop_at_once()
+            logs = self._validate(state)
+            callback_list.on_epoch_end(state.epoch - 1, logs)
         callback_list.on_train_end()
-        seconds = time.monotonic() - start
-        samples = len(labels) * (epoch + 1)
+        return self._outcome(state)
+
+    def _is_over(self, state: TrainingState) -> bool:
+        patience = self.config.early_stopping_patience
+        if patience and state.epoch - state.best_epoch >= patience:
+            logging.info("no better epoch in %d: stopping early", patience)
+            return True
+        return self.model.stop_training
+
+    def _validate(self, state: TrainingState) -> dict:
+        """Ends an epoch: validates, and keeps the weights if they are best."""
+        metric = self.config.metric_for_best_model
+        logs = {
+            "loss": state.loss_sum / self.steps,
+            "accuracy": state.hits / len(self.labels),
+            "learning_rate": float(self.model.optimizer.learning_rate),
+        }
+        _, metrics = self.evaluate("validation")
+        logs.update(
+            (key, value)
+            for key, value in metrics.items()
+            if key.startswith("eval_") and value is not None
+        )
+        state.epoch += 1
+        state.step, state.loss_sum, state.hits = 0, 0.0, 0.0
+        state.history.append({"epoch": state.epoch, **logs})
+        value = metrics[f"eval_{metric}"]
+        if state.best_epoch == 0 or _is_better(value, state.best, metric):
+            state.best, state.best_epoch = value, state.epoch
+            if self.is_chief:
+                self._save_weights()
+        logging.info(
+            "epoch %d: validation loss %.4f, accuracy %.4f, %s %s%s",
+            state.epoch,
+            logs["eval_loss"],
+            logs["eval_accuracy"],
+            metric,
+            "undefined" if value is None else f"{value:.4f}",
+            " (best so far)" if state.best_epoch == state.epoch else "",
+        )
+        if self.is_chief:
+            run_dir.write_text(
+                os.path.join(self.config.output_dir, run_dir.HISTORY),
+                pd.DataFrame(state.history).to_csv(index=False),
+            )
+        return logs
+
+    def _outcome(self, state: TrainingState) -> dict:
+        samples = len(self.labels) * state.epoch
         return {
             "train": {
-                "train_loss": logs["loss"],
-                "train_samples": len(labels),
-                "train_steps": steps * (epoch + 1),
-                "train_epochs": epoch + 1,
-                "train_runtime": seconds,
-                "train_samples_per_second": samples / seconds,
+                "train_loss": state.history[-1]["loss"],
+                "train_samples": len(self.labels),
+                "train_steps": self.steps * state.epoch,
+                "train_epochs": state.epoch,
+                "train_runtime": state.seconds,
+                "train_samples_per_second": samples / state.seconds,
             },
             "best": {
-                "metric": config.metric_for_best_model,
-                "value": best,
-                "epoch": best_epoch,
+                "metric": self.config.metric_for_best_model,
+                "value": state.best,
+                "epoch": state.best_epoch,
             },
         }
 
-    def _train_epoch(self, epoch: int, labels, callback_list) -> dict:
+    def _callback_list(self, callbacks) -> keras.callbacks.CallbackList:
+        if self.is_chief:
+            callbacks = [
+                progress.Progress(self.config.train_batch_size),
+                keras.callbacks.TensorBoard(
+                    os.path.join(self.config.output_dir, run_dir.LOGS),
+                    write_graph=False,
+                ),
+                *callbacks,
+            ]
+        return keras.callbacks.CallbackList(
+            callbacks,
+            model=self.model,
+            epochs=self.config.num_train_epochs,
+            steps=self.steps,
+        )
+
+    def _class_ids(self, name: str) -> np.ndarray:
+        ids = labels_lib.class_ids(self.parts[name]["label"], self.class_names)
+        return np.array(ids, np.int32)
+
+    def _train_epoch(self, state: TrainingState, callback_list):
+        """Trains the epoch's steps from state.step on, yielding after each."""
         config = self.config
         encoded = self.encoded["train"]
         plan = pipeline.plan_training_epoch(
             encoded.lengths,
             batch_size=config.train_batch_size,
             seed=config.seed,
-            epoch=epoch,
-        )
+            epoch=state.epoch,
+        )[state.step :]
+        if not plan:
+            return
         dataset = pipeline.build_dataset(
             encoded,
             plan,
             batch_size=config.train_batch_size,
             pad_token_id=self.pad_token_id,
-            labels=labels,
-            weights=example_weights(labels, config.class_weight),
+            labels=self.labels,
+            weights=self.weights,
         )
-        loss_sum, hits = 0.0, 0.0
         batches = self.strategy.experimental_distribute_dataset(dataset)
         if self.train_step is None:
             self.train_step = loop.build_train_step(
@@ -179,31 +235,28 @@ class Fit:
                 model=self.model,
                 optimizer=self.model.optimizer,
                 element_spec=batches.element_spec,
+                accumulate_steps=config.accumulate_steps,
             )
-        for number, batch in enumerate(batches):
-            callback_list.on_train_batch_begin(number)
-            loss, batch_hits = (
-                float(value) for value in self.train_step(batch)
-            )
+        for batch in batches:
+            callback_list.on_train_batch_begin(state.step)
+            loss, hits = (float(value) for value in self.train_step(batch))
             if not math.isfinite(loss):
-                self._stop_on_nan(epoch, number, len(plan), loss)
-            loss_sum += loss
-            hits += batch_hits
+                self._stop_on_nan(state, loss)
+            state.step += 1
+            state.loss_sum += loss
+            state.hits += hits
             callback_list.on_train_batch_end(
-                number, {"loss": loss_sum / (number + 1)}
+                state.step - 1, {"loss": state.loss_sum / state.step}
             )
-        return {
-            "loss": loss_sum / len(plan),
-            "accuracy": hits / len(labels),
-            "learning_rate": float(self.model.optimizer.learning_rate),
-        }
+            yield
 
-    def _stop_on_nan(self, epoch: int, number: int, steps: int, loss: float):
+    def _stop_on_nan(self, state: TrainingState, loss: float):
         rate = float(self.model.optimizer.learning_rate)
         raise InputError(
-            f"the training loss became {loss} in epoch {epoch + 1}, step "
-            f"{number + 1} of {steps}, at learning rate {rate:.3g} (peak "
-            f"{self.config.learning_rate:.3g}); try a lower --learning_rate"
+            f"the training loss became {loss} in epoch {state.epoch + 1}, "
+            f"step {state.step + 1} of {self.steps}, at learning rate "
+            f"{rate:.3g} (peak {self.config.learning_rate:.3g}); try a lower "
+            "--learning_rate"
             + (
                 " or --mixed_precision=float32"
                 if self.config.mixed_precision != "float32"
@@ -231,9 +284,6 @@ def example_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
 
 
 def _is_better(value: float | None, best: float | None, metric: str) -> bool:
-    if best is None:
-        # Also where the metric is undefined: some weights must be kept.
-        return True
-    if value is None:
-        return False
+    if value is None or best is None:
+        return value is not None
     return value > best if SELECTION_METRICS[metric] else value < best

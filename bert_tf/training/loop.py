@@ -20,12 +20,16 @@ def build_train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     element_spec: dict,
+    accumulate_steps: int = 1,
 ) -> Callable[[dict], tuple[tf.Tensor, tf.Tensor]]:
     """Returns a function of one batch that trains and returns (loss, hits).
 
     The weights of a global batch add up to 1, so the loss of a replica is a
     plain sum and the replicas' sums add up to the loss of one device. `hits`
     is the number of examples whose likeliest class is the right one.
+
+    With `accumulate_steps` a replica works through its rows in so many pieces
+    one after the other and adds up their gradients: less memory, same result.
     """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
@@ -34,15 +38,13 @@ def build_train_step(
         optimizer, keras.optimizers.LossScaleOptimizer
     ):
         # Compiled by XLA, AdamW's many small operations take a tenth of the
-        # time (DESIGN.md, section 8). XLA takes no sparse gradients.
-        compiled = tf.function(
+        # time (DESIGN.md, section 8).
+        apply_gradients = tf.function(
             optimizer.apply, jit_compile=True, autograph=False
         )
 
-        def apply_gradients(gradients):
-            compiled([tf.convert_to_tensor(g) for g in gradients])
-
-    def replica_step(batch):
+    def piece_results(batch):
+        """Returns (loss, hits) and the scaled loss's gradients."""
         with tf.GradientTape() as tape:
             outputs = model(features(batch), training=True)
             losses = classification_loss(batch["label"], outputs["logits"])
@@ -51,20 +53,53 @@ def build_train_step(
         gradients = tape.gradient(
             scaled_loss, [variable.value for variable in variables]
         )
+        predicted = tf.argmax(outputs["logits"], axis=1, output_type=tf.int32)
+        hits = (predicted == batch["label"]) & (batch["row"] >= 0)
+        return (loss, tf.reduce_sum(tf.cast(hits, tf.float32))), [
+            tf.convert_to_tensor(gradient) for gradient in gradients
+        ]
+
+    def accumulated_results(batch):
+        rows = batch["label"].shape[0] // accumulate_steps
+
+        def add_piece(number, results, gradients):
+            start = number * rows
+            piece = {
+                name: tf.ensure_shape(
+                    value[start : start + rows], [rows, *value.shape[1:]]
+                )
+                for name, value in batch.items()
+            }
+            return number + 1, *tf.nest.map_structure(
+                tf.add, (results, gradients), piece_results(piece)
+            )
+
+        zeros = [tf.zeros(variable.shape) for variable in variables]
+        _, results, gradients = tf.while_loop(
+            lambda number, *_: number < accumulate_steps,
+            add_piece,
+            (0, (0.0, 0.0), zeros),
+            parallel_iterations=1,
+            maximum_iterations=accumulate_steps,
+        )
+        return results, gradients
+
+    def replica_step(batch):
+        if accumulate_steps == 1:
+            results, gradients = piece_results(batch)
+        else:
+            results, gradients = accumulated_results(batch)
         if replicas > 1:
             # Before the optimizer, since Keras clips what one replica has
             # where the norm of the whole gradient is meant.
             gradients = [
                 gradient / replicas
                 for gradient in tf.distribute.get_replica_context().all_reduce(
-                    tf.distribute.ReduceOp.SUM,
-                    [tf.convert_to_tensor(g) for g in gradients],
+                    tf.distribute.ReduceOp.SUM, gradients
                 )
             ]
         apply_gradients(gradients)
-        predicted = tf.argmax(outputs["logits"], axis=1, output_type=tf.int32)
-        hits = (predicted == batch["label"]) & (batch["row"] >= 0)
-        return loss, tf.reduce_sum(tf.cast(hits, tf.float32))
+        return results
 
     # With the signature, batches of any length share one graph.
     @tf.function(input_signature=[element_spec], autograph=False)

@@ -49,8 +49,9 @@ class Progress(keras.callbacks.Callback):
         self._last = now
         elapsed = now - self._first_step_end
         rate = (self._steps_done - 1) / elapsed if elapsed > 0 else 0.0
+        done = self._epoch * steps + batch + 1
         total = steps * self.params["epochs"]
-        left = (total - self._steps_done) / rate if rate else float("nan")
+        left = (total - done) / rate if rate else float("nan")
         line = (
             f"epoch {self._epoch + 1}/{self.params['epochs']}  "
             f"step {batch + 1}/{steps}  loss {logs['loss']:.4f}  "

@@ -1,17 +1,55 @@
-"""A name to a tf.distribute strategy."""
+"""A name to a tf.distribute strategy, and what its replicas need."""
 
+import json
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
 import tensorflow as tf
 
-from bert_tf.errors import InputError
+from bert_tf.config import TrainConfig
+from bert_tf.errors import InputError, InstallationError
 
-STRATEGIES = ("auto", "one_device", "mirrored")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
+_CLUSTER = "TF_CONFIG"
+# Far enough apart that the seeds of two replicas never meet.
+_SEEDS_APART = 1_000_003
 
 
-def build_strategy(name: str) -> tf.distribute.Strategy:
-    """Returns the strategy; `auto` mirrors over GPUs where there are several.
+def build_strategy(
+    name: str, *, tpu: str | None = None
+) -> tf.distribute.Strategy:
+    """Returns the strategy; `auto` takes what the surroundings speak for.
 
     The default strategy of TensorFlow stands for one device.
+
+    Args:
+        name: one of STRATEGIES.
+        tpu: local, or the name of a Cloud TPU.
+
+    Raises:
+        InputError: the flags or TF_CONFIG are wrong.
+        InstallationError: the hardware, or its wheel, is missing.
     """
+    if name not in STRATEGIES:
+        raise InputError(
+            f"--distribution_strategy={name} is not one of "
+            f"{', '.join(STRATEGIES)}"
+        )
+    if tpu is not None and name not in ("auto", "tpu"):
+        raise InputError(f"--tpu={tpu} with --distribution_strategy={name}")
+    workers = _workers()
+    if name == "multi_worker" and workers == 0:
+        raise InputError(
+            f"--distribution_strategy=multi_worker needs the variable "
+            f"{_CLUSTER}, which names the workers; pipelines.launch_workers "
+            "sets it for processes on this machine"
+        )
+    if name == "multi_worker" or (name == "auto" and workers > 1):
+        return _multi_worker()
+    if name == "tpu" or tpu is not None:
+        return _tpu(tpu or "local")
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
@@ -22,25 +60,161 @@ def build_strategy(name: str) -> tf.distribute.Strategy:
             [device.name for device in devices],
             None if gpus else tf.distribute.ReductionToOneDevice(),
         )
-    if name in ("auto", "one_device"):
-        return tf.distribute.get_strategy()
-    raise InputError(
-        f"--distribution_strategy={name} is not one of {', '.join(STRATEGIES)}"
+    return tf.distribute.get_strategy()
+
+
+def _workers() -> int:
+    """Returns how many workers TF_CONFIG names."""
+    text = os.environ.get(_CLUSTER)
+    if not text:
+        return 0
+    try:
+        config = json.loads(text)
+        cluster, task = config["cluster"], config["task"]
+        addresses = cluster[task["type"]]
+        addresses[task["index"]]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(
+            f"{_CLUSTER} is not a cluster and a task of it, as in "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": '
+            f'{{"type": "worker", "index": 0}}}} ({error!r}): {text[:200]}'
+        ) from None
+    return sum(len(cluster.get(kind, ())) for kind in ("chief", "worker"))
+
+
+def _multi_worker() -> tf.distribute.Strategy:
+    gpus = tf.config.list_physical_devices("GPU")
+    communication = tf.distribute.experimental.CommunicationImplementation
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            communication_options=tf.distribute.experimental.CommunicationOptions(
+                implementation=communication.AUTO
+                if gpus
+                else communication.RING
+            )
+        )
+    except tf.errors.OpError as error:
+        raise InstallationError(
+            f"the workers of {_CLUSTER} did not come together: {error.message}"
+        ) from error
+
+
+def _tpu(name: str) -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(
+            tpu="local" if name == "local" else name
+        )
+        if name == "local":
+            if not tf.config.list_physical_devices("TPU"):
+                raise ValueError("TensorFlow sees no TPU device")
+        else:
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except (ValueError, RuntimeError, ImportError, tf.errors.OpError) as error:
+        raise InstallationError(
+            f"--tpu={name}: no TPU can be used ({str(error)[:200]}). On a TPU "
+            "VM the wheels tensorflow-tpu and libtpu must stand in the place "
+            "of tensorflow; see docs/tpu.md"
+        ) from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes."""
+    resolver = strategy.cluster_resolver
+    if not _has_workers(strategy):
+        return True
+    return resolver.task_type == "chief" or (
+        "chief" not in resolver.cluster_spec().jobs and resolver.task_id == 0
     )
 
 
-def check_batch_size(flag: str, batch_size: int, replicas: int) -> None:
-    """Raises InputError unless the global batch divides over the replicas."""
-    if batch_size % replicas:
-        raise InputError(
-            f"--{flag}={batch_size} is the batch of all {replicas} replicas "
-            f"together and must be divisible by {replicas}; try "
-            f"{max(1, batch_size // replicas) * replicas}"
+def check_batch_sizes(config: TrainConfig, replicas: int) -> None:
+    """Raises InputError unless the global batches divide as they must."""
+    for flag, parts, reason in (
+        ("eval_batch_size", replicas, f"all {replicas} replicas together"),
+        (
+            "train_batch_size",
+            replicas * config.accumulate_steps,
+            f"all {replicas} replicas together"
+            + (
+                f", in {config.accumulate_steps} pieces"
+                if config.accumulate_steps > 1
+                else ""
+            ),
+        ),
+    ):
+        size = getattr(config, flag)
+        if size % parts:
+            raise InputError(
+                f"--{flag}={size} is the batch of {reason} and must be "
+                f"divisible by {parts}; try {max(1, size // parts) * parts}"
+            )
+
+
+def check_agreement(
+    strategy: tf.distribute.Strategy, what: str, values: Sequence[float]
+) -> None:
+    """Raises InstallationError unless all workers hold the same values.
+
+    Replicas that start from different states stay different, and the training
+    goes wrong without a word. Also a barrier: all must come here.
+    """
+    if not _has_workers(strategy):
+        return
+    mine = np.array([values], np.float64)
+
+    @tf.function(autograph=False)
+    def gather():
+        return strategy.gather(strategy.run(lambda: tf.constant(mine)), axis=0)
+
+    everyones = gather().numpy()
+    if (everyones != mine).any():
+        raise InstallationError(
+            f"the workers differ in {what}: "
+            f"{[row.tolist() for row in everyones]}"
         )
+
+
+def draw_per_replica(model: keras.Model) -> None:
+    """Makes each replica draw its own dropout masks.
+
+    Keras' seed generators start equal on every replica, which would all drop
+    the same units. The first replica draws as one device does.
+    """
+    # Keras has no public way to all layers of nested models.
+    for layer in model._flatten_layers():
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            generator.next = _ReplicaSeeds(generator.next)
+
+
+class _ReplicaSeeds:
+    """Adds the replica's number to what a seed generator returns."""
+
+    def __init__(self, next_seed):
+        self._next_seed = next_seed
+
+    def __call__(self, ordered: bool = True) -> tf.Tensor:
+        seed = self._next_seed(ordered)
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return seed
+        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
+        return seed + replica * tf.constant([_SEEDS_APART, 0], seed.dtype)
 
 
 def describe_devices(strategy: tf.distribute.Strategy) -> str:
     """Says on what training runs."""
     replicas = strategy.num_replicas_in_sync
-    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    return f"{replicas} replica{'s' if replicas > 1 else ''} on {kind}"
+    kinds = ("TPU", "GPU", "CPU")
+    kind = next(k for k in kinds if tf.config.list_logical_devices(k))
+    text = f"{replicas} replica{'s' if replicas > 1 else ''} on {kind}"
+    if _has_workers(strategy):
+        resolver = strategy.cluster_resolver
+        text += f", as {resolver.task_type} {resolver.task_id}"
+    return text
+
+
+def _has_workers(strategy: tf.distribute.Strategy) -> bool:
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

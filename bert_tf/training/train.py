@@ -1,9 +1,7 @@
 """From files of labelled texts to a run folder; sees every part."""
 
 import dataclasses
-import importlib.metadata
 import os
-import platform
 from collections.abc import Sequence
 
 import keras
@@ -16,17 +14,15 @@ from bert_tf.config import TrainConfig
 from bert_tf.data import checking, examples, pipeline, splitting
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
-from bert_tf.evaluation import plots, report
 from bert_tf.models import classifier, presets, trained
 from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.training import checkpoints
 from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.fit import Fit
-
-_PACKAGES = (
-    "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
-    "keras-hub", "numpy", "pandas", "scikit-learn",
-)  # fmt: skip
+from bert_tf.training.interruption import Interruption
 
 
 def train(
@@ -46,14 +42,20 @@ def train(
         InputError: the settings or the data are wrong. Nothing is written
             then, except where the loss becomes NaN: the logs stay.
     """
-    run_dir.check_output_dir(
-        config.output_dir, overwrite=config.overwrite_output_dir
+    # Before any operation of TensorFlow, as several workers need it.
+    strategy = strategy_lib.build_strategy(
+        config.distribution_strategy, tpu=config.tpu
     )
-    strategy = strategy_lib.build_strategy(config.distribution_strategy)
-    for flag in ("train_batch_size", "eval_batch_size"):
-        strategy_lib.check_batch_size(
-            flag, getattr(config, flag), strategy.num_replicas_in_sync
-        )
+    resuming = run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    # Also a barrier: all have looked before the chief writes.
+    strategy_lib.check_agreement(
+        strategy, "whether there is a run to go on with", [resuming]
+    )
+    strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
     parts, config = _read_parts(config)
     class_names = checking.check_labels(parts)
     if config.metric_for_best_model is None:
@@ -93,6 +95,7 @@ def train(
             dropout=config.dropout,
             freeze_backbone=config.freeze_backbone,
         )
+    strategy_lib.draw_per_replica(model)
     if config.learning_rate is None:
         config = dataclasses.replace(
             config,
@@ -101,8 +104,11 @@ def train(
                 freeze_backbone=config.freeze_backbone,
             ),
         )
-    run_dir.create(config.output_dir)
-    _write_run(config, class_names, preset, backbone, data_report)
+    state = TrainingState(data=checkpoints.data_fingerprint(parts))
+    if resuming:
+        _check_settings(config)
+    elif strategy_lib.is_chief(strategy):
+        _write_run(config, class_names, preset, backbone, data_report)
     logging.info(
         "Model: %s, %.1f M parameters, learning rate %g%s, %s; %s",
         config.preset,
@@ -114,15 +120,57 @@ def train(
     )
     fit = Fit(
         config,
+        parts=parts,
         class_names=class_names,
         strategy=strategy,
         model=model,
         encoded=encoded,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
     )
-    outcome = fit.run(parts, callbacks)
-    model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
-    return _write_results(fit, parts, outcome, data_report)
+    if resuming:
+        state = _resume(fit, state)
+    with Interruption() as interruption:
+        outcome = fit.run(state, callbacks, interruption)
+        # The chief has written the best weights before any worker reads them.
+        strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
+        model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
+        results = results_lib.evaluate_best(fit, outcome, data_report)
+        if fit.is_chief:
+            results_lib.write_results(fit, results)
+        fit.checkpoints.delete()
+    return results["validation"][1]
+
+
+def _check_settings(config: TrainConfig) -> None:
+    """Raises InputError unless a run was started with these settings."""
+    path = os.path.join(config.output_dir, run_dir.CONFIG)
+    saved = TrainConfig.from_json(run_dir.read_json(path))
+    checkpoints.check_same(
+        "settings", saved.result_settings(), config.result_settings()
+    )
+
+
+def _resume(fit: Fit, start: TrainingState) -> TrainingState:
+    """Returns the state to go on from, the same on every worker."""
+    state = fit.checkpoints.restore()
+    position = [-1, 0] if state is None else [state.epoch, state.step]
+    strategy_lib.check_agreement(
+        fit.strategy,
+        "the checkpoint (every worker must see the chief's --output_dir)",
+        [*position, fit.checkpoints.checksum()],
+    )
+    if state is None:
+        logging.info("The run in %s had not begun.", fit.config.output_dir)
+        return start
+    checkpoints.check_same("data", state.data, start.data)
+    logging.info(
+        "Going on with the run in %s: epoch %d, step %d of %d.",
+        fit.config.output_dir,
+        state.epoch + 1,
+        state.step,
+        fit.steps,
+    )
+    return state
 
 
 def _read_parts(
@@ -177,74 +225,15 @@ def _check_length(length: int, longest: int | None, preset: str) -> None:
 
 
 def _write_run(config, class_names, preset, backbone, data_report) -> None:
-    folder = config.output_dir
+    with run_dir.create(config.output_dir) as folder:
 
-    def path(name):
-        return os.path.join(folder, name)
+        def path(name):
+            return os.path.join(folder, name)
 
-    run_dir.write_json(path(run_dir.CONFIG), config.to_json())
-    run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-    labels_lib.write_labels(path(run_dir.LABELS), class_names)
-    trained.save_vocabulary(folder, preset.vocabulary)
-    presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
-    run_dir.write_json(path(run_dir.VERSIONS), versions())
-    run_dir.write_json(path(run_dir.DATA_REPORT), data_report)
-
-
-def _write_results(fit, parts, outcome: dict, data_report: dict) -> dict:
-    """Evaluates the best weights and writes what the run is worth."""
-    folder = fit.config.output_dir
-    history = pd.read_csv(os.path.join(folder, run_dir.HISTORY))
-    plots.write_learning_curves(
-        os.path.join(folder, "learning_curves.png"),
-        history,
-        fit.config.metric_for_best_model,
-    )
-    truncation = {
-        key: data_report[key]
-        for key in ("max_seq_length", "truncated", "truncated_share")
-    }
-    results = {}
-    # The validation metrics come last: metrics.json marks a finished run.
-    for name in ("test", "validation"):
-        if name not in parts:
-            continue
-        probabilities, metrics = fit.evaluate(name, parts[name])
-        results[name] = {
-            "schema_version": 1,
-            **metrics,
-            **outcome["train"],
-            "truncation": truncation,
-            "best": outcome["best"],
-            "seed": fit.config.seed,
-            "strategy": type(fit.strategy).__name__,
-            "replicas": fit.strategy.num_replicas_in_sync,
-            "mixed_precision": fit.config.mixed_precision,
-            "versions": versions(),
-        }
-        report.write_evaluation(
-            folder,
-            examples=parts[name],
-            probabilities=probabilities,
-            metrics=results[name],
-            suffix="_test" if name == "test" else "",
-        )
-        logging.info(
-            "%s\n%s",
-            report.metrics_table(metrics, f"{name.capitalize()} part"),
-            report.sample_predictions(
-                parts[name], probabilities, metrics["labels"]
-            ),
-        )
-    return results["validation"]
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and the packages that matter."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
+        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
+        labels_lib.write_labels(path(run_dir.LABELS), class_names)
+        trained.save_vocabulary(folder, preset.vocabulary)
+        presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
+        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
+        run_dir.write_json(path(run_dir.DATA_REPORT), data_report)

@@ -19,7 +19,7 @@ def encoded(preprocessor):
     return pipeline.encode(preprocessor, (texts,))
 
 
-def train(encoded, name: str):
+def train(encoded, name: str, accumulate_steps: int = 1):
     keras.utils.set_random_seed(5)
     labels = np.arange(29, dtype=np.int32) % 2
     plan = pipeline.plan_training_epoch(
@@ -48,6 +48,7 @@ def train(encoded, name: str):
         model=model,
         optimizer=optimizer,
         element_spec=batches.element_spec,
+        accumulate_steps=accumulate_steps,
     )
     results = [
         [float(value) for value in step(batch)]
@@ -60,8 +61,19 @@ def train(encoded, name: str):
     return np.array(results), model.get_weights(), predict(encoded)
 
 
-def test_mirrored_equals_one_device(encoded):
-    one, two = train(encoded, "one_device"), train(encoded, "mirrored")
+@pytest.fixture(scope="module")
+def one(encoded):
+    return train(encoded, "one_device")
+
+
+@pytest.mark.parametrize(
+    "name, accumulate_steps",
+    [("mirrored", 1), ("one_device", 4), ("mirrored", 2)],
+)
+def test_replicas_and_pieces_equal_one_device(
+    encoded, one, name, accumulate_steps
+):
+    two = train(encoded, name, accumulate_steps)
     assert one[0][-4:, 0].mean() < one[0][:4, 0].mean()  # it does learn
     np.testing.assert_allclose(one[0], two[0], atol=2e-5)
     for left, right in zip(one[1], two[1], strict=True):

@@ -1,6 +1,9 @@
+import keras
 import pytest
+import tensorflow as tf
 
-from bert_tf.errors import InputError
+from bert_tf.config import TrainConfig
+from bert_tf.errors import InputError, InstallationError
 from bert_tf.training import strategy
 
 
@@ -14,7 +17,67 @@ def test_unknown_name():
         strategy.build_strategy("horovod")
 
 
-def test_batch_size_must_divide():
-    strategy.check_batch_size("train_batch_size", 32, 4)
+def config(**changes):
+    return TrainConfig(train_file=("a.csv",), output_dir="run", **changes)
+
+
+def test_batch_sizes_must_divide():
+    strategy.check_batch_sizes(config(), 4)
     with pytest.raises(InputError, match="--train_batch_size=33 .* try 32"):
-        strategy.check_batch_size("train_batch_size", 33, 2)
+        strategy.check_batch_sizes(config(train_batch_size=33), 2)
+    with pytest.raises(InputError, match="--eval_batch_size=31 .* try 30"):
+        strategy.check_batch_sizes(config(eval_batch_size=31), 2)
+    with pytest.raises(InputError, match=r"in 3 pieces.*divisible by 6; try"):
+        strategy.check_batch_sizes(config(accumulate_steps=3), 2)
+
+
+def test_missing_hardware_and_cluster(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match="needs the variable TF_CONFIG"):
+        strategy.build_strategy("multi_worker")
+    with pytest.raises(InstallationError, match="no TPU can be used"):
+        strategy.build_strategy("tpu")
+    with pytest.raises(InputError, match="--tpu=local with"):
+        strategy.build_strategy("mirrored", tpu="local")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not json",
+        "{}",
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "x", "index": 0}}',
+    ],
+)
+def test_broken_clusters(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="TF_CONFIG is not a cluster"):
+        strategy.build_strategy("auto")
+
+
+def test_replicas_draw_their_own_dropout_masks():
+    masks = {}
+    for name in ("one_device", "mirrored"):
+        replicas = strategy.build_strategy(name)
+        with replicas.scope():
+            inputs = keras.Input([64])
+            dropout = keras.layers.Dropout(0.5, seed=3)
+            model = keras.Model(inputs, keras.Sequential([dropout])(inputs))
+        strategy.draw_per_replica(model)
+
+        @tf.function
+        def step(replicas=replicas, model=model):
+            return replicas.run(lambda: model(tf.ones([1, 64]), training=True))
+
+        masks[name] = [
+            [
+                value.numpy()
+                for value in replicas.experimental_local_results(step())
+            ]
+            for _ in range(2)
+        ]
+    first, second = masks["mirrored"][0]
+    assert (first == masks["one_device"][0][0]).all()
+    assert (first != second).any()
+    assert (masks["mirrored"][1][0] == masks["one_device"][1][0]).all()
+    assert (masks["mirrored"][1][0] != first).any()

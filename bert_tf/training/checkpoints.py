@@ -1,0 +1,162 @@
+"""The state of an unfinished training: one file, read back bit for bit.
+
+The order of the rows is a pure function of seed and epoch, so epoch and step
+say where the data stands; the dropout's seeds are variables like the weights.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+
+from bert_tf.errors import InputError
+
+# Writing may take so large a share of the time.
+_LARGEST_SHARE = 0.05
+_STATE = "state"
+
+
+@dataclasses.dataclass
+class TrainingState:
+    """Where a training stands.
+
+    Attributes:
+        epoch: epochs that are trained and validated.
+        step: steps done in the epoch that goes on.
+        loss_sum: over these steps.
+        hits: likeliest classes that were right, over these steps.
+        best: the best validation metric so far, None where undefined.
+        best_epoch: its epoch, counted from 1; 0 before the first.
+        history: a row of history.csv for each epoch.
+        seconds: spent training.
+        data: fingerprint of the examples.
+    """
+
+    data: dict[str, str]
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    hits: float = 0.0
+    best: float | None = None
+    best_epoch: int = 0
+    history: list[dict] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+
+class Checkpoints:
+    """Writes and reads the one file that holds the latest state.
+
+    Args:
+        path: of the file.
+        variables: all that training changes, in a fixed order.
+        every_seconds: how often `is_due` says so, at most; large models are
+            written less often, so that it takes 5% of the time.
+        writes: whether this process is the one that writes.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        variables: Sequence[keras.Variable],
+        *,
+        every_seconds: float,
+        writes: bool,
+    ):
+        self._path = path
+        self._variables = variables
+        self._pause = self._every_seconds = every_seconds
+        self._writes = writes
+        self._last = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Tells whether it is time to write again."""
+        return time.monotonic() - self._last >= self._pause
+
+    def save(self, state: TrainingState) -> None:
+        """Writes aside, then renames: a kill leaves the file before."""
+        if not self._writes:
+            return
+        start = time.monotonic()
+        arrays = {
+            _key(i, variable): np.asarray(variable)
+            for i, variable in enumerate(self._variables)
+        }
+        arrays[_STATE] = np.array(json.dumps(dataclasses.asdict(state)))
+        aside = f"{self._path}.{uuid.uuid4().hex[:8]}"
+        with open(aside, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, self._path)
+        self._last = time.monotonic()
+        self._pause = max(
+            self._every_seconds, (self._last - start) / _LARGEST_SHARE
+        )
+
+    def restore(self) -> TrainingState | None:
+        """Reads the file into the variables; None where there is none."""
+        if not os.path.exists(self._path):
+            return None
+        with np.load(self._path) as arrays:
+            state = TrainingState(**json.loads(str(arrays[_STATE])))
+            for i, variable in enumerate(self._variables):
+                key = _key(i, variable)
+                if key not in arrays:
+                    raise InputError(
+                        f"{self._path} holds the training of another model "
+                        f"(it lacks {key}); pass --overwrite_output_dir to "
+                        "start again"
+                    )
+                variable.assign(arrays[key])
+        return state
+
+    def checksum(self) -> float:
+        """Returns one number of all variables, to compare workers by."""
+        digest = hashlib.sha256()
+        for variable in self._variables:
+            digest.update(np.ascontiguousarray(np.asarray(variable)).data)
+        return float(int.from_bytes(digest.digest()[:6], "big"))
+
+    def delete(self) -> None:
+        """Deletes the file: the training is finished."""
+        if self._writes and os.path.exists(self._path):
+            os.remove(self._path)
+
+
+def data_fingerprint(parts: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """Returns rows and digest of each part."""
+    found = {}
+    for name, part in parts.items():
+        digest = hashlib.sha256()
+        for column in ("text", "text_pair", "label"):
+            if column in part:
+                for value in part[column]:
+                    digest.update(str(value).encode("utf-8", "ignore") + b"\0")
+        found[name] = f"{len(part)} rows, {digest.hexdigest()[:16]}"
+    return found
+
+
+def check_same(kind: str, saved: dict, current: dict) -> None:
+    """Raises InputError that names what differs from the run's."""
+    differences = [
+        f"{key}: {saved.get(key)} there, {current.get(key)} now"
+        for key in sorted(saved.keys() | current.keys())
+        if saved.get(key) != current.get(key)
+    ]
+    if differences:
+        raise InputError(
+            f"the run to resume has other {kind} ({'; '.join(differences)}); "
+            "repeat its command, name another --output_dir, or pass "
+            "--overwrite_output_dir to start again"
+        )
+
+
+def _key(position: int, variable: keras.Variable) -> str:
+    return f"{position}:{'x'.join(map(str, variable.shape))}:{variable.dtype}"

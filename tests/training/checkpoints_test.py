@@ -1,0 +1,241 @@
+"""An interrupted training ends as the uninterrupted one, bit for bit."""
+
+import collections
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from bert_tf.data import pipeline
+from bert_tf.errors import InputError, InterruptedTrainingError
+from bert_tf.training.checkpoints import Checkpoints, TrainingState
+from bert_tf.training.train import train
+from tests.conftest import review_rows, write_csv
+from tests.training.train_test import without_times
+
+
+class Terminate(keras.callbacks.Callback):
+    """Sends SIGTERM to this process at one step of one epoch."""
+
+    def __init__(self, epoch: int, step: int):
+        super().__init__()
+        self._when = (epoch, step)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self._epoch, batch) == self._when:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class CountRows(keras.callbacks.Callback):
+    """Notes epoch and step of each step that was trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append((self._epoch, batch))
+
+
+def weights(run: str) -> dict[str, np.ndarray]:
+    found = {}
+    with h5py.File(f"{run}/checkpoints/best.weights.h5") as file:
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return found
+
+
+def history(run: str) -> pd.DataFrame:
+    table = pd.read_csv(f"{run}/history.csv")
+    times = [c for c in table if "runtime" in c or "per_second" in c]
+    return table.drop(columns=times)
+
+
+def check_equal(run: str, other: str) -> None:
+    left, right = weights(run), weights(other)
+    assert left.keys() == right.keys()
+    for name in left:
+        assert left[name].tobytes() == right[name].tobytes(), name
+    pd.testing.assert_frame_equal(history(run), history(other))
+    metrics = []
+    for folder in (run, other):
+        with open(f"{folder}/metrics.json") as file:
+            metrics.append(without_times(json.load(file)))
+    assert metrics[0] == metrics[1]
+    assert os.listdir(f"{run}/checkpoints") == ["best.weights.h5"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory, preset):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    path = write_csv(folder / "reviews.csv", review_rows(120))
+    run = str(folder / "run")
+    train(settings(path, preset, run))
+    return path, run
+
+
+def settings(path: str, preset: str, run: str, **changes):
+    from bert_tf.config import TrainConfig
+
+    return TrainConfig(
+        **{
+            "train_file": (path,),
+            "output_dir": run,
+            "preset": preset,
+            "max_seq_length": 16,
+            "train_batch_size": 8,
+            "num_train_epochs": 3,
+            "validation_split": 0.25,
+            "metric_for_best_model": "loss",
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize("epoch, step", [(0, 4), (1, 11), (2, 0)])
+def test_terminated_and_started_again(
+    uninterrupted, preset, tmp_path, epoch, step
+):
+    path, other = uninterrupted
+    run = str(tmp_path / "run")
+    config = settings(path, preset, run)
+    before, after = CountRows(), CountRows()
+    with pytest.raises(InterruptedTrainingError):
+        train(config, callbacks=[before, Terminate(epoch, step)])
+    assert sorted(os.listdir(f"{run}/checkpoints"))[-1] == "latest.npz"
+    train(config, callbacks=[after])
+    check_equal(run, other)
+    steps = len(before.steps + after.steps)
+    assert len(set(before.steps + after.steps)) == steps == 3 * 12
+    handler = signal.getsignal(signal.SIGTERM)
+    assert handler == signal.SIG_DFL
+
+
+def test_what_may_be_resumed(uninterrupted, preset, tmp_path):
+    path, finished = uninterrupted
+    run = str(tmp_path / "run")
+    with pytest.raises(InputError, match="holds no unfinished run"):
+        train(settings(path, preset, run, resume="must"))
+    with pytest.raises(InputError, match="unfinished run, it is finished"):
+        train(settings(path, preset, finished, resume="must"))
+    with pytest.raises(InputError, match="the run in it is finished"):
+        train(settings(path, preset, finished))
+    with pytest.raises(InterruptedTrainingError):
+        train(settings(path, preset, run), callbacks=[Terminate(0, 1)])
+    with pytest.raises(InputError, match="is not empty"):
+        train(settings(path, preset, run, resume="never"))
+    with pytest.raises(
+        InputError, match="other settings .seed: 42 there, 7 now"
+    ):
+        train(settings(path, preset, run, seed=7))
+    copy = tmp_path / "copy.csv"
+    shutil.copy(path, copy)
+    with open(path, "a") as file:
+        file.write("one more,pos\n")
+    try:
+        with pytest.raises(
+            InputError, match=r"other data .train: 90 rows, \w+ there, 9"
+        ):
+            train(settings(path, preset, run))
+    finally:
+        shutil.copy(copy, path)
+
+
+def test_a_killed_write_leaves_the_file_before(tmp_path, monkeypatch):
+    variable = keras.Variable([1.0, 2.0])
+    path = str(tmp_path / "latest.npz")
+    saved = Checkpoints(path, [variable], every_seconds=0, writes=True)
+    saved.save(TrainingState(data={}, epoch=1))
+    variable.assign([3.0, 4.0])
+
+    def die(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", die)
+    with pytest.raises(KeyboardInterrupt):
+        saved.save(TrainingState(data={}, epoch=2))
+    assert saved.restore().epoch == 1
+    assert variable.numpy().tolist() == [1.0, 2.0]
+
+
+def test_another_model_is_refused(tmp_path):
+    path = str(tmp_path / "latest.npz")
+    Checkpoints(
+        path, [keras.Variable([1.0])], every_seconds=0, writes=True
+    ).save(TrainingState(data={}))
+    other = [keras.Variable([1.0, 2.0])]
+    with pytest.raises(InputError, match="another model"):
+        Checkpoints(path, other, every_seconds=0, writes=True).restore()
+
+
+def test_every_row_once_an_epoch():
+    lengths = np.arange(101) % 13
+    for epoch in range(3):
+        plan = pipeline.plan_training_epoch(
+            lengths, batch_size=8, seed=1, epoch=epoch
+        )
+        counts = collections.Counter(np.concatenate(plan).tolist())
+        assert counts == dict.fromkeys(range(101), 1)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
+    """kill -9, again and again, until the run is finished."""
+    path, other = uninterrupted
+    run = str(tmp_path / "run")
+    command = [
+        sys.executable, "-m", "pipelines.train", f"--train_file={path}",
+        f"--output_dir={run}", f"--preset={preset}", "--max_seq_length=16",
+        "--train_batch_size=8", "--validation_split=0.25",
+        "--metric_for_best_model=loss", "--checkpoint_seconds=0",
+    ]  # fmt: skip
+    # The uninterrupted run in a process like these: two logical CPUs, which
+    # the tests have, share the threads otherwise.
+    subprocess.run(
+        [*command, f"--output_dir={tmp_path}/whole"],
+        check=True,
+        capture_output=True,
+    )
+    generator = random.Random(11)
+    kills, finished = 0, False
+    wanted = 30 if full else 2
+    while not finished:
+        if kills >= wanted:
+            subprocess.run(command, check=True, capture_output=True)
+            break
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        # From the first progress on, so that each kill meets the training.
+        time.sleep(generator.uniform(7.0, 14.0))
+        process.send_signal(signal.SIGKILL)
+        told = process.stderr.read().decode()
+        finished = process.wait() == 0
+        kills += not finished
+        assert finished or process.returncode == -signal.SIGKILL, told
+        if finished and kills < wanted:
+            shutil.rmtree(run)
+            finished = False
+    check_equal(run, f"{tmp_path}/whole")
+    print(f"{kills} kills")
