@@ -111,14 +111,17 @@ class Fit:
             interruption.stop_at_steps()
             for _ in self._train_epoch(state, callback_list):
                 state.seconds = time.monotonic() - start
-                if interruption.requested:
+                if strategy_lib.any_worker(
+                    self.strategy, interruption.requested
+                ):
                     self.checkpoints.save(state)
                     interruption.stop()
                 if self.checkpoints.is_due():
                     self.checkpoints.save(state)
             state.seconds = time.monotonic() - start
             self.checkpoints.save(state)
-            interruption.stop_at_once()
+            if not strategy_lib.has_workers(self.strategy):
+                interruption.stop_at_once()
             logs = self._validate(state)
             callback_list.on_epoch_end(state.epoch - 1, logs)
         callback_list.on_train_end()

@@ -1,8 +1,10 @@
 """A name to a tf.distribute strategy, and what its replicas need."""
 
+import contextlib
+import functools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -122,7 +124,7 @@ def _tpu(name: str) -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes."""
     resolver = strategy.cluster_resolver
-    if not _has_workers(strategy):
+    if not has_workers(strategy):
         return True
     return resolver.task_type == "chief" or (
         "chief" not in resolver.cluster_spec().jobs and resolver.task_id == 0
@@ -160,7 +162,7 @@ def check_agreement(
     Replicas that start from different states stay different, and the training
     goes wrong without a word. Also a barrier: all must come here.
     """
-    if not _has_workers(strategy):
+    if not has_workers(strategy):
         return
     mine = np.array([values], np.float64)
 
@@ -174,6 +176,41 @@ def check_agreement(
             f"the workers differ in {what}: "
             f"{[row.tolist() for row in everyones]}"
         )
+
+
+def any_worker(strategy: tf.distribute.Strategy, value: bool) -> bool:
+    """Tells whether the value is true on any worker; all must call it."""
+    if not has_workers(strategy):
+        return value
+    return bool(_build_sum(strategy)(tf.constant(int(value))) > 0)
+
+
+@functools.cache
+def _build_sum(strategy: tf.distribute.Strategy):
+    @tf.function(autograph=False)
+    def add_up(value):
+        return strategy.reduce(
+            tf.distribute.ReduceOp.SUM,
+            strategy.run(lambda one: one, args=(value,)),
+            axis=None,
+        )
+
+    return add_up
+
+
+@contextlib.contextmanager
+def telling_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Says in words that another worker is gone."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not has_workers(strategy):
+            raise
+        raise InstallationError(
+            "another worker was lost. Start all workers again with the same "
+            "command, and training goes on from the last checkpoint "
+            f"({error.message.splitlines()[0][:200]})"
+        ) from error
 
 
 def draw_per_replica(model: keras.Model) -> None:
@@ -210,11 +247,12 @@ def describe_devices(strategy: tf.distribute.Strategy) -> str:
     kinds = ("TPU", "GPU", "CPU")
     kind = next(k for k in kinds if tf.config.list_logical_devices(k))
     text = f"{replicas} replica{'s' if replicas > 1 else ''} on {kind}"
-    if _has_workers(strategy):
+    if has_workers(strategy):
         resolver = strategy.cluster_resolver
         text += f", as {resolver.task_type} {resolver.task_id}"
     return text
 
 
-def _has_workers(strategy: tf.distribute.Strategy) -> bool:
+def has_workers(strategy: tf.distribute.Strategy) -> bool:
+    """Whether several processes train together."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)

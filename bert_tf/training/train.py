@@ -127,9 +127,12 @@ def train(
         encoded=encoded,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
     )
-    if resuming:
-        state = _resume(fit, state)
-    with Interruption() as interruption:
+    with (
+        strategy_lib.telling_of_lost_workers(strategy),
+        Interruption() as interruption,
+    ):
+        if resuming:
+            state = _resume(fit, state)
         outcome = fit.run(state, callbacks, interruption)
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])

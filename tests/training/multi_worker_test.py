@@ -1,0 +1,148 @@
+"""Two local processes train as one device does, and survive a loss."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.conftest import ROOT, review_rows, write_csv
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory, preset):
+    """30 steps; neither part divides by the batch, nor by two."""
+    folder = tmp_path_factory.mktemp("workers")
+    train = write_csv(folder / "train.csv", review_rows(77))
+    validation = write_csv(folder / "validation.csv", review_rows(31))
+    return [
+        sys.executable, "-m", "pipelines.train", f"--train_file={train}",
+        f"--validation_file={validation}", f"--preset={preset}",
+        "--max_seq_length=16", "--train_batch_size=8", "--eval_batch_size=8",
+        "--learning_rate=1e-3", "--num_train_epochs=3", "--dropout=0",
+        "--metric_for_best_model=loss", "--checkpoint_seconds=0",
+    ]  # fmt: skip
+
+
+def launch(command, *flags, workers=2):
+    return subprocess.Popen(
+        [
+            sys.executable, "-m", "pipelines.launch_workers",
+            f"--workers={workers}", "--", *command, *flags,
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )  # fmt: skip
+
+
+def finish(process, status=0) -> str:
+    told = process.communicate(timeout=300)[0]
+    assert process.returncode == status, told[-3000:]
+    return told
+
+
+@pytest.fixture(scope="module")
+def one_device(command, tmp_path_factory):
+    run = str(tmp_path_factory.mktemp("one") / "run")
+    subprocess.run([*command, f"--output_dir={run}"], cwd=ROOT, check=True)
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_workers(command, tmp_path_factory):
+    run = str(tmp_path_factory.mktemp("two") / "run")
+    told = finish(launch(command, f"--output_dir={run}"))
+    assert "2 replicas on CPU, as worker 1" in told
+    return run
+
+
+def check_alike(run, other, atol):
+    left, right = (
+        pd.read_csv(f"{folder}/history.csv") for folder in (run, other)
+    )
+    np.testing.assert_allclose(left["loss"], right["loss"], atol=atol)
+    np.testing.assert_allclose(left["eval_loss"], right["eval_loss"], atol=atol)
+    metrics = []
+    for folder in (run, other):
+        with open(f"{folder}/metrics.json") as file:
+            metrics.append(json.load(file))
+    for key in ("eval_samples", "confusion_matrix", "labels", "best"):
+        if key == "best":
+            assert metrics[0][key]["epoch"] == metrics[1][key]["epoch"]
+        else:
+            assert metrics[0][key] == metrics[1][key]
+    rows = [pd.read_csv(f"{folder}/predictions.csv") for folder in (run, other)]
+    assert rows[0]["text"].equals(rows[1]["text"])
+    np.testing.assert_allclose(
+        rows[0]["probability_pos"], rows[1]["probability_pos"], atol=atol
+    )
+
+
+def test_two_workers_equal_one_device(one_device, two_workers):
+    check_alike(one_device, two_workers, atol=1e-4)
+
+
+def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
+    run = str(tmp_path / "run")
+    process = launch(command, f"--output_dir={run}")
+    checkpoint = f"{run}/checkpoints/latest.npz"
+    for _ in range(1200):
+        if os.path.exists(checkpoint):
+            break
+        time.sleep(0.1)
+    children = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    os.kill(int(children[1].split()[0]), signal.SIGKILL)
+    told = finish(process, status=128 + signal.SIGKILL)
+    assert not os.path.exists(f"{run}/metrics.json")
+    assert re.search("another worker was lost|terminated; the training", told)
+    told = finish(launch(command, f"--output_dir={run}"))
+    assert "Going on with the run" in told
+    check_alike(two_workers, run, atol=0)
+
+
+def test_workers_with_other_checkpoints_are_stopped(command, tmp_path):
+    """Worker 1 sees a folder of its own, as without a shared disk."""
+    script = tmp_path / "own_folder.sh"
+    script.write_text(
+        "case $TF_CONFIG in *'\"index\": 1'*) own=1;; *) own=0;; esac\n"
+        f'exec "$@" --output_dir={tmp_path}/run$own\n'
+    )
+    first = subprocess.Popen(
+        [*command, f"--output_dir={tmp_path}/run0"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoints = []
+    for _ in range(3000):
+        path = f"{tmp_path}/run0/checkpoints/latest.npz"
+        if os.path.exists(path):
+            checkpoints.append(os.stat(path).st_mtime_ns)
+            if len(set(checkpoints)) == 1:
+                shutil.copytree(
+                    f"{tmp_path}/run0", f"{tmp_path}/run1", dirs_exist_ok=True
+                )
+            if len(set(checkpoints)) > 4:
+                first.kill()
+                break
+        time.sleep(0.01)
+    first.wait()
+    told = finish(launch(["bash", str(script), *command]), status=2)
+    assert "the workers differ in the checkpoint" in told
+    assert not os.path.exists(f"{tmp_path}/run0/metrics.json")
