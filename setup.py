@@ -11,7 +11,7 @@ VERSION = re.search(
 ).group(1)
 SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
-    "query_server",
+    "query_server", "create_tfrecords", "launch_workers",
 )  # fmt: skip
 
 setuptools.setup(

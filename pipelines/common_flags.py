@@ -74,7 +74,8 @@ def define_files() -> None:
         "train_file",
         None,
         "Labelled files to train on: paths and globs, separated by commas; "
-        ".csv, .tsv or .jsonl, local or anything TensorFlow reads (gs://).",
+        ".csv, .tsv or .jsonl, local or anything TensorFlow reads (gs://); or "
+        "a folder of pipelines.create_tfrecords.",
     )
     flags.DEFINE_list(
         "validation_file",

@@ -1,5 +1,7 @@
 """What is in the data, and what in it will harm the model."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from bert_tf import labels as labels_lib
 from bert_tf.data import pipeline
 from bert_tf.data.examples import segments, text_keys
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError, list_some
 from bert_tf.text.preprocessing import Preprocessor
 
@@ -48,7 +51,7 @@ def check_known_labels(
 
 def data_report(
     parts: dict[str, pd.DataFrame],
-    encoded: dict[str, EncodedTexts],
+    encoded: dict[str, EncodedTexts | TokenizedRecords],
     *,
     max_seq_length: int,
     max_positions: int | None,
@@ -57,11 +60,16 @@ def data_report(
 
     Args:
         parts: examples by part: train, validation, test.
-        encoded: the same parts tokenized.
+        encoded: the same parts tokenized. Of tokenized records no texts are
+            known, so nothing is said of their duplicates.
         max_seq_length: the length that is to be used.
         max_positions: the model's longest, if known.
     """
-    keys = {name: text_keys(part) for name, part in parts.items()}
+    keys = {
+        name: text_keys(part)
+        for name, part in parts.items()
+        if not isinstance(encoded[name], TokenizedRecords)
+    }
     counts = np.concatenate([part.token_counts for part in encoded.values()])
     return {
         "schema_version": 1,
@@ -73,14 +81,13 @@ def data_report(
                     label: int((part["label"] == label).sum())
                     for label in labels_lib.class_names(part["label"])
                 },
-                **_duplicates(part, keys[name]),
+                **(_duplicates(part, keys[name]) if name in keys else {}),
             }
             for name, part in parts.items()
         },
         "shared_texts": {
             f"{first} and {second}": int(keys[second].isin(keys[first]).sum())
-            for i, first in enumerate(parts)
-            for second in list(parts)[i + 1 :]
+            for first, second in itertools.combinations(keys, 2)
         },
         "tokens": {
             f"percentile_{p}": int(
@@ -134,11 +141,11 @@ def describe(report: dict) -> str:
             for label, count in part["classes"].items()
         ]
         lines.append(f"    {len(classes)} classes: {list_some(classes, 12)}")
-        if part["duplicates"]:
+        if part.get("duplicates"):
             lines.append(
                 f"    {part['duplicates']:,} rows repeat the text of another"
             )
-        if part["contradictions"]:
+        if part.get("contradictions"):
             shown = list_some(part["contradiction_lines"])
             lines.append(
                 f"    {part['contradictions']:,} texts have more than one "

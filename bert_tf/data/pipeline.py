@@ -6,11 +6,12 @@ the epoch; tf.data then gathers and pads them.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.text.preprocessing import Preprocessor
 
 _FEATURES = ("token_ids", "segment_ids", "padding_mask")
@@ -43,11 +44,28 @@ class EncodedTexts:
         """<int64>[rows], tokens after truncation."""
         return np.diff(self.row_splits)
 
+    def gather_function(self) -> Callable[[tf.Tensor], tuple]:
+        """Returns a function of rows <int32>[batch], for a tf.data map.
 
-def encode(
-    preprocessor: Preprocessor, segments: tuple[Sequence[str], ...]
-) -> EncodedTexts:
-    """Tokenizes texts, or pairs of texts, in parallel."""
+        It returns token ids <int32>[batch, (tokens)] and the lengths up to
+        the first [SEP] <int32>[batch].
+        """
+        token_ids = tf.RaggedTensor.from_row_splits(
+            self.token_ids, self.row_splits
+        )
+        first_lengths = tf.constant(self.first_lengths)
+        return lambda rows: (
+            tf.gather(token_ids, rows),
+            tf.gather(first_lengths, rows),
+        )
+
+
+def build_encode_batch(preprocessor: Preprocessor) -> Callable[..., dict]:
+    """Returns a function of one or two <string>[batch], for a graph.
+
+    It returns token_ids <int32>[all tokens], the rows one after the other, and
+    lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts.
+    """
 
     def encode_batch(*texts):
         pieces = tuple(preprocessor.tokenize(text) for text in texts)
@@ -55,7 +73,7 @@ def encode(
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
         second = tf.reduce_sum(packed["segment_ids"], axis=1)
         counts = tf.add_n([piece.row_lengths() for piece in pieces])
-        special_tokens = len(segments) + 1
+        special_tokens = len(texts) + 1
         token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
         return {
             "token_ids": token_ids.flat_values,
@@ -64,11 +82,21 @@ def encode(
             "token_counts": tf.cast(counts, tf.int32) + special_tokens,
         }
 
+    return encode_batch
+
+
+def encode(
+    preprocessor: Preprocessor, segments: tuple[Sequence[str], ...]
+) -> EncodedTexts:
+    """Tokenizes texts, or pairs of texts, in parallel."""
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
     texts = tuple([text.encode() for text in part] for part in segments)
     dataset = tf.data.Dataset.from_tensor_slices(texts)
     dataset = dataset.batch(_TOKENIZE_BATCH_SIZE)
-    dataset = dataset.map(encode_batch, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(
+        build_encode_batch(preprocessor),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
     batches = list(dataset.as_numpy_iterator())
     columns = {
         key: np.concatenate([batch[key] for batch in batches])
@@ -108,7 +136,7 @@ def plan_evaluation(
 
 
 def build_dataset(
-    encoded: EncodedTexts,
+    encoded: EncodedTexts | TokenizedRecords,
     plan: Sequence[np.ndarray],
     *,
     batch_size: int,
@@ -140,11 +168,8 @@ def build_dataset(
     rows = np.full([len(plan), batch_size], -1, np.int32)
     for i, batch in enumerate(plan):
         rows[i, : len(batch)] = batch
-    count = len(encoded.first_lengths)
-    token_ids = tf.RaggedTensor.from_row_splits(
-        encoded.token_ids, encoded.row_splits
-    )
-    first_lengths = tf.constant(encoded.first_lengths)
+    count = len(encoded.lengths)
+    gather_tokens = encoded.gather_function()
     labels = tf.constant(
         np.zeros(count) if labels is None else labels, tf.int32
     )
@@ -154,16 +179,16 @@ def build_dataset(
 
     def gather(rows):
         source = tf.where(rows < 0, rows[0], rows)
-        tokens = tf.gather(token_ids, source)
+        tokens, first = gather_tokens(source)
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         ids = tokens.to_tensor(pad_token_id, shape=[None, fixed_length])
         positions = tf.range(tf.shape(ids)[1])[tf.newaxis]
         mask = tf.cast(positions < lengths[:, tf.newaxis], tf.int32)
-        first = tf.gather(first_lengths, source)[:, tf.newaxis]
         weight = tf.where(rows < 0, 0.0, tf.gather(weights, source))
         return {
             "token_ids": tf.ensure_shape(ids, [batch_size, fixed_length]),
-            "segment_ids": tf.cast(positions >= first, tf.int32) * mask,
+            "segment_ids": tf.cast(positions >= first[:, tf.newaxis], tf.int32)
+            * mask,
             "padding_mask": mask,
             "label": tf.gather(labels, source),
             "weight": weight / tf.reduce_sum(weight),

@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import pandas as pd
 
+from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
 
 # Writing may take so large a share of the time.
@@ -130,10 +132,16 @@ class Checkpoints:
             os.remove(self._path)
 
 
-def data_fingerprint(parts: dict[str, pd.DataFrame]) -> dict[str, str]:
+def data_fingerprint(
+    parts: dict[str, pd.DataFrame],
+    encoded: dict[str, EncodedTexts | TokenizedRecords],
+) -> dict[str, str]:
     """Returns rows and digest of each part."""
     found = {}
     for name, part in parts.items():
+        if isinstance(encoded[name], TokenizedRecords):
+            found[name] = f"{len(part)} rows, {encoded[name].fingerprint}"
+            continue
         digest = hashlib.sha256()
         for column in ("text", "text_pair", "label"):
             if column in part:

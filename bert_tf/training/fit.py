@@ -17,6 +17,7 @@ from bert_tf import run_dir
 from bert_tf.config import SELECTION_METRICS, TrainConfig
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import inference
@@ -38,7 +39,7 @@ class Fit:
         class_names: tuple[str, ...],
         strategy: tf.distribute.Strategy,
         model: keras.Model,
-        encoded: dict[str, EncodedTexts],
+        encoded: dict[str, EncodedTexts | TokenizedRecords],
         pad_token_id: int,
     ):
         self.config = config

@@ -5,19 +5,19 @@ import os
 from collections.abc import Sequence
 
 import keras
-import pandas as pd
 from absl import logging
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.data import checking, examples, pipeline, splitting
+from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import classifier, presets, trained
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import checkpoints
 from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.checkpoints import TrainingState
@@ -56,22 +56,23 @@ def train(
         strategy, "whether there is a run to go on with", [resuming]
     )
     strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
-    parts, config = _read_parts(config)
+    preset = presets.resolve(config.preset)
+    _check_length(config.max_seq_length, preset.max_positions, config.preset)
+    parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
     class_names = checking.check_labels(parts)
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
             config,
             metric_for_best_model=metrics_lib.headline_metric(class_names),
         )
-    preset = presets.resolve(config.preset)
-    _check_length(config.max_seq_length, preset.max_positions, config.preset)
-
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         preset.vocabulary, sequence_length=config.max_seq_length
     )
     encoded = {
-        name: pipeline.encode(preprocessor, examples.segments(part))
+        name: records
+        if records is not None and name == "train"
+        else pipeline.encode(preprocessor, examples.segments(part))
         for name, part in parts.items()
     }
     data_report = checking.data_report(
@@ -104,7 +105,7 @@ def train(
                 freeze_backbone=config.freeze_backbone,
             ),
         )
-    state = TrainingState(data=checkpoints.data_fingerprint(parts))
+    state = TrainingState(data=checkpoints.data_fingerprint(parts, encoded))
     if resuming:
         _check_settings(config)
     elif strategy_lib.is_chief(strategy):
@@ -174,49 +175,6 @@ def _resume(fit: Fit, start: TrainingState) -> TrainingState:
         fit.steps,
     )
     return state
-
-
-def _read_parts(
-    config: TrainConfig,
-) -> tuple[dict[str, pd.DataFrame], TrainConfig]:
-    names = {
-        flag: getattr(config, flag)
-        for flag in (
-            "text_column", "text_pair_column", "label_column", "id_column"
-        )
-    }  # fmt: skip
-    train_part, columns = examples.read_examples(config.train_file, **names)
-    names.update(
-        text_column=columns.text,
-        text_pair_column=columns.text_pair,
-        label_column=columns.label,
-    )
-    parts = {}
-    if config.validation_file:
-        parts["validation"], _ = examples.read_examples(
-            config.validation_file, **names
-        )
-    if config.test_file:
-        parts["test"], _ = examples.read_examples(config.test_file, **names)
-    if "validation" not in parts:
-        labels_lib.check_class_names(
-            labels_lib.class_names(train_part["label"]), len(train_part)
-        )
-        train_part, validation = splitting.split(
-            train_part, fraction=config.validation_split, seed=config.seed
-        )
-        parts = {"validation": validation, **parts}
-    parts = {"train": train_part, **parts}
-    limits = {"train": config.max_train_samples}
-    parts = {
-        name: examples.sample(
-            part,
-            limits.get(name, config.max_eval_samples),
-            seed=config.seed,
-        )
-        for name, part in parts.items()
-    }
-    return parts, dataclasses.replace(config, **names)
 
 
 def _check_length(length: int, longest: int | None, preset: str) -> None:

@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bert_tf.data import record_creation
 from bert_tf.errors import InputError
+from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import fit
 from bert_tf.training.train import train
 from tests.conftest import review_rows, write_csv
@@ -142,3 +144,35 @@ def test_overwriting(tiny_config, tmp_path):
     with pytest.raises(InputError, match="holds no run"):
         train(tiny_config(overwrite_output_dir=True))
     assert (folder / "mine.txt").read_text() == "precious"
+
+
+def test_from_tfrecords(tiny_config, tmp_path, review_file, vocabulary):
+    """The same loss, epoch by epoch, as from the texts."""
+    preprocessor = Preprocessor(vocabulary, sequence_length=16)
+    record_creation.create_records(
+        [review_file], str(tmp_path / "records"), preprocessor=preprocessor,
+        preset="tiny", shards=4,
+    )  # fmt: skip
+    validation = write_csv(tmp_path / "v.csv", review_rows(30))
+    history = []
+    for name, source in (("a", review_file), ("b", str(tmp_path / "records"))):
+        run = str(tmp_path / name)
+        train(
+            tiny_config(
+                train_file=(source,),
+                validation_file=(validation,),
+                output_dir=run,
+            )
+        )
+        history.append(pd.read_csv(f"{run}/history.csv"))
+    assert history[0]["loss"].equals(history[1]["loss"])
+    assert history[0]["eval_loss"].equals(history[1]["eval_loss"])
+    with open(tmp_path / "b" / "data_report.json") as file:
+        assert json.load(file)["parts"]["train"]["rows"] == 120
+
+
+def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records" / "manifest.json").write_text("{}")
+    with pytest.raises(InputError, match="have no texts to report"):
+        train(tiny_config(train_file=(str(tmp_path / "records"),)))
