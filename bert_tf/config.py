@@ -8,6 +8,7 @@ from bert_tf.errors import InputError
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
+JIT_COMPILE = ("auto", "true", "false")
 RESUME = ("auto", "never", "must")
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
@@ -64,6 +65,7 @@ class TrainConfig:
     tpu: str | None = None
     mixed_precision: str = "float32"
     accumulate_steps: int = 1
+    jit_compile: str = "auto"
     resume: str = "auto"
     checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
@@ -118,6 +120,7 @@ class TrainConfig:
             "mixed_precision": MIXED_PRECISION,
             "class_weight": CLASS_WEIGHTS,
             "resume": RESUME,
+            "jit_compile": JIT_COMPILE,
             "metric_for_best_model": (None, *SELECTION_METRICS),
         }
         for name, allowed in choices.items():

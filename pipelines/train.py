@@ -112,6 +112,15 @@ flags.DEFINE_integer(
     "less memory and gives the same gradient.",
 )
 flags.DEFINE_enum(
+    "jit_compile",
+    "auto",
+    config_lib.JIT_COMPILE,
+    "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, which "
+    "makes it ten times as fast; true: the whole step, once for each length "
+    "that occurs (on CPUs slower, for dropout); false: nothing. TPUs compile "
+    "everything in any case.",
+)
+flags.DEFINE_enum(
     "resume",
     "auto",
     config_lib.RESUME,

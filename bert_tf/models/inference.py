@@ -51,11 +51,13 @@ class ProbabilityPredictor:
         strategy: tf.distribute.Strategy,
         batch_size: int,
         pad_token_id: int,
+        fixed_length: int | None = None,
     ):
         self._model = model
         self._strategy = strategy
         self._batch_size = batch_size
         self._pad_token_id = pad_token_id
+        self._fixed_length = fixed_length
         self._step = None
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
@@ -68,6 +70,7 @@ class ProbabilityPredictor:
                 ),
                 batch_size=self._batch_size,
                 pad_token_id=self._pad_token_id,
+                fixed_length=self._fixed_length,
             )
         )
         if self._step is None:

@@ -54,11 +54,15 @@ class Fit:
         self.weights = example_weights(self.labels, config.class_weight)
         self.steps = math.ceil(len(self.labels) / config.train_batch_size)
         self.train_step = None
+        self.fixed_length = strategy_lib.fixed_length(
+            strategy, config.max_seq_length
+        )
         self.predict = inference.ProbabilityPredictor(
             model,
             strategy=strategy,
             batch_size=config.eval_batch_size,
             pad_token_id=pad_token_id,
+            fixed_length=self.fixed_length,
         )
         with strategy.scope():
             self.model.optimizer = optimizer_lib.build_optimizer(
@@ -231,6 +235,7 @@ class Fit:
             pad_token_id=self.pad_token_id,
             labels=self.labels,
             weights=self.weights,
+            fixed_length=self.fixed_length,
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
         if self.train_step is None:
@@ -240,6 +245,7 @@ class Fit:
                 optimizer=self.model.optimizer,
                 element_spec=batches.element_spec,
                 accumulate_steps=config.accumulate_steps,
+                jit_compile=config.jit_compile,
             )
         for batch in batches:
             callback_list.on_train_batch_begin(state.step)

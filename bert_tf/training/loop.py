@@ -21,6 +21,7 @@ def build_train_step(
     optimizer: keras.optimizers.Optimizer,
     element_spec: dict,
     accumulate_steps: int = 1,
+    jit_compile: str = "auto",
 ) -> Callable[[dict], tuple[tf.Tensor, tf.Tensor]]:
     """Returns a function of one batch that trains and returns (loss, hits).
 
@@ -28,14 +29,19 @@ def build_train_step(
     plain sum and the replicas' sums add up to the loss of one device. `hits`
     is the number of examples whose likeliest class is the right one.
 
+    `jit_compile` is "auto" (XLA compiles the optimizer's update on one
+    device), "true" (the whole step of a replica) or "false".
+
     With `accumulate_steps` a replica works through its rows in so many pieces
     one after the other and adds up their gradients: less memory, same result.
     """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
     apply_gradients = optimizer.apply
-    if replicas == 1 and not isinstance(
-        optimizer, keras.optimizers.LossScaleOptimizer
+    if (
+        jit_compile == "auto"
+        and strategy is tf.distribute.get_strategy()
+        and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     ):
         # Compiled by XLA, AdamW's many small operations take a tenth of the
         # time (DESIGN.md, section 8).
@@ -61,15 +67,15 @@ def build_train_step(
 
     def accumulated_results(batch):
         rows = batch["label"].shape[0] // accumulate_steps
+        pieces = {
+            name: tf.reshape(
+                value, [accumulate_steps, rows] + [-1] * (value.shape.rank - 1)
+            )
+            for name, value in batch.items()
+        }
 
         def add_piece(number, results, gradients):
-            start = number * rows
-            piece = {
-                name: tf.ensure_shape(
-                    value[start : start + rows], [rows, *value.shape[1:]]
-                )
-                for name, value in batch.items()
-            }
+            piece = {name: value[number] for name, value in pieces.items()}
             return number + 1, *tf.nest.map_structure(
                 tf.add, (results, gradients), piece_results(piece)
             )
@@ -100,6 +106,11 @@ def build_train_step(
             ]
         apply_gradients(gradients)
         return results
+
+    if jit_compile == "true":
+        replica_step = tf.function(
+            replica_step, jit_compile=True, autograph=False
+        )
 
     # With the signature, batches of any length share one graph.
     @tf.function(input_signature=[element_spec], autograph=False)

@@ -131,6 +131,28 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
+def check_compilation(
+    strategy: tf.distribute.Strategy, jit_compile: str
+) -> None:
+    """Raises InputError where the whole step cannot be compiled."""
+    if jit_compile == "true" and strategy is not tf.distribute.get_strategy():
+        raise InputError(
+            "--jit_compile=true goes with one device only: TensorFlow does not "
+            f"compile the sums over replicas of {type(strategy).__name__}"
+        )
+
+
+def fixed_length(
+    strategy: tf.distribute.Strategy, max_seq_length: int
+) -> int | None:
+    """Returns what all batches are padded to; None: each as far as it needs.
+
+    TPUs compile a program for each shape.
+    """
+    is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    return max_seq_length if is_tpu else None
+
+
 def check_batch_sizes(config: TrainConfig, replicas: int) -> None:
     """Raises InputError unless the global batches divide as they must."""
     for flag, parts, reason in (

@@ -55,6 +55,7 @@ def train(
     strategy_lib.check_agreement(
         strategy, "whether there is a run to go on with", [resuming]
     )
+    strategy_lib.check_compilation(strategy, config.jit_compile)
     strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
     preset = presets.resolve(config.preset)
     _check_length(config.max_seq_length, preset.max_positions, config.preset)

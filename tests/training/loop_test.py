@@ -19,7 +19,9 @@ def encoded(preprocessor):
     return pipeline.encode(preprocessor, (texts,))
 
 
-def train(encoded, name: str, accumulate_steps: int = 1):
+def train(
+    encoded, name: str, accumulate_steps: int = 1, jit_compile: str = "auto"
+):
     keras.utils.set_random_seed(5)
     labels = np.arange(29, dtype=np.int32) % 2
     plan = pipeline.plan_training_epoch(
@@ -49,6 +51,7 @@ def train(encoded, name: str, accumulate_steps: int = 1):
         optimizer=optimizer,
         element_spec=batches.element_spec,
         accumulate_steps=accumulate_steps,
+        jit_compile=jit_compile,
     )
     results = [
         [float(value) for value in step(batch)]
@@ -67,13 +70,19 @@ def one(encoded):
 
 
 @pytest.mark.parametrize(
-    "name, accumulate_steps",
-    [("mirrored", 1), ("one_device", 4), ("mirrored", 2)],
+    "name, accumulate_steps, jit_compile",
+    [
+        ("mirrored", 1, "auto"),
+        ("one_device", 4, "auto"),
+        ("mirrored", 2, "auto"),
+        ("one_device", 1, "true"),
+        ("one_device", 1, "false"),
+    ],
 )
-def test_replicas_and_pieces_equal_one_device(
-    encoded, one, name, accumulate_steps
+def test_all_ways_equal_one_device(
+    encoded, one, name, accumulate_steps, jit_compile
 ):
-    two = train(encoded, name, accumulate_steps)
+    two = train(encoded, name, accumulate_steps, jit_compile)
     assert one[0][-4:, 0].mean() < one[0][:4, 0].mean()  # it does learn
     np.testing.assert_allclose(one[0], two[0], atol=2e-5)
     for left, right in zip(one[1], two[1], strict=True):

@@ -31,6 +31,12 @@ def test_batch_sizes_must_divide():
         strategy.check_batch_sizes(config(accumulate_steps=3), 2)
 
 
+def test_the_whole_step_compiles_on_one_device_only():
+    strategy.check_compilation(strategy.build_strategy("auto"), "true")
+    with pytest.raises(InputError, match="of MirroredStrategy"):
+        strategy.check_compilation(strategy.build_strategy("mirrored"), "true")
+
+
 def test_missing_hardware_and_cluster(monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(InputError, match="needs the variable TF_CONFIG"):

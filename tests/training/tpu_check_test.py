@@ -1,0 +1,78 @@
+"""The TPU compiler takes the training step; its counts are those on paper."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bert_tf.errors import InputError
+from bert_tf.training import tpu_check
+from tests.conftest import ROOT, tiny_backbone
+
+
+def test_flops_on_paper_of_bert_base():
+    """6 x 85 M weights x 4,096 tokens, and the attention."""
+
+    class Base:
+        num_layers, hidden_dim, intermediate_dim = 12, 768, 3072
+
+    flops = tpu_check.flops_on_paper(Base, 32 * 128, 128)
+    weights = 6 * 84_934_656 * 4096
+    assert flops == weights + 12 * 12 * 128 * 768 * 4096
+    assert flops == pytest.approx(2.145e12, rel=1e-3)
+
+
+def test_topologies():
+    assert tpu_check.count_chips("v5e:2x2") == 4
+    assert tpu_check.count_chips("v4:2x2x1") == 4
+    for wrong in ("v5e", "v5e:ab", "v5e:"):
+        with pytest.raises(InputError, match="kind and arrangement"):
+            tpu_check.count_chips(wrong)
+    with pytest.raises(InputError, match="known chips are v2"):
+        tpu_check.chip_of("h100:1x1")
+
+
+def test_wrong_flags(preset):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.tpu_check"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "give one of --size and --preset" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_two_layer_model(tmp_path):
+    """In a process of its own: the compiler changes the environment."""
+    pytest.importorskip("libtpu", reason="the extra tpu-check is absent")
+    pytest.importorskip("jax", reason="the extra tpu-check is absent")
+    backbone = tiny_backbone()
+    folder = str(tmp_path / "preset")
+    backbone.save_to_preset(folder)
+    import keras_nlp
+
+    from tests.conftest import TOKENS
+
+    keras_nlp.models.BertTokenizer(list(TOKENS), lowercase=True).save_to_preset(
+        folder
+    )
+    for flags, words in (
+        (["--accumulate_steps=2"], "compiles                yes"),
+        (["--train_batch_size=6"], "must be divisible by the 4 chips"),
+        (["--topology=v5e:1x32"], "is not known to this libtpu"),
+    ):
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "pipelines.tpu_check",
+                f"--preset={folder}", "--max_seq_length=16", "--examples=100",
+                "--train_batch_size=32", *flags,
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "ALLOW_MULTIPLE_LIBTPU_LOAD": "1"},
+        )  # fmt: skip
+        assert words in done.stdout + done.stderr, done.stderr[-2000:]
+        assert "Traceback" not in done.stderr
+    assert done.returncode == 1
