@@ -66,6 +66,7 @@ class TrainConfig:
     mixed_precision: str = "float32"
     accumulate_steps: int = 1
     jit_compile: str = "auto"
+    steps_per_execution: int = 1
     resume: str = "auto"
     checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
@@ -91,6 +92,7 @@ class TrainConfig:
             "train_batch_size", "eval_batch_size", "num_train_epochs",
             "max_train_samples", "max_eval_samples", "learning_rate",
             "early_stopping_patience", "accumulate_steps",
+            "steps_per_execution",
         )  # fmt: skip
         for name in above_zero:
             value = getattr(self, name)

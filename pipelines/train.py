@@ -111,6 +111,12 @@ flags.DEFINE_integer(
     "Work through a batch in so many pieces one after the other, which takes "
     "less memory and gives the same gradient.",
 )
+flags.DEFINE_integer(
+    "steps_per_execution",
+    1,
+    "Steps in one call from Python. On TPUs 50 or so; checkpoints and progress "
+    "come between calls only.",
+)
 flags.DEFINE_enum(
     "jit_compile",
     "auto",

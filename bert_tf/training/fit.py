@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from absl import logging
-from sklearn.utils.class_weight import compute_class_weight
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
@@ -18,6 +17,7 @@ from bert_tf.config import SELECTION_METRICS, TrainConfig
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.data.weighting import example_weights
 from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import inference
@@ -54,6 +54,7 @@ class Fit:
         self.weights = example_weights(self.labels, config.class_weight)
         self.steps = math.ceil(len(self.labels) / config.train_batch_size)
         self.train_step = None
+        self.train_steps = {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
@@ -247,18 +248,29 @@ class Fit:
                 accumulate_steps=config.accumulate_steps,
                 jit_compile=config.jit_compile,
             )
-        for batch in batches:
+        iterator = iter(batches)
+        while state.step < self.steps:
             callback_list.on_train_batch_begin(state.step)
-            loss, hits = (float(value) for value in self.train_step(batch))
+            count = min(config.steps_per_execution, self.steps - state.step)
+            loss, hits = map(float, self._train_steps(iterator, count))
             if not math.isfinite(loss):
                 self._stop_on_nan(state, loss)
-            state.step += 1
+            state.step += count
             state.loss_sum += loss
             state.hits += hits
             callback_list.on_train_batch_end(
                 state.step - 1, {"loss": state.loss_sum / state.step}
             )
             yield
+
+    def _train_steps(self, iterator, count: int) -> tuple:
+        if count == 1:
+            return self.train_step(next(iterator))
+        if count not in self.train_steps:
+            self.train_steps[count] = loop.build_train_steps(
+                self.train_step, count
+            )
+        return self.train_steps[count](iterator)
 
     def _stop_on_nan(self, state: TrainingState, loss: float):
         rate = float(self.model.optimizer.learning_rate)
@@ -280,17 +292,6 @@ class Fit:
         aside = path.replace(".weights.h5", ".new.weights.h5")
         self.model.save_weights(aside)
         os.replace(aside, path)
-
-
-def example_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
-    """Returns how much each example counts <float32>[rows]."""
-    if class_weight == "none":
-        return np.ones(len(labels), np.float32)
-    classes = np.unique(labels)
-    weights = compute_class_weight(class_weight, classes=classes, y=labels)
-    by_class = np.zeros(classes.max() + 1, np.float32)
-    by_class[classes] = weights
-    return by_class[labels]
 
 
 def _is_better(value: float | None, best: float | None, metric: str) -> bool:

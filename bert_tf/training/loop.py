@@ -14,6 +14,31 @@ from bert_tf.data.pipeline import features
 from bert_tf.models.classifier import classification_loss
 
 
+def build_train_steps(
+    train_step: Callable[[dict], tuple[tf.Tensor, tf.Tensor]], count: int
+) -> Callable:
+    """Returns a function of an iterator that trains on its next batches.
+
+    One call from Python for `count` steps, with the sums of their results: on
+    TPUs, and wherever a step is short, the calls would cost more than they do.
+    """
+
+    @tf.function(autograph=False)
+    def train_steps(iterator):
+        _, sums = tf.while_loop(
+            lambda number, _: number < count,
+            lambda number, sums: (
+                number + 1,
+                tf.nest.map_structure(tf.add, sums, train_step(next(iterator))),
+            ),
+            (0, (0.0, 0.0)),
+            parallel_iterations=1,
+        )
+        return sums
+
+    return train_steps
+
+
 def build_train_step(
     *,
     strategy: tf.distribute.Strategy,

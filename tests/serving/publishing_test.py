@@ -117,7 +117,7 @@ def test_killed_exports_leave_no_version_that_does_not_load(
     folder = str(tmp_path / "m")
     generator = random.Random(3)
     killed = 0
-    for _ in range(50 if full else 3):
+    while killed < (50 if full else 3):
         export = start_export(trained_run, tmp_path)
         # Half of them in the last third, where the files are written.
         earliest = generator.choice([0.0, 0.65])
@@ -128,5 +128,4 @@ def test_killed_exports_leave_no_version_that_does_not_load(
         assert all(name.isdigit() for name in names)
         for name in names:
             Predictor(os.path.join(folder, name)).probabilities((["good"],))
-    assert killed
     print(f"{killed} exports killed, {len(names)} versions")

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from bert_tf.data import record_creation
+from bert_tf.data.weighting import example_weights
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import fit
 from bert_tf.training.train import train
 from tests.conftest import review_rows, write_csv
 
@@ -130,9 +130,9 @@ def test_pairs(tiny_config, tmp_path):
 def test_balanced_weights():
     labels = np.array([0, 0, 0, 1], np.int32)
     np.testing.assert_allclose(
-        fit.example_weights(labels, "balanced"), [2 / 3] * 3 + [2]
+        example_weights(labels, "balanced"), [2 / 3] * 3 + [2]
     )
-    assert fit.example_weights(labels, "none").tolist() == [1] * 4
+    assert example_weights(labels, "none").tolist() == [1] * 4
 
 
 def test_overwriting(tiny_config, tmp_path):
@@ -176,3 +176,19 @@ def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
     (tmp_path / "records" / "manifest.json").write_text("{}")
     with pytest.raises(InputError, match="have no texts to report"):
         train(tiny_config(train_file=(str(tmp_path / "records"),)))
+
+
+def test_several_steps_in_one_call(tiny_config, tmp_path):
+    """Twelve steps an epoch: calls of 5, 5 and 2."""
+    for count in (1, 5):
+        train(
+            tiny_config(
+                output_dir=str(tmp_path / str(count)),
+                steps_per_execution=count,
+            )
+        )
+    one, five = (
+        pd.read_csv(f"{tmp_path}/{count}/history.csv") for count in (1, 5)
+    )
+    assert one["eval_loss"].equals(five["eval_loss"])
+    np.testing.assert_allclose(one["loss"], five["loss"], rtol=1e-6)
