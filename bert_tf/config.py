@@ -167,7 +167,8 @@ class TrainConfig:
         """Returns the settings as a --flagfile that repeats the run."""
         lines = []
         for name, value in self.to_json().items():
-            if value is None or value == ():
+            # A run that is repeated, or gone on with, replaces nothing.
+            if value in (None, ()) or name == "overwrite_output_dir":
                 continue
             if isinstance(value, tuple):
                 value = ",".join(value)

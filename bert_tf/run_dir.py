@@ -1,6 +1,7 @@
 """The files inside a run folder, and how they come to be there."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -42,6 +43,15 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
     )
     if not is_empty and not os.path.isdir(path):
         raise InputError(f"--output_dir={path} is a file")
+    if os.path.islink(path) or os.path.ismount(path):
+        raise InputError(
+            f"--output_dir={path} is a link or a mounted disk, which cannot be "
+            "renamed into place; name a new folder inside it"
+        )
+    if overwrite and resume == "must":
+        raise InputError(
+            "--resume=must and --overwrite_output_dir contradict each other"
+        )
     holds_run = os.path.exists(os.path.join(path, CONFIG))
     is_finished = os.path.exists(os.path.join(path, METRICS))
     if overwrite:
@@ -69,22 +79,48 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
 
 
 @contextlib.contextmanager
-def create(path: str) -> Iterator[str]:
+def create(path: str, *, overwrite: bool) -> Iterator[str]:
     """Gives a folder to write a new run's first files to.
 
-    It is renamed to `path` at the end, replacing the run that was there: a run
-    folder has its config.json, or it is not there.
+    It is renamed to `path` at the end, where there is nothing, an empty
+    folder, or with `overwrite` another run: a run folder has its config.json,
+    or it is not there.
     """
-    aside = f"{path.rstrip(os.sep)}.{uuid.uuid4().hex[:8]}.partial"
+    path = path.rstrip(os.sep)
+    aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
     for folder in (os.path.dirname(WEIGHTS), LOGS):
         os.makedirs(os.path.join(aside, folder))
     try:
         yield aside
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        os.rename(aside, path)
+        if os.path.isdir(path) and overwrite:
+            # Out of the way whole, so that a kill leaves no half of it.
+            os.rename(path, f"{aside}.old")
+        try:
+            # Takes the place of nothing, or of an empty folder.
+            os.rename(aside, path)
+        except OSError as error:
+            raise InputError(
+                f"--output_dir={path} was filled by someone else meanwhile"
+            ) from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        for leftover in (aside, f"{aside}.old"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Keeps other processes from training in the same run folder."""
+    folder = os.open(os.path.join(path, os.path.dirname(WEIGHTS)), os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise InputError(
+            f"--output_dir={path}: another process is training there"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(folder)
 
 
 def check_is_run(path: str) -> None:

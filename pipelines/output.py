@@ -3,8 +3,11 @@
 import contextlib
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from typing import TextIO
+
+from bert_tf.errors import InputError
 
 
 @contextlib.contextmanager
@@ -17,7 +20,17 @@ def open_output(path: str | None) -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding="utf-8", newline="")
         yield sys.stdout
         return
-    aside = f"{path}.tmp"
+    if os.path.isdir(path):
+        raise InputError(f"--output_file={path} is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A device or a pipe: there is nothing to rename.
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            yield file
+        return
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise InputError(f"--output_file={path}: there is no folder {folder}")
+    aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
     try:
         with open(aside, "w", encoding="utf-8", newline="") as file:
             yield file

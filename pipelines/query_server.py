@@ -60,7 +60,8 @@ _RETRIES = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     """Sends the arguments, or the rows of the input files."""
-    texts = argv[1:]
+    # Bytes of an argument that are not UTF-8 are left out.
+    texts = [text.encode("utf-8", "ignore").decode() for text in argv[1:]]
     if texts and flags.FLAGS.input_file:
         raise InputError("give texts as arguments or --input_file, not both")
     batches = iter(

@@ -48,7 +48,8 @@ _EXAMPLES = flags.DEFINE_integer(
 _LARGEST = flags.DEFINE_boolean(
     "largest_batch",
     False,
-    "Also double the batch until it no longer fits, compiling each time.",
+    "Also double the batch until it no longer fits, compiling each time (not "
+    "with --json).",
 )
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
 flags.DEFINE_integer("num_train_epochs", 3, "Passes over the training rows.")
@@ -115,7 +116,7 @@ def main(argv: list[str]) -> None:
                 examples=_EXAMPLES.value,
             )
         )
-    if _LARGEST.value:
+    if _LARGEST.value and not _JSON.value:
         largest = tpu_check.largest_batch(
             backbone, config, start=batch_size // chips, **settings
         )

@@ -102,6 +102,12 @@ def _batches(
     for path in reading.expand_paths(patterns):
         table = reading.open_table(path)
         columns = choose_columns(table.columns, path=table.path, **column_names)
+        # All files must have the columns of the first.
+        column_names = {
+            "text_column": columns.text,
+            "text_pair_column": columns.text_pair,
+            "label_column": columns.label,
+        }
         logging.info("%s: %s", table.path, columns.describe())
         names = [name for name in (columns.text, columns.text_pair) if name]
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):

@@ -169,14 +169,17 @@ class RecordWriter:
         shards = len(self._files)
         for i, file in enumerate(self._files):
             file.close()
-            with _open(_index_path(self._path, i, shards), "wb") as index:
-                np.savez(
-                    index,
-                    **{
-                        name: np.array(columns[i])
-                        for name, columns in self._columns.items()
-                    },
-                )
+            # In memory first: np.savez seeks, which not every disk allows.
+            index = io.BytesIO()
+            np.savez(
+                index,
+                **{
+                    name: np.array(columns[i])
+                    for name, columns in self._columns.items()
+                },
+            )
+            with _open(_index_path(self._path, i, shards), "wb") as file:
+                file.write(index.getvalue())
         manifest = {
             "format_version": _FORMAT_VERSION,
             "rows": self._rows,
@@ -206,6 +209,11 @@ def open_records(
     with _open(os.path.join(path, MANIFEST), "rb") as file:
         content = file.read()
     manifest = json.loads(content)
+    if manifest.get("format_version") != _FORMAT_VERSION:
+        raise InputError(
+            f"{path} is of another version of bert_tf; make it again with "
+            "pipelines.create_tfrecords"
+        )
     if manifest["vocabulary"] != vocabulary_hash(vocabulary):
         raise InputError(
             f"{path} was tokenized with another vocabulary, that of "
@@ -230,6 +238,10 @@ def open_records(
             raise InputError(
                 f"{shard_path} has {found:,} bytes where the manifest says "
                 f"{size:,}; copy it again"
+            )
+        if not tf.io.gfile.exists(_index_path(path, i, shards)):
+            raise InputError(
+                f"{_index_path(path, i, shards)} is missing; copy it again"
             )
         with _open(_index_path(path, i, shards), "rb") as file:
             with np.load(io.BytesIO(file.read())) as index:

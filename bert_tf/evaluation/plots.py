@@ -58,7 +58,8 @@ def write_learning_curves(
     right.plot(
         epochs, history["eval_accuracy"], "s--", label="validation accuracy"
     )
-    if metric not in ("accuracy", "loss"):
+    # Undefined in every epoch, it has no column.
+    if metric not in ("accuracy", "loss") and f"eval_{metric}" in history:
         right.plot(
             epochs,
             history[f"eval_{metric}"],

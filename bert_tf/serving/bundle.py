@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 FOLDER = "serving"
-# The newest release that links what our graphs need, see operation_check.
+# The one that the compose file starts; any of operation_check's would do.
 _SERVER_VERSION = "2.19.1"
 _MODELS_CONFIG = "models.config"
 _TEMPLATES = (
@@ -22,9 +22,11 @@ _TEMPLATES = (
     "README.md",
 )  # fmt: skip
 _LABEL = re.compile(
-    r'version_labels\s*:?\s*\{\s*key\s*:\s*"([^"]+)"\s*[,;]?\s*'
+    r"""version_labels\s*:?\s*\{\s*key\s*:\s*["']([^"']+)["']\s*[,;]?\s*"""
     r"value\s*:\s*(\d+)\s*[,;]?\s*\}"
 )
+_CONFIG = re.compile(r"\bconfig\s*:?\s*[{\[]")
+_COMMENT = re.compile(r"#.*")
 
 
 def update_labels(text: str, newest: int) -> dict[str, int]:
@@ -38,8 +40,19 @@ def update_labels(text: str, newest: int) -> dict[str, int]:
 
 def read_labels(text: str) -> dict[str, int]:
     """Returns the version labels in a models.config."""
-    text = re.sub(r"#.*", "", text)
-    return {label: int(version) for label, version in _LABEL.findall(text)}
+    found = _LABEL.findall(_COMMENT.sub("", text))
+    return {label: int(version) for label, version in found}
+
+
+def is_understood(text: str) -> bool:
+    """Whether a models.config can be written again without a loss.
+
+    It cannot where people wrote several models, or labels in another form.
+    """
+    text = _COMMENT.sub("", text)
+    return len(_CONFIG.findall(text)) == 1 and text.count(
+        "version_labels"
+    ) == len(_LABEL.findall(text))
 
 
 def files(
@@ -53,7 +66,10 @@ def files(
     for file_name in _TEMPLATES:
         template = folder.joinpath(file_name).read_text(encoding="utf-8")
         found[file_name] = string.Template(template).substitute(
-            name=name, server_version=_SERVER_VERSION
+            name=name,
+            server_version=_SERVER_VERSION,
+            # Compose takes small letters, digits, _ and - only.
+            compose_name=re.sub(r"[^a-z0-9_-]", "-", name.lower()),
         )
     request = {"signature_name": "serving_default", "inputs": dict(example)}
     found["request.json"] = (
@@ -75,7 +91,8 @@ def models_config(name: str, labels: Mapping[str, int]) -> str:
 # The versions that are served, and their labels. The server reads this file
 # every 60 seconds: change the number of `stable` to promote a version or to
 # roll one back, and list it among the versions. An export moves `canary`,
-# keeps the other labels and serves every version that has one.
+# keeps the other labels and serves every version that has one. Keep this form:
+# a file in another one is left alone by exports.
 model_config_list {{
   config {{
     name: "{name}"
@@ -95,8 +112,8 @@ def write(
     newest: int,
     example: Mapping[str, Sequence[str]],
     staging_dir: str,
-) -> dict[str, int]:
-    """Writes the bundle to a model's folder and returns the version labels.
+) -> set[int]:
+    """Writes the bundle and returns the versions that must stay on disk.
 
     Args:
         folder: where the files go.
@@ -112,21 +129,25 @@ def write(
     if os.path.exists(config_path):
         with open(config_path, encoding="utf-8") as file:
             text = file.read()
-    shared = len(re.findall(r"^\s*config\s*:?\s*\{", text, re.MULTILINE)) > 1
-    if shared:
+    keep_config = bool(text) and not is_understood(text)
+    if keep_config:
         logging.warning(
-            "%s names several models, so it is left as it is; to serve "
-            "version %d, add it there.",
+            "%s was changed in a way that is not understood here, so it is "
+            "left as it is; to serve version %d, add it there.",
             config_path,
             newest,
         )
-    labels = read_labels(text) if shared else update_labels(text, newest)
+    labels = update_labels(text, newest)
     for file_name, content in files(name, labels, example).items():
         path = os.path.join(folder, file_name)
-        if os.path.exists(path) and (shared or file_name != _MODELS_CONFIG):
+        if os.path.exists(path) and (
+            keep_config or file_name != _MODELS_CONFIG
+        ):
             continue
         staged = os.path.join(staging_dir, file_name)
         with open(staged, "w", encoding="utf-8", newline="\n") as file:
             file.write(content)
         os.replace(staged, path)
-    return labels
+    # Those before, too: the server unloads them only when it has read the file.
+    numbers = re.findall(r"\b\d+\b", _COMMENT.sub("", text))
+    return {newest, *labels.values(), *map(int, numbers)}

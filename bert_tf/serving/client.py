@@ -158,7 +158,7 @@ class RestTransport:
                 for name, values in inputs.items()
             },
         }
-        outputs = self._request("POST", ":predict", body)["outputs"]
+        outputs = self._request("POST", ":predict", body, "outputs")
         if isinstance(outputs, dict):
             return outputs
         # The server leaves out the name of an only output.
@@ -170,20 +170,20 @@ class RestTransport:
 
     def status(self) -> list[dict[str, str]]:
         """Sends one status request."""
-        answer = self._request("GET", "")
+        versions = self._request("GET", "", None, "model_version_status")
         return [
             {
                 "version": entry["version"],
                 "state": entry["state"],
                 "error": entry["status"]["error_message"],
             }
-            for entry in answer["model_version_status"]
+            for entry in versions
         ]
 
     def metadata(self) -> dict[str, dict[str, list[str]]]:
         """Sends one metadata request."""
-        answer = self._request("GET", "/metadata")
-        signatures = answer["metadata"]["signature_def"]["signature_def"]
+        metadata = self._request("GET", "/metadata", None, "metadata")
+        signatures = metadata["signature_def"]["signature_def"]
         return {
             name: {
                 "inputs": sorted(signature["inputs"]),
@@ -193,7 +193,8 @@ class RestTransport:
             if not name.startswith("__")
         }
 
-    def _request(self, method: str, suffix: str, body: dict | None = None):
+    def _request(self, method: str, suffix: str, body: dict | None, key: str):
+        """Returns what the server's answer has under `key`."""
         connection = self._connection()
         try:
             connection.request(
@@ -219,7 +220,7 @@ class RestTransport:
             raise RetryableError(
                 f"no connection ({type(error).__name__}: {error})"
             ) from error
-        return _read_answer(self._address, response.status, content)
+        return _read_answer(self._address, response.status, content, key)
 
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "connection"):
@@ -232,15 +233,16 @@ class RestTransport:
         return self._local.connection
 
 
-def _read_answer(address: str, status: int, content: bytes) -> dict:
+def _read_answer(address: str, status: int, content: bytes, key: str) -> Any:
     try:
         answer = json.loads(content)
-        message = answer.get("error", "") if isinstance(answer, dict) else ""
     except ValueError:
-        answer, message = None, content[:200].decode(errors="replace")
-    if status == http.HTTPStatus.OK and isinstance(answer, dict):
-        return answer
-    told = f"status {status}: {message.strip()}"
+        answer = content[:200].decode(errors="replace")
+    if isinstance(answer, dict):
+        if status == http.HTTPStatus.OK and key in answer:
+            return answer[key]
+        answer = answer.get("error", answer)
+    told = f"status {status}: {str(answer).strip()[:1000]}"
     if status in _RETRIED_STATUSES:
         raise RetryableError(told)
     if 400 <= status < 500:

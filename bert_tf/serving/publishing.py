@@ -7,6 +7,7 @@ finds there, so a version must never be seen half-written.
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import time
 import uuid
@@ -23,8 +24,12 @@ _LEFTOVER_SECONDS = 24 * 3600
 
 def check_name(name: str, models_dir: str) -> None:
     """Raises InputError unless a model may be published there."""
-    if not name or name != os.path.basename(name) or name.startswith("."):
-        raise InputError(f"--name={name} must be a plain folder name")
+    # It also goes into text formats, YAML and addresses.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name or ""):
+        raise InputError(
+            f"--name={name} must be a plain folder name of letters, digits, "
+            "_, . and -"
+        )
     if "://" in models_dir:
         raise InputError(
             f"--models_dir={models_dir} is not a local folder; export to one "
@@ -60,7 +65,7 @@ def publish(
         name: the model's.
         example: inputs of serving_default, for the bundle.
         keep: delete the oldest versions beyond so many, but never one that
-            has a label in models.config; None keeps all.
+            models.config names, before or after; None keeps all.
 
     Returns:
         The version's folder.
@@ -73,7 +78,7 @@ def publish(
         os.rename(staged, target)
         # Free again; the bundle's files are renamed from it, too.
         os.makedirs(staged)
-        labels = bundle.write(
+        in_use = bundle.write(
             os.path.join(model_dir, bundle.FOLDER),
             name,
             newest=version,
@@ -81,7 +86,7 @@ def publish(
             staging_dir=staged,
         )
         if keep is not None:
-            _prune(model_dir, keep, labelled=set(labels.values()))
+            _prune(model_dir, keep, in_use=in_use)
     return target
 
 
@@ -92,10 +97,10 @@ def versions(model_dir: str) -> list[int]:
     return sorted(int(n) for n in os.listdir(model_dir) if n.isdigit())
 
 
-def _prune(model_dir: str, keep: int, *, labelled: set[int]) -> None:
+def _prune(model_dir: str, keep: int, *, in_use: set[int]) -> None:
     old = versions(model_dir)[:-keep]
     for version in old:
-        if version in labelled:
+        if version in in_use:
             continue
         path = os.path.join(model_dir, str(version))
         # Out of the server's sight first, whole.

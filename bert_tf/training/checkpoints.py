@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import time
-import uuid
 from collections.abc import Sequence
 
 import keras
@@ -91,7 +90,8 @@ class Checkpoints:
             for i, variable in enumerate(self._variables)
         }
         arrays[_STATE] = np.array(json.dumps(dataclasses.asdict(state)))
-        aside = f"{self._path}.{uuid.uuid4().hex[:8]}"
+        # Always the same name: what a kill leaves is written over.
+        aside = f"{self._path}.partial"
         with open(aside, "wb") as file:
             np.savez(file, **arrays)
             file.flush()
@@ -128,8 +128,9 @@ class Checkpoints:
 
     def delete(self) -> None:
         """Deletes the file: the training is finished."""
-        if self._writes and os.path.exists(self._path):
-            os.remove(self._path)
+        for path in (self._path, f"{self._path}.partial"):
+            if self._writes and os.path.exists(path):
+                os.remove(path)
 
 
 def data_fingerprint(

@@ -43,8 +43,8 @@ class Interruption:
     def stop(self) -> None:
         """Ends the training."""
         raise InterruptedTrainingError(
-            "terminated; the training is saved, and the same command goes on "
-            "with it"
+            "terminated; the training is saved, and the same command (without "
+            "--overwrite_output_dir) goes on with it"
         )
 
     def _note(self, number, frame) -> None:

@@ -25,7 +25,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Starts the clock."""
         self._start = self._last = time.monotonic()
-        self._steps_done = 0
+        self._first_step = None
 
     def on_epoch_begin(self, epoch, logs=None):
         """Notes the epoch."""
@@ -33,12 +33,12 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes a line if it is time for one, or the epoch ends."""
-        self._steps_done += 1
-        if self._steps_done == 1:
-            # The first step holds the tracing and compiling.
-            self._first_step_end = time.monotonic()
-        now = time.monotonic()
         steps = self.params["steps"]
+        done = self._epoch * steps + batch + 1
+        now = time.monotonic()
+        if self._first_step is None:
+            # The first step holds the tracing and compiling.
+            self._first_step, self._first_step_end = done, now
         pause = (
             _SECONDS_BETWEEN_UPDATES
             if self._on_terminal
@@ -48,8 +48,7 @@ class Progress(keras.callbacks.Callback):
             return
         self._last = now
         elapsed = now - self._first_step_end
-        rate = (self._steps_done - 1) / elapsed if elapsed > 0 else 0.0
-        done = self._epoch * steps + batch + 1
+        rate = (done - self._first_step) / elapsed if elapsed > 0 else 0.0
         total = steps * self.params["epochs"]
         left = (total - done) / rate if rate else float("nan")
         line = (

@@ -1,5 +1,6 @@
 """From files of labelled texts to a run folder; sees every part."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Sequence
@@ -46,6 +47,11 @@ def train(
     strategy = strategy_lib.build_strategy(
         config.distribution_strategy, tpu=config.tpu
     )
+    with strategy_lib.telling_of_lost_workers(strategy):
+        return _train(config, strategy, callbacks)
+
+
+def _train(config: TrainConfig, strategy, callbacks) -> dict:
     resuming = run_dir.check_output_dir(
         config.output_dir,
         overwrite=config.overwrite_output_dir,
@@ -129,10 +135,7 @@ def train(
         encoded=encoded,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
     )
-    with (
-        strategy_lib.telling_of_lost_workers(strategy),
-        Interruption() as interruption,
-    ):
+    with _alone(fit), Interruption() as interruption:
         if resuming:
             state = _resume(fit, state)
         outcome = fit.run(state, callbacks, interruption)
@@ -140,10 +143,18 @@ def train(
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
         model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
         results = results_lib.evaluate_best(fit, outcome, data_report)
+        # Soon done, and the run is then finished.
+        interruption.stop_at_steps()
         if fit.is_chief:
             results_lib.write_results(fit, results)
         fit.checkpoints.delete()
     return results["validation"][1]
+
+
+def _alone(fit: Fit):
+    if fit.is_chief:
+        return run_dir.locked(fit.config.output_dir)
+    return contextlib.nullcontext()
 
 
 def _check_settings(config: TrainConfig) -> None:
@@ -187,7 +198,9 @@ def _check_length(length: int, longest: int | None, preset: str) -> None:
 
 
 def _write_run(config, class_names, preset, backbone, data_report) -> None:
-    with run_dir.create(config.output_dir) as folder:
+    with run_dir.create(
+        config.output_dir, overwrite=config.overwrite_output_dir
+    ) as folder:
 
         def path(name):
             return os.path.join(folder, name)

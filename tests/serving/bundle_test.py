@@ -100,7 +100,8 @@ def test_batching_parameters(folder):
     text_format.Parse(
         (folder / "batching_parameters.txt").read_text(), parameters
     )
-    assert parameters.max_batch_size.value == 32
+    assert parameters.max_execution_batch_size.value == 32
+    assert parameters.max_batch_size.value == 1024
     assert parameters.enable_large_batch_splitting.value
     assert not parameters.pad_variable_length_inputs
 
@@ -148,33 +149,48 @@ def write(tmp_path, newest):
 
 
 def test_labels_are_kept(tmp_path):
-    assert write(tmp_path, 1) == {"stable": 1, "canary": 1}
-    assert write(tmp_path, 2) == {"stable": 1, "canary": 2}
     path = tmp_path / "serving" / "models.config"
+    assert write(tmp_path, 1) == {1}
+    assert bundle.read_labels(path.read_text()) == {"stable": 1, "canary": 1}
+    assert write(tmp_path, 2) == {1, 2}
+    assert bundle.read_labels(path.read_text()) == {"stable": 1, "canary": 2}
     path.write_text(
         path.read_text()
         .replace('"stable" value: 1', '"stable" value: 2')
         .replace(
             "    version_labels",
-            '    version_labels: {\n key: "old", value: 1 } # "new"\n'
+            "    version_labels: {\n key: 'old', value: 1 } # 'new'\n"
             "    version_labels",
             1,
         )
     )
     labels = {"stable": 2, "canary": 3, "old": 1}
-    assert write(tmp_path, 3) == labels
+    assert write(tmp_path, 3) == {1, 2, 3}
     entry = parse_models_config(path.read_text())
     assert dict(entry.version_labels) == labels
     assert list(entry.model_version_policy.specific.versions) == [1, 2, 3]
 
 
-def test_people_s_changes_stay(tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text * 2,
+        lambda text: text.replace(
+            "  config {", '  config { name: "b" }\n  config {'
+        ),
+        lambda text: text.replace(
+            '{ key: "stable" value: 1 }', '{ value: 1 key: "stable" }'
+        ),
+    ],
+    ids=["twice", "another model", "another form"],
+)
+def test_people_s_changes_stay(tmp_path, change):
     write(tmp_path, 1)
     tuned = tmp_path / "serving" / "batching_parameters.txt"
     tuned.write_text("max_batch_size { value: 8 }\n")
-    shared = tmp_path / "serving" / "models.config"
-    shared.write_text(shared.read_text() * 2)
-    before = shared.read_text()
-    assert write(tmp_path, 2)["stable"] == 1
+    config = tmp_path / "serving" / "models.config"
+    config.write_text(change(config.read_text()))
+    before = config.read_text()
+    assert write(tmp_path, 2) == {1, 2}
     assert tuned.read_text() == "max_batch_size { value: 8 }\n"
-    assert shared.read_text() == before
+    assert config.read_text() == before
