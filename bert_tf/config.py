@@ -79,11 +79,6 @@ class TrainConfig:
             raise InputError("--train_file is needed")
         if not self.output_dir:
             raise InputError("--output_dir is needed")
-        if "://" in self.output_dir:
-            raise InputError(
-                f"--output_dir={self.output_dir}: runs are written to local "
-                "folders; copy the finished run from there"
-            )
         self._check_ranges()
         self._check_choices()
 

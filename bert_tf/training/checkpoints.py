@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -60,6 +60,7 @@ class Checkpoints:
         every_seconds: how often `is_due` says so, at most; large models are
             written less often, so that it takes 5% of the time.
         writes: whether this process is the one that writes.
+        after_save: called when the file is there.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class Checkpoints:
         *,
         every_seconds: float,
         writes: bool,
+        after_save: Callable[[], None] = lambda: None,
     ):
         self._path = path
         self._variables = variables
         self._pause = self._every_seconds = every_seconds
         self._writes = writes
+        self._after_save = after_save
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
@@ -97,6 +100,7 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, self._path)
+        self._after_save()
         self._last = time.monotonic()
         self._pause = max(
             self._every_seconds, (self._last - start) / _LARGEST_SHARE

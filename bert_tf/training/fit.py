@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -13,7 +13,7 @@ from absl import logging
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.config import SELECTION_METRICS, TrainConfig
+from bert_tf.config import TrainConfig
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
@@ -41,6 +41,7 @@ class Fit:
         model: keras.Model,
         encoded: dict[str, EncodedTexts | TokenizedRecords],
         pad_token_id: int,
+        after_save: Callable[[], None],
     ):
         self.config = config
         self.parts = parts
@@ -80,6 +81,7 @@ class Fit:
             [*model.variables, *self.model.optimizer.variables],
             every_seconds=config.checkpoint_seconds,
             writes=self.is_chief,
+            after_save=after_save,
         )
 
     def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
@@ -142,7 +144,6 @@ class Fit:
 
     def _validate(self, state: TrainingState) -> dict:
         """Ends an epoch: validates, and keeps the weights if they are best."""
-        metric = self.config.metric_for_best_model
         logs = {
             "loss": state.loss_sum / self.steps,
             "accuracy": state.hits / len(self.labels),
@@ -157,8 +158,11 @@ class Fit:
         state.epoch += 1
         state.step, state.loss_sum, state.hits = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
+        metric = self.config.metric_for_best_model
         value = metrics[f"eval_{metric}"]
-        if state.best_epoch == 0 or _is_better(value, state.best, metric):
+        if state.best_epoch == 0 or metrics_lib.is_better(
+            value, state.best, metric
+        ):
             state.best, state.best_epoch = value, state.epoch
             if self.is_chief:
                 self._save_weights()
@@ -179,7 +183,6 @@ class Fit:
         return logs
 
     def _outcome(self, state: TrainingState) -> dict:
-        samples = len(self.labels) * state.epoch
         return {
             "train": {
                 "train_loss": state.history[-1]["loss"],
@@ -187,7 +190,9 @@ class Fit:
                 "train_steps": self.steps * state.epoch,
                 "train_epochs": state.epoch,
                 "train_runtime": state.seconds,
-                "train_samples_per_second": samples / state.seconds,
+                "train_samples_per_second": (
+                    len(self.labels) * state.epoch / state.seconds
+                ),
             },
             "best": {
                 "metric": self.config.metric_for_best_model,
@@ -292,9 +297,3 @@ class Fit:
         aside = path.replace(".weights.h5", ".new.weights.h5")
         self.model.save_weights(aside)
         os.replace(aside, path)
-
-
-def _is_better(value: float | None, best: float | None, metric: str) -> bool:
-    if value is None or best is None:
-        return value is not None
-    return value > best if SELECTION_METRICS[metric] else value < best

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import tempfile
 from collections.abc import Sequence
 
 import keras
@@ -16,7 +17,7 @@ from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import classifier, presets, trained
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import checkpoints
+from bert_tf.training import checkpoints, remote
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
@@ -48,10 +49,37 @@ def train(
         config.distribution_strategy, tpu=config.tpu
     )
     with strategy_lib.telling_of_lost_workers(strategy):
-        return _train(config, strategy, callbacks)
+        if not remote.is_remote(config.output_dir):
+            return _train(config, strategy, callbacks)
+        return _train_remotely(config, strategy, callbacks)
 
 
-def _train(config: TrainConfig, strategy, callbacks) -> dict:
+def _train_remotely(config: TrainConfig, strategy, callbacks) -> dict:
+    """Trains in a local folder whose files are copied to the remote one."""
+    if strategy_lib.has_workers(strategy):
+        raise InputError(
+            f"--output_dir={config.output_dir}: several workers need a disk "
+            "that all of them see as a folder"
+        )
+    address = config.output_dir.rstrip("/")
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, "run")
+        if not config.overwrite_output_dir:
+            remote.pull(address, local)
+        logging.info("%s is worked on in %s.", address, local)
+        metrics = _train(
+            dataclasses.replace(config, output_dir=local),
+            strategy,
+            callbacks,
+            after_save=lambda: remote.push(local, address),
+        )
+        remote.push(local, address)
+    return metrics
+
+
+def _train(
+    config: TrainConfig, strategy, callbacks, after_save=lambda: None
+) -> dict:
     resuming = run_dir.check_output_dir(
         config.output_dir,
         overwrite=config.overwrite_output_dir,
@@ -134,6 +162,7 @@ def _train(config: TrainConfig, strategy, callbacks) -> dict:
         model=model,
         encoded=encoded,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
+        after_save=after_save,
     )
     with _alone(fit), Interruption() as interruption:
         if resuming:

@@ -15,9 +15,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from bert_tf.data import pipeline
-from bert_tf.errors import InputError, InterruptedTrainingError
+from bert_tf.errors import InputError, InterruptedTrainingError, ServerError
+from bert_tf.training import remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.train import train
 from tests.conftest import review_rows, write_csv
@@ -130,6 +132,38 @@ def test_terminated_and_started_again(
     assert len(set(before.steps + after.steps)) == steps == 3 * 12
     handler = signal.getsignal(signal.SIGTERM)
     assert handler == signal.SIG_DFL
+
+
+def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
+    """TensorFlow's ram:// stands for gs://."""
+    path, other = uninterrupted
+    address = f"ram://{tmp_path.name}/run"
+    config = settings(path, preset, address)
+    with pytest.raises(InterruptedTrainingError):
+        train(config, callbacks=[Terminate(1, 5)])
+    assert tf.io.gfile.exists(f"{address}/checkpoints/latest.npz")
+    assert not tf.io.gfile.exists(f"{address}/metrics.json")
+    train(config)
+    copy = str(tmp_path / "copy")
+    remote.pull(address, copy)
+    check_equal(copy, other)
+    assert os.listdir(f"{copy}/checkpoints") == ["best.weights.h5"]
+    assert not [name for name in os.listdir(copy) if "partial" in name]
+    with pytest.raises(InputError, match="the run in it is finished"):
+        train(config)
+
+
+def test_a_copy_that_is_cut_off_is_noticed(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("four")
+
+    def cut(source, target, overwrite):
+        with tf.io.gfile.GFile(target, "w") as file:
+            file.write("two")
+
+    monkeypatch.setattr(tf.io.gfile, "copy", cut)
+    with pytest.raises(ServerError, match="has 3 bytes after copying"):
+        remote.push(str(tmp_path), "ram://cut")
+    assert tf.io.gfile.listdir("ram://cut") == ["file.partial"]
 
 
 def test_what_may_be_resumed(uninterrupted, preset, tmp_path):
