@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip("tensorflow_serving", reason="the extra serving is absent")
 
 from bert_tf.serving.predictor import Predictor, find_version
-from tests.serving import stand_in as stand_in_lib
+from tests.serving.stand_in import StandIn
+from tests.serving.stand_in_server import serve
 
 _REAL_SERVER = "BERT_TF_SERVING_ADDRESS"
 _REAL_MODEL = "BERT_TF_SERVING_MODEL"
@@ -23,7 +24,7 @@ class Server:
     grpc: str
     name: str
     predictor: Predictor
-    stand_in: stand_in_lib.StandIn | None
+    stand_in: StandIn | None
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +41,10 @@ def server(saved_model):
         yield Server(rest, grpc, model.name, predictor, None)
         return
     model = pathlib.Path(saved_model).parent
-    stand_in = stand_in_lib.StandIn(
+    stand_in = StandIn(
         str(model / "serving" / "models.config"), str(model.parent)
     )
-    with stand_in_lib.serve(stand_in) as (rest, grpc):
+    with serve(stand_in) as (rest, grpc):
         yield Server(rest, grpc, model.name, Predictor(saved_model), stand_in)
 
 
