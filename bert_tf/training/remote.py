@@ -33,21 +33,27 @@ def push(local: str, remote: str) -> None:
     """Copies all files of a local run that the remote one lacks or has older.
 
     The checkpoint goes last, and metrics.json after it: what is there when a
-    copy is cut off can be gone on with. Files that are gone locally, such as
-    the checkpoint of a finished run, are deleted.
+    copy is cut off can be gone on with. The metrics of a run that was replaced
+    are deleted first, the checkpoint of a finished one at the end.
     """
     last = (run_dir.CHECKPOINT, run_dir.METRICS)
     names = sorted(
         _files(local), key=lambda name: last.index(name) if name in last else -1
     )
+    if run_dir.METRICS not in names:
+        _remove(f"{remote}/{run_dir.METRICS}")
     for name in names:
         source, target = os.path.join(local, name), f"{remote}/{name}"
         if not _is_current(source, target):
             tf.io.gfile.makedirs(os.path.dirname(target))
             _copy(source, target)
-    checkpoint = f"{remote}/{run_dir.CHECKPOINT}"
-    if run_dir.CHECKPOINT not in names and tf.io.gfile.exists(checkpoint):
-        tf.io.gfile.remove(checkpoint)
+    if run_dir.CHECKPOINT not in names:
+        _remove(f"{remote}/{run_dir.CHECKPOINT}")
+
+
+def _remove(path: str) -> None:
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.remove(path)
 
 
 def _files(folder: str) -> Iterator[str]:

@@ -64,8 +64,7 @@ def _train_remotely(config: TrainConfig, strategy, callbacks) -> dict:
     address = config.output_dir.rstrip("/")
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, "run")
-        if not config.overwrite_output_dir:
-            remote.pull(address, local)
+        remote.pull(address, local)
         logging.info("%s is worked on in %s.", address, local)
         metrics = _train(
             dataclasses.replace(config, output_dir=local),

@@ -151,6 +151,12 @@ def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
     assert not [name for name in os.listdir(copy) if "partial" in name]
     with pytest.raises(InputError, match="the run in it is finished"):
         train(config)
+    again = settings(path, preset, address, overwrite_output_dir=True)
+    with pytest.raises(InterruptedTrainingError):
+        train(again, callbacks=[Terminate(0, 5)])
+    names = tf.io.gfile.listdir(address)
+    assert "config.json" in names
+    assert "metrics.json" not in names
 
 
 def test_a_copy_that_is_cut_off_is_noticed(tmp_path, monkeypatch):
