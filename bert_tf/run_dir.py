@@ -79,17 +79,14 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
 
 
 @contextlib.contextmanager
-def create(path: str, *, overwrite: bool) -> Iterator[str]:
-    """Gives a folder to write a new run's first files to.
+def staged(path: str, *, overwrite: bool = False) -> Iterator[str]:
+    """Gives a folder to write to, which is renamed to `path` at the end.
 
-    It is renamed to `path` at the end, where there is nothing, an empty
-    folder, or with `overwrite` another run: a run folder has its config.json,
-    or it is not there.
+    There may be nothing, an empty folder, or with `overwrite` another one.
     """
     path = path.rstrip(os.sep)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
-    for folder in (os.path.dirname(WEIGHTS), LOGS):
-        os.makedirs(os.path.join(aside, folder))
+    os.makedirs(aside)
     try:
         yield aside
         if os.path.isdir(path) and overwrite:
@@ -105,6 +102,18 @@ def create(path: str, *, overwrite: bool) -> Iterator[str]:
     finally:
         for leftover in (aside, f"{aside}.old"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def create(path: str, *, overwrite: bool) -> Iterator[str]:
+    """Gives a folder to write a new run's first files to, see `staged`.
+
+    A run folder has its config.json, or it is not there.
+    """
+    with staged(path, overwrite=overwrite) as aside:
+        for folder in (os.path.dirname(WEIGHTS), LOGS):
+            os.makedirs(os.path.join(aside, folder))
+        yield aside
 
 
 @contextlib.contextmanager

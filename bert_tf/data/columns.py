@@ -46,6 +46,14 @@ class Columns:
             parts.append(f"id from {self.id!r}")
         return ", ".join(parts)
 
+    def names(self) -> dict[str, str | None]:
+        """Returns text and label columns as `choose_columns` takes them."""
+        return {
+            "text_column": self.text,
+            "text_pair_column": self.text_pair,
+            "label_column": self.label,
+        }
+
 
 def choose_columns(
     columns: Sequence[str],

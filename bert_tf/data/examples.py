@@ -38,12 +38,7 @@ def read_examples(
     for path in reading.expand_paths(patterns):
         table = reading.open_table(path)
         if columns is not None:
-            column_names = {
-                "text_column": columns.text,
-                "text_pair_column": columns.text_pair,
-                "label_column": columns.label,
-                "id_column": columns.id,
-            }
+            column_names = {**columns.names(), "id_column": columns.id}
         columns = choose_columns(
             table.columns, path=table.path, labelled=labelled, **column_names
         )

@@ -2,15 +2,13 @@
 
 import contextlib
 import itertools
-import os
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
+from bert_tf import run_dir
 from bert_tf.data import pipeline, reading, tfrecords
 from bert_tf.data.columns import choose_columns
 from bert_tf.errors import InputError
@@ -103,11 +101,7 @@ def _batches(
         table = reading.open_table(path)
         columns = choose_columns(table.columns, path=table.path, **column_names)
         # All files must have the columns of the first.
-        column_names = {
-            "text_column": columns.text,
-            "text_pair_column": columns.text_pair,
-            "label_column": columns.label,
-        }
+        column_names = columns.names()
         logging.info("%s: %s", table.path, columns.describe())
         names = [name for name in (columns.text, columns.text_pair) if name]
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
@@ -130,12 +124,5 @@ def _staged(path: str) -> Iterator[str]:
         tf.io.gfile.makedirs(path)
         yield path
         return
-    aside = f"{path.rstrip(os.sep)}.{uuid.uuid4().hex[:8]}.partial"
-    os.makedirs(aside)
-    try:
-        yield aside
-        if os.path.isdir(path):
-            os.rmdir(path)
-        os.rename(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with run_dir.staged(path) as folder:
+        yield folder

@@ -4,6 +4,7 @@ REST needs the standard library only; gRPC needs the extra `serving`.
 """
 
 import base64
+import dataclasses
 import http.client
 import json
 import random
@@ -24,6 +25,17 @@ _RETRIED_STATUSES = (429, 503)
 
 class RetryableError(Exception):
     """A failure that another attempt may not meet."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Whom a transport asks, and how long one attempt may take."""
+
+    address: str
+    model: str
+    version: int | None
+    label: str | None
+    timeout_seconds: float
 
 
 class Client:
@@ -53,21 +65,13 @@ class Client:
         if version is not None and label is not None:
             raise InputError("give a model version or a label, not both")
         scheme, _, address = server.rpartition("://")
-        settings = {
-            "address": address,
-            "model": model,
-            "version": version,
-            "label": label,
-            "timeout_seconds": timeout_seconds,
-        }
+        target = Target(address, model, version, label, timeout_seconds)
         if scheme in ("", "http", "https"):
-            self._transport = RestTransport(
-                encrypted=scheme == "https", **settings
-            )
+            self._transport = RestTransport(target, encrypted=scheme == "https")
         elif scheme == "grpc":
             from bert_tf.serving.client_grpc import GrpcTransport
 
-            self._transport = GrpcTransport(**settings)
+            self._transport = GrpcTransport(target)
         else:
             raise InputError(
                 f"{server}: give host:port, http://, https:// or grpc://"
@@ -124,28 +128,20 @@ class Client:
 class RestTransport:
     """TensorFlow Serving's REST API, version 1; a connection a thread."""
 
-    def __init__(
-        self,
-        *,
-        address: str,
-        model: str,
-        version: int | None,
-        label: str | None,
-        timeout_seconds: float,
-        encrypted: bool,
-    ):
+    def __init__(self, target: Target, *, encrypted: bool):
         self._connection_class = (
             http.client.HTTPSConnection
             if encrypted
             else http.client.HTTPConnection
         )
-        self._address = address
-        self._timeout_seconds = timeout_seconds
-        self._path = f"/v1/models/{urllib.parse.quote(model, safe='')}"
-        if version is not None:
-            self._path += f"/versions/{version}"
-        if label is not None:
-            self._path += f"/labels/{urllib.parse.quote(label, safe='')}"
+        self._address = target.address
+        self._timeout_seconds = target.timeout_seconds
+        self._path = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
+        if target.version is not None:
+            self._path += f"/versions/{target.version}"
+        if target.label is not None:
+            label = urllib.parse.quote(target.label, safe="")
+            self._path += f"/labels/{label}"
         self._local = threading.local()
         self._single_outputs: dict[str, str] = {}
 

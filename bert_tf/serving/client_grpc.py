@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bert_tf.errors import InputError, InstallationError, ServerError
-from bert_tf.serving.client import RetryableError
+from bert_tf.serving.client import RetryableError, Target
 
 try:
     import grpc
@@ -38,24 +38,16 @@ _WRONG_REQUEST = (
 class GrpcTransport:
     """TensorFlow Serving's PredictionService and ModelService."""
 
-    def __init__(
-        self,
-        *,
-        address: str,
-        model: str,
-        version: int | None,
-        label: str | None,
-        timeout_seconds: float,
-    ):
-        self._address = address
-        self._timeout_seconds = timeout_seconds
-        self._spec = model_pb2.ModelSpec(name=model)
-        if version is not None:
-            self._spec.version.value = version
-        if label is not None:
-            self._spec.version_label = label
+    def __init__(self, target: Target):
+        self._address = target.address
+        self._timeout_seconds = target.timeout_seconds
+        self._spec = model_pb2.ModelSpec(name=target.model)
+        if target.version is not None:
+            self._spec.version.value = target.version
+        if target.label is not None:
+            self._spec.version_label = target.label
         channel = grpc.insecure_channel(
-            address,
+            target.address,
             options=[
                 ("grpc.max_receive_message_length", _MOST_BYTES),
                 ("grpc.max_send_message_length", _MOST_BYTES),

@@ -84,7 +84,7 @@ def export(
         )
         examples = warm_up.example_texts(segments)
         if warm_up.is_available():
-            count = warm_up.write(staged, name=name, texts=examples)
+            count = warm_up.write(predictor, name=name, texts=examples)
             logging.info("%d warm-up requests written and replayed.", count)
         else:
             logging.info(

@@ -11,6 +11,7 @@ import tensorflow_text  # noqa: F401
 
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, InstallationError
+from bert_tf.serving import publishing
 
 _LABELS = os.path.join("assets.extra", "labels.txt")
 
@@ -99,13 +100,13 @@ def find_version(path: str) -> str:
         raise InputError(f"{path}: no such model folder")
     if os.path.exists(os.path.join(path, "saved_model.pb")):
         return path
-    versions = [int(name) for name in os.listdir(path) if name.isdigit()]
+    versions = publishing.versions(path)
     if not versions:
         raise InputError(
             f"{path} holds no SavedModel; pipelines.export writes one from a "
             "run folder"
         )
-    return os.path.join(path, str(max(versions)))
+    return os.path.join(path, str(versions[-1]))
 
 
 def _utf8(text: str) -> bytes:

@@ -39,12 +39,12 @@ def example_texts(
 
 
 def write(
-    saved_model: str, *, name: str, texts: Sequence[tuple[str, ...]]
+    predictor: Predictor, *, name: str, texts: Sequence[tuple[str, ...]]
 ) -> int:
     """Writes a record for each signature and text, and a larger batch each.
 
     Args:
-        saved_model: folder of the version.
+        predictor: the SavedModel, to whose folder they go.
         name: the model's.
         texts: a few examples of different lengths, each of one or two texts.
 
@@ -53,9 +53,8 @@ def write(
     """
     from tensorflow_serving.apis import prediction_log_pb2
 
-    predictor = Predictor(saved_model)
     batches = [[text] for text in texts] + [[texts[-1]] * _LARGE_BATCH]
-    with tf.io.TFRecordWriter(os.path.join(saved_model, PATH)) as writer:
+    with tf.io.TFRecordWriter(os.path.join(predictor.path, PATH)) as writer:
         for batch in batches:
             text_inputs = {
                 key: np.array([text.encode() for text in column], object)
@@ -76,10 +75,10 @@ def write(
                 for key, values in inputs.items():
                     request.inputs[key].CopyFrom(tf.make_tensor_proto(values))
                 writer.write(log.SerializeToString())
-    return replay(saved_model, predictor)
+    return replay(predictor)
 
 
-def replay(saved_model: str, predictor: Predictor) -> int:
+def replay(predictor: Predictor) -> int:
     """Runs every record as the server would, and returns their number.
 
     Raises:
@@ -89,7 +88,7 @@ def replay(saved_model: str, predictor: Predictor) -> int:
     from tensorflow_serving.apis import prediction_log_pb2
 
     count = 0
-    path = os.path.join(saved_model, PATH)
+    path = os.path.join(predictor.path, PATH)
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
         request = log.predict_log.request

@@ -29,11 +29,7 @@ def read_parts(
         train_part, records = _read_records(config, vocabulary)
     else:
         train_part, columns = examples.read_examples(config.train_file, **names)
-        names.update(
-            text_column=columns.text,
-            text_pair_column=columns.text_pair,
-            label_column=columns.label,
-        )
+        names.update(columns.names())
     parts = {}
     if config.validation_file:
         parts["validation"], columns = examples.read_examples(
@@ -41,11 +37,7 @@ def read_parts(
         )
         if records is not None:
             _check_pairs(records, columns)
-        names.update(
-            text_column=columns.text,
-            text_pair_column=columns.text_pair,
-            label_column=columns.label,
-        )
+        names.update(columns.names())
     if config.test_file:
         parts["test"], _ = examples.read_examples(config.test_file, **names)
     if "validation" not in parts:

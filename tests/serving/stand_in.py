@@ -52,7 +52,7 @@ class StandIn:
     def _load(self, path: str) -> tuple[Predictor, dict]:
         predictor = Predictor(path)
         if os.path.exists(os.path.join(path, warm_up.PATH)):
-            self.replayed += warm_up.replay(path, predictor)
+            self.replayed += warm_up.replay(predictor)
         graph = operation_check.read_meta_graph(path)
         return predictor, graph.signature_def
 

@@ -47,7 +47,7 @@ def test_a_record_that_fails_is_found(saved_model, tmp_path):
     with tf.io.TFRecordWriter(f"{path}/{warm_up.PATH}") as writer:
         writer.write(log.SerializeToString())
     with pytest.raises(Exception):  # noqa: B017 - whatever TensorFlow raises
-        warm_up.replay(path, Predictor(path))
+        warm_up.replay(Predictor(path))
 
 
 def test_examples_are_short_middle_and_long():
