@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.models.classifier import classify
 
 
 def _build_predict_step(
@@ -22,10 +23,10 @@ def _build_predict_step(
     """
 
     def replica_step(batch):
-        outputs = model(pipeline.features(batch), training=False)
+        outputs = classify(model, pipeline.features(batch))
         return {
             "row": batch["row"],
-            "probabilities": tf.cast(outputs["probabilities"], tf.float32),
+            "probabilities": outputs["probabilities"],
         }
 
     @tf.function(input_signature=[element_spec], autograph=False)

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from bert_tf.models.classifier import classify
 from bert_tf.models.trained import Trained
 
 SINGLE_INPUTS = ("text",)
@@ -74,7 +75,7 @@ def _build_bodies(trained: Trained) -> dict:
         lambda *texts: trained.preprocessor(texts), autograph=False
     )
     run = tf.function(
-        lambda features: trained.model(features, training=False),
+        lambda features: classify(trained.model, features),
         input_signature=[
             {
                 name: tf.TensorSpec([None, None], tf.int32)

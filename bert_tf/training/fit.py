@@ -250,6 +250,7 @@ class Fit:
                 model=self.model,
                 optimizer=self.model.optimizer,
                 element_spec=batches.element_spec,
+                seed=config.seed,
                 accumulate_steps=config.accumulate_steps,
                 jit_compile=config.jit_compile,
             )

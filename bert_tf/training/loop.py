@@ -11,7 +11,8 @@ import keras
 import tensorflow as tf
 
 from bert_tf.data.pipeline import features
-from bert_tf.models.classifier import classification_loss
+from bert_tf.models.classifier import classification_loss, classify
+from bert_tf.models.dropout import dropout_keys
 
 
 def build_train_steps(
@@ -45,6 +46,7 @@ def build_train_step(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     element_spec: dict,
+    seed: int,
     accumulate_steps: int = 1,
     jit_compile: str = "auto",
 ) -> Callable[[dict], tuple[tf.Tensor, tf.Tensor]]:
@@ -77,7 +79,13 @@ def build_train_step(
     def piece_results(batch):
         """Returns (loss, hits) and the scaled loss's gradients."""
         with tf.GradientTape() as tape:
-            outputs = model(features(batch), training=True)
+            outputs = classify(
+                model,
+                features(batch),
+                dropout_keys=dropout_keys(
+                    seed, optimizer.iterations.value, batch["row"]
+                ),
+            )
             losses = classification_loss(batch["label"], outputs["logits"])
             loss = tf.reduce_sum(losses * batch["weight"])
             scaled_loss = optimizer.scale_loss(loss)

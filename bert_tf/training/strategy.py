@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -15,8 +14,6 @@ from bert_tf.errors import InputError, InstallationError
 
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 _CLUSTER = "TF_CONFIG"
-# Far enough apart that the seeds of two replicas never meet.
-_SEEDS_APART = 1_000_003
 
 
 def build_strategy(
@@ -233,34 +230,6 @@ def telling_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
             "command, and training goes on from the last checkpoint "
             f"({error.message.splitlines()[0][:200]})"
         ) from error
-
-
-def draw_per_replica(model: keras.Model) -> None:
-    """Makes each replica draw its own dropout masks.
-
-    Keras' seed generators start equal on every replica, which would all drop
-    the same units. The first replica draws as one device does.
-    """
-    # Keras has no public way to all layers of nested models.
-    for layer in model._flatten_layers():
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            generator.next = _ReplicaSeeds(generator.next)
-
-
-class _ReplicaSeeds:
-    """Adds the replica's number to what a seed generator returns."""
-
-    def __init__(self, next_seed):
-        self._next_seed = next_seed
-
-    def __call__(self, ordered: bool = True) -> tf.Tensor:
-        seed = self._next_seed(ordered)
-        context = tf.distribute.get_replica_context()
-        if context is None or context.num_replicas_in_sync == 1:
-            return seed
-        replica = tf.cast(context.replica_id_in_sync_group, seed.dtype)
-        return seed + replica * tf.constant([_SEEDS_APART, 0], seed.dtype)
 
 
 def describe_devices(strategy: tf.distribute.Strategy) -> str:

@@ -112,6 +112,7 @@ def lower_train_step(
         model=model,
         optimizer=optimizer,
         element_spec=spec,
+        seed=config.seed,
         accumulate_steps=config.accumulate_steps,
     )
     compiled = tf.function(step, jit_compile=True, autograph=False)
@@ -125,12 +126,18 @@ def flops_on_paper(
 
     Six for each weight of a matrix and each token (two forward, four
     backward), and 12 x length x width for each layer's attention and token.
+    In the last layer all tokens have a key and a value, and only [CLS] the
+    rest.
     """
     width = backbone.hidden_dim
-    per_layer = 4 * width**2 + 2 * width * backbone.intermediate_dim
-    weights = 6 * backbone.num_layers * per_layer
-    attention = 12 * backbone.num_layers * length * width
-    return float(tokens * (weights + attention))
+    keys_and_values = 6 * 2 * width**2
+    rest = 6 * (2 * width**2 + 2 * width * backbone.intermediate_dim)
+    rest += 12 * length * width
+    full_layers = backbone.num_layers - 1
+    return float(
+        tokens * (full_layers * (keys_and_values + rest) + keys_and_values)
+        + tokens / length * rest
+    )
 
 
 def estimate(

@@ -130,7 +130,6 @@ def _train(
             dropout=config.dropout,
             freeze_backbone=config.freeze_backbone,
         )
-    strategy_lib.draw_per_replica(model)
     if config.learning_rate is None:
         config = dataclasses.replace(
             config,

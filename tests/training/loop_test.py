@@ -33,7 +33,7 @@ def train(
     replicas = strategy.build_strategy(name)
     with replicas.scope():
         model = classifier.build_classifier(
-            tiny_backbone(dropout=0.0), num_classes=2, dropout=0.0
+            tiny_backbone(dropout=0.1), num_classes=2, dropout=0.1
         )
         optimizer = optimizer_lib.build_optimizer(
             variables=model.trainable_variables,
@@ -50,6 +50,7 @@ def train(
         model=model,
         optimizer=optimizer,
         element_spec=batches.element_spec,
+        seed=3,
         accumulate_steps=accumulate_steps,
         jit_compile=jit_compile,
     )

@@ -1,6 +1,4 @@
-import keras
 import pytest
-import tensorflow as tf
 
 from bert_tf.config import TrainConfig
 from bert_tf.errors import InputError, InstallationError
@@ -59,31 +57,3 @@ def test_broken_clusters(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(InputError, match="TF_CONFIG is not a cluster"):
         strategy.build_strategy("auto")
-
-
-def test_replicas_draw_their_own_dropout_masks():
-    masks = {}
-    for name in ("one_device", "mirrored"):
-        replicas = strategy.build_strategy(name)
-        with replicas.scope():
-            inputs = keras.Input([64])
-            dropout = keras.layers.Dropout(0.5, seed=3)
-            model = keras.Model(inputs, keras.Sequential([dropout])(inputs))
-        strategy.draw_per_replica(model)
-
-        @tf.function
-        def step(replicas=replicas, model=model):
-            return replicas.run(lambda: model(tf.ones([1, 64]), training=True))
-
-        masks[name] = [
-            [
-                value.numpy()
-                for value in replicas.experimental_local_results(step())
-            ]
-            for _ in range(2)
-        ]
-    first, second = masks["mirrored"][0]
-    assert (first == masks["one_device"][0][0]).all()
-    assert (first != second).any()
-    assert (masks["mirrored"][1][0] == masks["one_device"][1][0]).all()
-    assert (masks["mirrored"][1][0] != first).any()

@@ -1,0 +1,96 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_tf.models import classifier, encoder
+from bert_tf.models.dropout import no_dropout
+from tests.conftest import tiny_backbone
+
+
+def features(batch=4, length=7, pairs=True):
+    """Texts of different lengths, of one or two segments."""
+    generator = np.random.default_rng(length)
+    lengths = np.maximum(length - np.arange(batch), 2)[:, np.newaxis]
+    positions = np.arange(length)[np.newaxis]
+    mask = positions < lengths
+    ids = generator.integers(5, 60, [batch, length])
+    segments = (positions >= 3) & mask & pairs
+    return {
+        "token_ids": tf.constant(ids * mask, tf.int32),
+        "segment_ids": tf.constant(segments, tf.int32),
+        "padding_mask": tf.constant(mask, tf.int32),
+    }
+
+
+def trained_backbone(**kwargs):
+    """A backbone whose biases and scales are not 0 and 1."""
+    backbone = tiny_backbone(**kwargs)
+    generator = np.random.default_rng(1)
+    backbone.set_weights(
+        [
+            weight + generator.normal(0, 0.1, weight.shape)
+            for weight in backbone.get_weights()
+        ]
+    )
+    return backbone
+
+
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("length", [2, 7, 32])
+def test_equals_the_layers_of_kerasnlp(num_layers, length):
+    backbone = trained_backbone(num_layers=num_layers)
+    inputs = features(length=length)
+    np.testing.assert_allclose(
+        encoder.pooled_output(backbone, inputs, drop=no_dropout),
+        backbone(inputs)["pooled_output"],
+        atol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_computes_in_the_precision_of_the_backbone(policy):
+    backbone = trained_backbone(dtype=policy)
+    inputs = features()
+    output = encoder.pooled_output(backbone, inputs, drop=no_dropout)
+    assert output.dtype == backbone.compute_dtype
+    np.testing.assert_allclose(
+        tf.cast(output, tf.float32),
+        tf.cast(backbone(inputs)["pooled_output"], tf.float32),
+        atol=0.06,
+    )
+
+
+def test_trains_as_the_layers_of_keras_do():
+    """The loss curves are the same within float32 noise."""
+
+    def losses(forward, count=25):
+        keras.utils.set_random_seed(4)
+        model = classifier.build_classifier(
+            tiny_backbone(dropout=0.0), num_classes=3, dropout=0.0
+        )
+        optimizer = keras.optimizers.AdamW(2e-3)
+        optimizer.build(model.trainable_variables)
+        batches = [features(length=length) for length in (5, 9, 16)]
+        labels = tf.constant([0, 1, 2, 1])
+
+        @tf.function(reduce_retracing=True)
+        def step(batch):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(
+                    classifier.classification_loss(
+                        labels, forward(model, batch)["logits"]
+                    )
+                )
+            values = [v.value for v in model.trainable_variables]
+            optimizer.apply(
+                [tf.convert_to_tensor(g) for g in tape.gradient(loss, values)]
+            )
+            return loss
+
+        return [float(step(batches[i % 3])) for i in range(count)]
+
+    plain = losses(lambda model, batch: model(batch, training=True))
+    fast = losses(classifier.classify)
+    assert plain[-1] < 0.7 * plain[0]
+    np.testing.assert_allclose(fast, plain, atol=1e-4)
