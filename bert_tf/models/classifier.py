@@ -1,11 +1,14 @@
 """A BERT backbone with a softmax head, and the loss that fits it."""
 
+from typing import NamedTuple
+
 import keras
 import keras_nlp
 import tensorflow as tf
 
 from bert_tf.models import encoder
 from bert_tf.models.dropout import Dropout, no_dropout
+from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 
 # As BERT's own layers are initialized.
 _INITIALIZER_STDDEV = 0.02
@@ -31,8 +34,8 @@ def build_classifier(
             layers.
 
     Returns:
-        A model with the backbone's inputs and the outputs of `classify`,
-        which computes the same faster.
+        A model with the backbone's inputs and the outputs of `classify`.
+        It holds the weights; `classify` computes.
     """
     # === Layers ===
     backbone.trainable = not freeze_backbone
@@ -62,42 +65,72 @@ def build_classifier(
     )
 
 
-def classify(
-    model: keras.Model,
-    features: dict[str, tf.Tensor],
-    *,
-    dropout_keys: tf.Tensor | None = None,
-) -> dict[str, tf.Tensor]:
-    """Runs a model of `build_classifier`.
+class ClassifierWeights(NamedTuple):
+    """All weights, in the precision in which they are used."""
 
-    Args:
-        model: the classifier.
-        features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
-        dropout_keys: <uint32>[batch] while training, see `Dropout`.
+    encoder: EncoderWeights
+    logits: Dense
 
-    Returns:
-        logits and probabilities, <float32>[batch, num_classes] under any
-        precision, and embedding <float32>[batch, width]: the pooled output.
-    """
+
+def classifier_weights(model: keras.Model) -> ClassifierWeights:
+    """Returns the weights of a model of `build_classifier`, for `classify`."""
+    head = model.get_layer("logits")
+    return ClassifierWeights(
+        encoder.encoder_weights(backbone_of(model)),
+        Dense(*map(tf.convert_to_tensor, (head.kernel, head.bias))),
+    )
+
+
+def backbone_of(model: keras.Model) -> keras_nlp.models.BertBackbone:
+    """Returns the backbone of a model of `build_classifier`."""
     (backbone,) = (
         layer
         for layer in model.layers
         if isinstance(layer, keras_nlp.models.BertBackbone)
     )
-    head_dropout = model.get_layer("head_dropout").rate
-    backbone_drop = head_drop = no_dropout
-    if dropout_keys is not None and backbone.dropout:
-        backbone_drop = Dropout(backbone.dropout, dropout_keys)
-    if dropout_keys is not None and head_dropout:
-        head_drop = Dropout(head_dropout, dropout_keys)
-    pooled = encoder.pooled_output(backbone, features, drop=backbone_drop)
-    dense = model.get_layer("logits")
-    logits = tf.cast(head_drop(pooled, _HEAD_SITE), tf.float32)
-    logits = tf.matmul(logits, dense.kernel) + dense.bias
+    return backbone
+
+
+def dropouts(model: keras.Model, keys: tf.Tensor) -> tuple[Drop, Drop]:
+    """Returns the backbone's and the head's dropout for a training step.
+
+    Args:
+        model: has the rates.
+        keys: <uint32>[batch], see `dropout_keys`.
+    """
+    rates = backbone_of(model).dropout, model.get_layer("head_dropout").rate
+    return tuple(Dropout(rate, keys) if rate else no_dropout for rate in rates)
+
+
+def classify(
+    weights: ClassifierWeights,
+    features: dict[str, tf.Tensor],
+    *,
+    num_heads: int,
+    drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
+) -> dict[str, tf.Tensor]:
+    """Computes what a model of `build_classifier` does, faster.
+
+    Args:
+        weights: the model's.
+        features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
+        num_heads: of the attention.
+        drops: while training, see `dropouts`.
+
+    Returns:
+        logits and probabilities, <float32>[batch, num_classes] under any
+        precision, and embedding <float32>[batch, width]: the pooled output.
+    """
+    backbone_drop, head_drop = drops
+    pooled = encoder.pooled_output(
+        weights.encoder, features, num_heads=num_heads, drop=backbone_drop
+    )
+    pooled = tf.cast(pooled, tf.float32)
+    logits = weights.logits(head_drop(pooled, _HEAD_SITE))
     return {
         "logits": logits,
         "probabilities": tf.nn.softmax(logits),
-        "embedding": tf.cast(pooled, tf.float32),
+        "embedding": pooled,
     }
 
 

@@ -6,180 +6,234 @@ The same function as KerasNLP's `BertBackbone`, of fewer and larger operations:
   key and value are one product.
 - Of the last layer only what [CLS] needs is computed: nothing else reaches a
   classifier.
-- A GELU has a gradient of its own, in half the passes over memory.
+- GELU has a gradient of its own, in half the passes over memory.
 
 docs/performance.md has the measurements behind it.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-import keras
 import keras_nlp
 import tensorflow as tf
 
 _LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
-# Dropouts of a layer, which are told apart by numbers: see `Dropout`.
+# The dropouts of one layer, told apart by numbers: see `Dropout`.
 _SITES_A_LAYER = 3
 
 Drop = Callable[[tf.Tensor, int], tf.Tensor]
 
 
+class Dense(NamedTuple):
+    """A product's weights."""
+
+    kernel: tf.Tensor
+    bias: tf.Tensor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns <float>[rows, units] for <float>[rows, width]."""
+        return tf.nn.bias_add(tf.matmul(x, self.kernel), self.bias)
+
+
+class LayerNorm(NamedTuple):
+    """A normalization's weights, <float32>[width] each."""
+
+    gamma: tf.Tensor
+    beta: tf.Tensor
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Normalizes <float>[rows, width], in float32 as Keras does."""
+        wide = tf.cast(x, tf.float32)
+        centered = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
+        normal = centered * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
+        return tf.cast(normal * self.gamma + self.beta, x.dtype)
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one layer.
+
+    `projections` is one product for query, key and value side by side; in the
+    last layer, where only [CLS] asks, one for the query and one for the rest.
+    """
+
+    projections: tuple[Dense, ...]
+    attention_output: Dense
+    attention_norm: LayerNorm
+    intermediate: Dense
+    output: Dense
+    output_norm: LayerNorm
+
+
+class EncoderWeights(NamedTuple):
+    """All weights, in the precision in which they are used."""
+
+    token_embeddings: tf.Tensor
+    position_embeddings: tf.Tensor
+    segment_embeddings: tf.Tensor
+    embeddings_norm: LayerNorm
+    layers: tuple[LayerWeights, ...]
+    pooler: Dense
+
+
+def encoder_weights(backbone: keras_nlp.models.BertBackbone) -> EncoderWeights:
+    """Returns a backbone's weights; gradients go back to its variables."""
+
+    def cast(variable):
+        return tf.cast(tf.convert_to_tensor(variable), backbone.compute_dtype)
+
+    def dense(*layers):
+        """Joins layers of one input; those of attention have more axes."""
+        kernels = [cast(layer.kernel) for layer in layers]
+        if kernels[0].shape.rank == 3:
+            shape = [backbone.hidden_dim, backbone.hidden_dim]
+            kernels = [tf.reshape(kernel, shape) for kernel in kernels]
+        biases = [tf.reshape(cast(layer.bias), [-1]) for layer in layers]
+        return Dense(
+            tf.concat(kernels, 1) if len(layers) > 1 else kernels[0],
+            tf.concat(biases, 0) if len(layers) > 1 else biases[0],
+        )
+
+    def norm(layer):
+        return LayerNorm(
+            tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
+        )
+
+    layers = []
+    for layer in backbone.transformer_layers:
+        # Keras has no public names for the parts of a layer.
+        attention = layer._self_attention_layer
+        query = attention._query_dense
+        key_value = attention._key_dense, attention._value_dense
+        is_last = layer is backbone.transformer_layers[-1]
+        layers.append(
+            LayerWeights(
+                (dense(query), dense(*key_value))
+                if is_last
+                else (dense(query, *key_value),),
+                dense(attention._output_dense),
+                norm(layer._self_attention_layer_norm),
+                dense(layer._feedforward_intermediate_dense),
+                dense(layer._feedforward_output_dense),
+                norm(layer._feedforward_layer_norm),
+            )
+        )
+    return EncoderWeights(
+        # As a variable, so that only the rows in use are read.
+        backbone.token_embedding.embeddings.value,
+        cast(backbone.position_embedding.position_embeddings),
+        cast(backbone.segment_embedding.embeddings),
+        norm(backbone.embeddings_layer_norm),
+        tuple(layers),
+        dense(backbone.pooled_dense),
+    )
+
+
 def pooled_output(
-    backbone: keras_nlp.models.BertBackbone,
+    weights: EncoderWeights,
     features: dict[str, tf.Tensor],
     *,
+    num_heads: int,
     drop: Drop,
 ) -> tf.Tensor:
-    """Returns the backbone's pooled output <float>[batch, width].
+    """Returns the pooled output <float>[batch, width].
 
     Args:
-        backbone: whose weights, sizes and precision are used.
+        weights: of a backbone.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
+        num_heads: of the attention.
         drop: a `Dropout`, or `no_dropout`.
     """
-    hidden = drop(_embed(backbone, features), 0)
+    hidden = drop(_embed(weights, features), 0)
     masked = (1.0 - tf.cast(features["padding_mask"], tf.float32)) * _MASKED
-    layers = backbone.transformer_layers
-    for number, layer in enumerate(layers):
+    for number, layer in enumerate(weights.layers):
         site = 1 + number * _SITES_A_LAYER
-        residual, context = _attend(
-            layer._self_attention_layer,
+        asking, context = _attend(
+            layer.projections,
             hidden,
             masked,
-            first_only=layer is layers[-1],
-            drop=drop,
-            site=site,
+            num_heads=num_heads,
+            drop=lambda x, site=site: drop(x, site),
         )
-        hidden = _end_layer(layer, residual, context, drop=drop, site=site + 1)
-    return tf.tanh(_dense(backbone.pooled_dense, hidden))
+        attended = drop(layer.attention_output(context), site + 1)
+        attended = layer.attention_norm(asking + attended)
+        inner = _gelu(layer.intermediate(attended))
+        output = drop(layer.output(inner), site + 2)
+        hidden = layer.output_norm(attended + output)
+    return tf.tanh(weights.pooler(hidden))
 
 
-def _embed(backbone: keras_nlp.models.BertBackbone, features) -> tf.Tensor:
+def _embed(weights: EncoderWeights, features: dict) -> tf.Tensor:
     """Returns <float>[batch x length, width]."""
     ids, segments = features["token_ids"], features["segment_ids"]
-    tokens, positions, segment_table = _cast(
-        backbone,
-        tf.gather(backbone.token_embedding.embeddings.value, ids),
-        backbone.position_embedding.position_embeddings[: tf.shape(ids)[1]],
-        backbone.segment_embedding.embeddings,
-    )
+    positions = weights.position_embeddings[: tf.shape(ids)[1]]
+    tokens = tf.gather(weights.token_embeddings, ids)
+    added = tf.cast(tokens, positions.dtype) + positions
     # A product's gradient is faster than that of a gather, which scatters.
+    table = weights.segment_embeddings
     chosen = tf.one_hot(
-        tf.reshape(segments, [-1]), backbone.num_segments, dtype=tokens.dtype
+        tf.reshape(segments, [-1]), table.shape[0], dtype=table.dtype
     )
-    added = tf.reshape(tokens + positions, [-1, backbone.hidden_dim])
-    added += tf.matmul(chosen, segment_table)
-    return _normalize(backbone.embeddings_layer_norm, added)
+    added = tf.reshape(added, [-1, table.shape[1]]) + tf.matmul(chosen, table)
+    return weights.embeddings_norm(added)
 
 
 def _attend(
-    attention: keras.layers.MultiHeadAttention,
+    projections: tuple[Dense, ...],
     hidden: tf.Tensor,
     masked: tf.Tensor,
     *,
-    first_only: bool,
-    drop: Drop,
-    site: int,
+    num_heads: int,
+    drop: Callable[[tf.Tensor], tf.Tensor],
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns those tokens that ask, and what each attends to, both <float>.
+    """Returns the tokens that ask, and what each attends to.
+
+    Both are <float>[batch x length, width]; with a projection of its own for
+    the query, only the first token of each text asks: [batch, width].
 
     Args:
-        attention: the weights.
+        projections: the weights.
         hidden: <float>[batch x length, width], the tokens.
         masked: <float32>[batch, length], added to the scores of a token.
-        first_only: whether only the first token of each text asks: [batch,
-            width] is returned then, [batch x length, width] otherwise.
-        drop: for the weights of the attention.
-        site: of that dropout.
+        num_heads: of the attention.
+        drop: the dropout for the weights of the attention.
     """
     batch, length = tf.unstack(tf.shape(masked))
     width = hidden.shape[1]
-    num_heads = attention.num_heads
     head_width = width // num_heads
-    # Keras has no public names for these layers.
-    dense_layers = (
-        attention._query_dense, attention._key_dense, attention._value_dense,
-    )  # fmt: skip
-    kernels = [
-        tf.reshape(_cast(dense, dense.kernel)[0], [width, width])
-        for dense in dense_layers
-    ]
-    biases = [
-        tf.reshape(_cast(dense, dense.bias)[0], [width])
-        for dense in dense_layers
-    ]
 
-    def project(tokens, part):
+    def split_heads(projected):
         """Returns <float>[batch, heads, tokens, head width] for each part."""
-        projected = tf.matmul(tokens, tf.concat(kernels[part], 1))
-        projected += tf.concat(biases[part], 0)
-        shape = [batch, -1, len(kernels[part]), num_heads, head_width]
-        heads = tf.transpose(tf.reshape(projected, shape), [2, 0, 3, 1, 4])
-        return tf.unstack(heads)
+        parts = projected.shape[1] // width
+        shape = [batch, -1, parts, num_heads, head_width]
+        heads = tf.reshape(projected, shape)
+        return tf.unstack(tf.transpose(heads, [2, 0, 3, 1, 4]))
 
-    if first_only:
+    if len(projections) == 2:
         asking = tf.reshape(hidden, [batch, length, width])[:, 0]
-        (query,) = project(asking, slice(0, 1))
-        key, value = project(hidden, slice(1, 3))
+        (query,) = split_heads(projections[0](asking))
+        key, value = split_heads(projections[1](hidden))
     else:
         asking = hidden
-        query, key, value = project(hidden, slice(0, 3))
+        query, key, value = split_heads(projections[0](hidden))
     scores = tf.matmul(query * head_width**-0.5, key, transpose_b=True)
     scores = tf.cast(scores, tf.float32) + masked[:, tf.newaxis, tf.newaxis]
-    weights = tf.cast(tf.nn.softmax(scores), value.dtype)
-    context = tf.matmul(drop(weights, site), value)
-    context = tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [-1, width])
-    kernel, bias = _cast(
-        attention, attention._output_dense.kernel, attention._output_dense.bias
-    )
-    return asking, tf.matmul(context, tf.reshape(kernel, [width, width])) + bias
-
-
-def _end_layer(layer, residual, attended, *, drop: Drop, site: int):
-    """Adds what was attended to, and the feed-forward block's output."""
-    hidden = _normalize(
-        layer._self_attention_layer_norm, residual + drop(attended, site)
-    )
-    inner = _gelu(_dense(layer._feedforward_intermediate_dense, hidden))
-    output = _dense(layer._feedforward_output_dense, inner)
-    return _normalize(
-        layer._feedforward_layer_norm, hidden + drop(output, site + 1)
-    )
-
-
-def _dense(dense: keras.layers.Dense, x: tf.Tensor) -> tf.Tensor:
-    kernel, bias = _cast(dense, dense.kernel, dense.bias)
-    return tf.matmul(x, kernel) + bias
+    attention = drop(tf.cast(tf.nn.softmax(scores), value.dtype))
+    context = tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3])
+    return asking, tf.reshape(context, [-1, width])
 
 
 @tf.custom_gradient
 def _gelu(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Returns GELU by tanh, as in google-research/bert, and its gradient."""
     slope, cubic = 0.7978845608028654, 0.044715
-    squares = x * x
-    tanh = tf.tanh(x * (slope + slope * cubic * squares))
 
     def gradient(upstream):
+        squares = x * x
+        tanh = tf.tanh(x * (slope + slope * cubic * squares))
         inner = 0.5 * slope + 1.5 * slope * cubic * squares
         return upstream * ((0.5 + 0.5 * tanh) + x * (1.0 - tanh * tanh) * inner)
 
-    return x * (0.5 + 0.5 * tanh), gradient
-
-
-def _normalize(norm: keras.layers.LayerNormalization, x: tf.Tensor):
-    """LayerNorm of <float>[rows, width], in float32 as Keras does."""
-    wide = tf.cast(x, tf.float32)
-    centered = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
-    variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
-    normal = centered * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
-    gamma, beta = (tf.cast(v, tf.float32) for v in (norm.gamma, norm.beta))
-    return tf.cast(normal * gamma + beta, x.dtype)
-
-
-def _cast(layer: keras.Layer, *variables) -> list[tf.Tensor]:
-    """Returns weights in the precision in which the layer computes."""
-    return [
-        tf.cast(tf.convert_to_tensor(variable), layer.compute_dtype)
-        for variable in variables
-    ]
+    # TensorFlow's, which it fuses with the product before while predicting.
+    return tf.nn.gelu(x, approximate=True), gradient

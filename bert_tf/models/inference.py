@@ -8,7 +8,11 @@ import tensorflow as tf
 
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.models.classifier import classify
+from bert_tf.models.classifier import (
+    backbone_of,
+    classifier_weights,
+    classify,
+)
 
 
 def _build_predict_step(
@@ -23,7 +27,11 @@ def _build_predict_step(
     """
 
     def replica_step(batch):
-        outputs = classify(model, pipeline.features(batch))
+        outputs = classify(
+            classifier_weights(model),
+            pipeline.features(batch),
+            num_heads=backbone_of(model).num_heads,
+        )
         return {
             "row": batch["row"],
             "probabilities": outputs["probabilities"],

@@ -12,7 +12,9 @@ import tensorflow_text  # noqa: F401
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.serving import publishing
+from bert_tf.serving.inputs import TOKEN_INPUTS
 
+_TOKENIZE_BATCH_SIZE = 1024
 _LABELS = os.path.join("assets.extra", "labels.txt")
 
 
@@ -74,24 +76,31 @@ class Predictor:
     ) -> np.ndarray:
         """Returns <float32>[rows, classes], in the order of the texts.
 
-        Texts of like length are answered together, since a batch is as long
-        as its longest text.
+        More than a batch are tokenized first, and those of like length
+        answered together, since a batch is as long as its longest text.
         """
         count = len(segments[0])
-        order = np.argsort(
-            [-sum(map(len, texts)) for texts in zip(*segments, strict=True)],
-            kind="stable",
-        )
+        if count <= batch_size:
+            answers = self.call("serving_default", self._text_inputs(segments))
+            return answers["probabilities"]
+        token_rows = []
+        for start in range(0, count, _TOKENIZE_BATCH_SIZE):
+            rows = slice(start, start + _TOKENIZE_BATCH_SIZE)
+            inputs = self._text_inputs([texts[rows] for texts in segments])
+            token_rows += _unpad(self.call("tokenize", inputs))
+        order = np.argsort([-row.shape[1] for row in token_rows], kind="stable")
         result = np.empty([count, len(self.class_names)], np.float32)
         for start in range(0, count, batch_size):
             rows = order[start : start + batch_size]
-            inputs = {
-                name: np.array([_utf8(texts[row]) for row in rows], object)
-                for name, texts in zip(self.inputs, segments, strict=True)
-            }
-            answers = self.call("serving_default", inputs)
-            result[rows] = answers["probabilities"]
+            inputs = _pad([token_rows[row] for row in rows])
+            result[rows] = self.call("tokens", inputs)["probabilities"]
         return result
+
+    def _text_inputs(self, segments: Sequence[Sequence[str]]) -> dict:
+        return {
+            name: np.array([_utf8(text) for text in texts], object)
+            for name, texts in zip(self.inputs, segments, strict=True)
+        }
 
 
 def find_version(path: str) -> str:
@@ -107,6 +116,23 @@ def find_version(path: str) -> str:
             "run folder"
         )
     return os.path.join(path, str(versions[-1]))
+
+
+def _unpad(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Returns the inputs of each text, <int32>[3, tokens]."""
+    rows = np.stack([inputs[name] for name in TOKEN_INPUTS], axis=1)
+    lengths = inputs["input_mask"].sum(axis=1)
+    return [row[:, :length] for row, length in zip(rows, lengths, strict=True)]
+
+
+def _pad(rows: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the inputs <int32>[batch, longest] of one batch."""
+    longest = max(row.shape[1] for row in rows)
+    # The mask is 0 there, so that any token will do.
+    padded = np.zeros([len(TOKEN_INPUTS), len(rows), longest], np.int32)
+    for number, row in enumerate(rows):
+        padded[:, number, : row.shape[1]] = row
+    return dict(zip(TOKEN_INPUTS, padded, strict=True))
 
 
 def _utf8(text: str) -> bytes:

@@ -2,12 +2,10 @@
 
 import tensorflow as tf
 
-from bert_tf.models.classifier import classify
+from bert_tf.models import classifier
 from bert_tf.models.trained import Trained
+from bert_tf.serving.inputs import PAIR_INPUTS, SINGLE_INPUTS, TOKEN_INPUTS
 
-SINGLE_INPUTS = ("text",)
-PAIR_INPUTS = ("text_a", "text_b")
-TOKEN_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
 # How many classes top_k answers, where there are so many.
 _MOST_CLASSES = 5
 
@@ -36,12 +34,17 @@ class ServingModule(tf.Module):
     `functions` are the concrete functions by signature name.
 
     `tf.saved_model.save` writes what hangs on this object. The Keras model
-    does not: it would store every weight a second time.
+    does not: it would store every weight a second time. The weights are
+    joined and cast here, so that no request does it again.
     """
 
     def __init__(self, trained: Trained):
         super().__init__()
-        self.weights = [variable.value for variable in trained.model.variables]
+        weights = tf.nest.map_structure(
+            lambda weight: tf.Variable(weight, trainable=False),
+            classifier.classifier_weights(trained.model),
+        )
+        self.weights = tf.nest.flatten(weights)
         inputs = PAIR_INPUTS if trained.has_pairs else SINGLE_INPUTS
         text_spec = [
             tf.TensorSpec([None], tf.string, name=name) for name in inputs
@@ -50,7 +53,7 @@ class ServingModule(tf.Module):
             tf.TensorSpec([None, None], tf.int32, name=name)
             for name in TOKEN_INPUTS
         ]
-        bodies = _build_bodies(trained)
+        bodies = _build_bodies(trained, weights)
         self._traced = {
             name: tf.function(
                 body,
@@ -64,7 +67,9 @@ class ServingModule(tf.Module):
         }
 
 
-def _build_bodies(trained: Trained) -> dict:
+def _build_bodies(
+    trained: Trained, weights: classifier.ClassifierWeights
+) -> dict:
     """Returns a Python function for each signature."""
     class_names = tf.constant(list(trained.class_names))
     most = min(_MOST_CLASSES, len(trained.class_names))
@@ -75,7 +80,11 @@ def _build_bodies(trained: Trained) -> dict:
         lambda *texts: trained.preprocessor(texts), autograph=False
     )
     run = tf.function(
-        lambda features: classify(trained.model, features),
+        lambda features: classifier.classify(
+            tf.nest.map_structure(tf.convert_to_tensor, weights),
+            features,
+            num_heads=classifier.backbone_of(trained.model).num_heads,
+        ),
         input_signature=[
             {
                 name: tf.TensorSpec([None, None], tf.int32)

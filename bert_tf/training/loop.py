@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from bert_tf.data.pipeline import features
-from bert_tf.models.classifier import classification_loss, classify
+from bert_tf.models import classifier
 from bert_tf.models.dropout import dropout_keys
 
 
@@ -79,14 +79,16 @@ def build_train_step(
     def piece_results(batch):
         """Returns (loss, hits) and the scaled loss's gradients."""
         with tf.GradientTape() as tape:
-            outputs = classify(
-                model,
+            keys = dropout_keys(seed, optimizer.iterations.value, batch["row"])
+            outputs = classifier.classify(
+                classifier.classifier_weights(model),
                 features(batch),
-                dropout_keys=dropout_keys(
-                    seed, optimizer.iterations.value, batch["row"]
-                ),
+                num_heads=classifier.backbone_of(model).num_heads,
+                drops=classifier.dropouts(model, keys),
             )
-            losses = classification_loss(batch["label"], outputs["logits"])
+            losses = classifier.classification_loss(
+                batch["label"], outputs["logits"]
+            )
             loss = tf.reduce_sum(losses * batch["weight"])
             scaled_loss = optimizer.scale_loss(loss)
         gradients = tape.gradient(

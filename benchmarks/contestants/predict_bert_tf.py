@@ -1,0 +1,20 @@
+"""This project: an exported SavedModel, asked as pipelines.predict asks it."""
+
+from benchmarks.contestants.turns import Turns, predict_by_turns
+from bert_tf.serving.predictor import Predictor
+
+
+def main() -> None:
+    """Predicts when it is told to."""
+    turns = Turns()
+    predictor = Predictor(turns.settings["saved_model"])
+    predict_by_turns(
+        turns,
+        lambda texts: predictor.probabilities(
+            (texts,), batch_size=turns.settings["batch_size"]
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""KerasNLP's BertTextClassifier.fit, as its guide has it."""
+
+import os
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import keras
+import keras_nlp
+import numpy as np
+
+from benchmarks.contestants.turns import StepTurns, Turns
+
+
+class _Pause(keras.callbacks.Callback):
+    def __init__(self, step_turns: StepTurns, batch_size: int):
+        super().__init__()
+        self._step_turns = step_turns
+        self._batch_size = batch_size
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step_turns.step_ended(self._batch_size)
+
+
+def main() -> None:
+    """Trains until it is told no more."""
+    turns = Turns()
+    settings = turns.settings
+    preprocessor = keras_nlp.models.BertTextClassifierPreprocessor(
+        keras_nlp.models.BertTokenizer.from_preset(settings["model_folder"]),
+        sequence_length=settings["length"],
+    )
+    classifier = keras_nlp.models.BertTextClassifier(
+        keras_nlp.models.BertBackbone.from_preset(settings["model_folder"]),
+        num_classes=settings["num_classes"],
+        preprocessor=preprocessor,
+    )
+    classifier.fit(
+        np.array(settings["texts"], object),
+        np.array(settings["labels"]),
+        batch_size=settings["batch_size"],
+        epochs=3,
+        verbose=0,
+        callbacks=[_Pause(StepTurns(turns), settings["batch_size"])],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,278 @@
+"""This project and its peers, by turns, on the same texts and checkpoint.
+
+    python3 -m venv .venv-peers
+    .venv-peers/bin/python -m pip install -r benchmarks/requirements.txt
+    .venv/bin/python -m benchmarks.speed \
+        --train_file=../shared/data/disaster_tweets/train.csv \
+        --test_file=../shared/data/disaster_tweets/test.csv \
+        --peers_python=.venv-peers/bin/python --output_dir=runs/speed
+
+Each contestant is a process of its own that works only in its turn; a round
+gives each of them one. Prints a table, writes speed.json and speed.png.
+About half an hour on two cores.
+"""
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+from benchmarks import chart
+from benchmarks.contestant import Contestant
+from bert_tf import labels as labels_lib
+from bert_tf import run_dir
+from bert_tf.config import TrainConfig
+from bert_tf.data import examples, pipeline
+from bert_tf.models import presets
+from bert_tf.serving.export import export
+from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.training.train import train
+
+_TRAIN_FILE = flags.DEFINE_string("train_file", None, "Labelled texts.")
+_TEST_FILE = flags.DEFINE_string("test_file", None, "Labelled texts.")
+_PRESET = flags.DEFINE_string(
+    "preset", "minilm_l6_en_uncased", "The checkpoint of all contestants."
+)
+_PEERS_PYTHON = flags.DEFINE_string(
+    "peers_python", None, "Python of the peers' environment; none: no peers."
+)
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/speed", "Where to.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Texts a batch.")
+_ROUNDS = flags.DEFINE_integer("rounds", 12, "Turns of each contestant.")
+_STEPS = flags.DEFINE_integer(
+    "steps", 18, "Training steps a turn: 12 turns of 18 are the tweets' epoch."
+)
+# At 512 tokens a step takes half a minute, and eight gigabytes.
+_ROUNDS_AT_512 = 2
+_TEXTS = 512
+_SINGLE_TEXTS = 60
+_THREADS = os.cpu_count()
+_TRAINERS = {
+    "trainer": ("train_transformers", {"grouped": False}),
+    "trainer_grouped": ("train_transformers", {"grouped": True}),
+}
+_PREDICTORS = {
+    "pipeline": ("predict_transformers", {"way": "pipeline"}),
+    "onnx_sorted": ("predict_transformers", {"way": "onnx"}),
+    "eager_sorted": ("predict_transformers", {"way": "eager"}),
+}
+
+
+def main(argv: list[str]) -> None:
+    """Measures, prints and writes."""
+    del argv
+    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = shared_settings(folder)
+        training, rates = measure_training(settings)
+        prediction, single = measure_prediction(settings)
+        results = {
+            "cores": _THREADS,
+            "matrix_product_gflops": float(np.median(rates)),
+            "share_of_limit": share_of_limit(
+                settings, training["bert_tf"], np.median(rates)
+            ),
+            "training": training,
+            "prediction": prediction,
+            "single": single,
+        }
+    run_dir.write_json(os.path.join(_OUTPUT_DIR.value, "speed.json"), results)
+    chart.write_chart(os.path.join(_OUTPUT_DIR.value, "speed.png"), results)
+    print(chart.table(results))
+
+
+def measure_training(settings: dict) -> tuple[dict, list[float]]:
+    """Returns each contestant's figures, and the matrix products' GFLOP/s."""
+    steps = {name: _STEPS.value for name in ("bert_tf", *_TRAINERS)}
+    # Steps of five times the time, and of thirty times.
+    steps["keras_nlp_128"] = max(1, _STEPS.value // 5)
+    steps["keras_nlp_512"] = 1
+    ours = {
+        "bert_tf": ("train_bert_tf", {}),
+        "keras_nlp_128": ("train_keras_nlp", {"length": 128}),
+        "keras_nlp_512": ("train_keras_nlp", {"length": 512}),
+    }
+    rates = []
+    with started({**ours, **_TRAINERS}, settings) as contestants:
+        for number in range(_ROUNDS.value):
+            rates.append(matrix_product_rate())
+            for contestant in contestants:
+                if (
+                    contestant.name != "keras_nlp_512"
+                    or number < _ROUNDS_AT_512
+                ):
+                    contestant.turn(steps=steps[contestant.name])
+            report(number, contestants)
+        return figures(contestants), rates
+
+
+def measure_prediction(settings: dict) -> tuple[dict, dict]:
+    """Returns figures of texts in batches, and of one at a time."""
+    results = []
+    ours = {"bert_tf": ("predict_bert_tf", {})}
+    with started({**ours, **_PREDICTORS}, settings) as contestants:
+        for single, count in ((False, _TEXTS), (True, _SINGLE_TEXTS)):
+            for number in range(_ROUNDS.value):
+                start = number * count % len(settings["test_texts"])
+                for contestant in contestants:
+                    contestant.turn(start=start, count=count, single=single)
+                report(number, contestants)
+            results.append(figures(contestants))
+            for contestant in contestants:
+                contestant.answers.clear()
+    return tuple(results)
+
+
+@contextlib.contextmanager
+def started(modules: dict, settings: dict) -> Iterator[list[Contestant]]:
+    """Gives running contestants, those of the peers where there are any."""
+    contestants = []
+    try:
+        for name, (module, more) in modules.items():
+            is_peer = module.endswith("_transformers")
+            if is_peer and not _PEERS_PYTHON.value:
+                continue
+            contestants.append(
+                Contestant(
+                    name,
+                    module,
+                    {**settings, **more},
+                    python=_PEERS_PYTHON.value if is_peer else None,
+                )
+            )
+            print(
+                f"{name}: ready after {contestants[-1].start_seconds:.1f} s",
+                file=sys.stderr,
+            )
+        yield contestants
+    finally:
+        for contestant in contestants:
+            contestant.stop()
+
+
+def report(number: int, contestants: list[Contestant]) -> None:
+    """Says what a round measured."""
+    rates = [
+        f"{one.name} {answer['texts'] / answer['seconds']:.1f}"
+        for one in contestants
+        for answer in one.answers[-1:]
+    ]
+    print(
+        f"round {number + 1} of {_ROUNDS.value}, texts/s: {', '.join(rates)}",
+        file=sys.stderr,
+    )
+
+
+def figures(contestants: list[Contestant]) -> dict[str, dict]:
+    """Returns each contestant's rates, times and memory."""
+    results = {}
+    for one in contestants:
+        texts = np.array([answer["texts"] for answer in one.answers])
+        seconds = np.array([answer["seconds"] for answer in one.answers])
+        results[one.name] = {
+            "texts_per_second": float(texts.sum() / seconds.sum()),
+            "median": float(np.median(texts / seconds)),
+            "quartiles": np.percentile(texts / seconds, [25, 75]).tolist(),
+            "start_seconds": one.start_seconds,
+            "peak_mb": one.peak_mb,
+        }
+        latencies = [
+            1000 * t for a in one.answers for t in a.get("latencies", [])
+        ]
+        if latencies:
+            results[one.name]["p50_ms"] = float(np.percentile(latencies, 50))
+            results[one.name]["p99_ms"] = float(np.percentile(latencies, 99))
+    return results
+
+
+def matrix_product_rate() -> float:
+    """Returns the GFLOP/s of this process's float32 matrix products."""
+    size, count = 2048, 4
+    matrix = tf.random.normal([size, size])
+    start = None
+    for number in range(count + 1):
+        tf.matmul(matrix, matrix).numpy()
+        if number == 0:
+            start = time.perf_counter()
+    return count * 2 * size**3 / (time.perf_counter() - start) / 1e9
+
+
+def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
+    """Returns the model FLOPs utilisation: only real tokens are counted.
+
+    As its definition has it (PaLM, appendix B): 6 FLOPs for each parameter
+    besides the embeddings and each token, and the attention's products.
+    That the last layer needs fewer is not taken off.
+    """
+    preset = presets.resolve(settings["preset"])
+    encoded = pipeline.encode(
+        Preprocessor(preset.vocabulary, sequence_length=128),
+        (settings["texts"],),
+    )
+    backbone = preset.build_backbone(dropout=0.0, dtype="float32")
+    width = backbone.hidden_dim
+    per_token = 6 * (4 * width**2 + 2 * width * backbone.intermediate_dim)
+    lengths = encoded.lengths.astype(float)
+    flops = backbone.num_layers * (
+        lengths * per_token + 12 * lengths**2 * width
+    )
+    return float(flops.mean() * training["texts_per_second"] / gflops / 1e9)
+
+
+def shared_settings(folder: str) -> dict:
+    """Returns what all contestants are told."""
+    preset = presets.resolve(_PRESET.value)
+    parts = {
+        name: examples.read_examples([path])[0]
+        for name, path in (
+            ("", _TRAIN_FILE.value), ("test_", _TEST_FILE.value),
+        )
+    }  # fmt: skip
+    class_names = labels_lib.class_names(parts[""]["label"])
+    settings = {
+        "train_file": _TRAIN_FILE.value,
+        "test_file": _TEST_FILE.value,
+        "preset": _PRESET.value,
+        "model_folder": preset.source,
+        "output_dir": os.path.join(folder, "run"),
+        "num_classes": len(class_names),
+        "batch_size": _BATCH_SIZE.value,
+        "max_seq_length": 128,
+        "threads": _THREADS,
+        "saved_model": saved_model(folder),
+    }
+    for name, part in parts.items():
+        settings[f"{name}texts"] = list(part["text"])
+        settings[f"{name}labels"] = labels_lib.class_ids(
+            part["label"], class_names
+        )
+    return settings
+
+
+def saved_model(folder: str) -> str:
+    """Exports a model for the predictions: how good it is does not matter."""
+    run = os.path.join(folder, "few_texts")
+    train(
+        TrainConfig(
+            train_file=(_TRAIN_FILE.value,),
+            validation_file=(_TEST_FILE.value,),
+            preset=_PRESET.value,
+            output_dir=run,
+            max_seq_length=128,
+            max_train_samples=2 * _BATCH_SIZE.value,
+            max_eval_samples=_BATCH_SIZE.value,
+            num_train_epochs=1,
+        )
+    )
+    return export(run, name="speed", models_dir=folder)
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["train_file", "test_file"])
+    app.run(main)

@@ -1,0 +1,5 @@
+"""The names of what a SavedModel takes."""
+
+SINGLE_INPUTS = ("text",)
+PAIR_INPUTS = ("text_a", "text_b")
+TOKEN_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
