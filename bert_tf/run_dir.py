@@ -23,6 +23,10 @@ LOGS = "logs"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 DATA_REPORT = "data_report.json"
+REPORT = "report.html"
+BASELINE = "baseline.npz"
+CALIBRATION = "calibration.json"
+MODEL_CARD = "README.md"
 
 
 def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:

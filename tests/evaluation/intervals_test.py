@@ -87,6 +87,6 @@ def test_mcnemar_is_the_binomial_test():
     other = np.array([False] * 9 + [True] + [True] * 5)
     found = significance.mcnemar(right, other)
     assert (found["only_first"], found["only_second"]) == (9, 1)
-    # 2 * (1 + 10) / 1024
+    # Ten or one of ten, either way round: (10 + 1) of 1,024, twice.
     assert found["p_value"] == pytest.approx(22 / 1024)
     assert significance.mcnemar(right, right)["p_value"] == 1.0
