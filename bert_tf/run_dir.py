@@ -22,6 +22,7 @@ CHECKPOINT = os.path.join("checkpoints", "latest.npz")
 LOGS = "logs"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
+TEST_METRICS = "metrics_test.json"
 DATA_REPORT = "data_report.json"
 REPORT = "report.html"
 BASELINE = "baseline.npz"

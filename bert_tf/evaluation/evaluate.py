@@ -26,7 +26,7 @@ from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.evaluation.subjects import Subject
 
 # Explaining texts may take so much of the time that predicting them took.
-_EXPLAINED_SHARE = 0.08
+_EXPLAINED_SHARE = 0.04
 _FEWEST_PASSES = 64
 
 
@@ -149,6 +149,7 @@ def write(folder: str, evaluation: Evaluation) -> None:
         model_path=subject.path,
         other_parts={},
     )
+    run_dir.write_json(os.path.join(folder, run_dir.METRICS), metrics)
 
 
 def describe_files(part: pd.DataFrame) -> str:

@@ -66,7 +66,8 @@ def new_figure(
 
     Margins that are known take half the time of those that matplotlib finds.
     """
-    figure = Figure(figsize=(width, height))
+    # Nothing behind it, so that a page shows through.
+    figure = Figure(figsize=(width, height), facecolor="none")
     FigureCanvasAgg(figure)
     figure.subplots_adjust(
         left=left / width,

@@ -79,8 +79,7 @@ def gather(
         encoded: the parts' tokens.
         predict: from tokens to probabilities.
         tokens: the vocabulary.
-        most_passes: texts that `predict` may be asked in all; a third of them
-            go to contradictions, the others to mistakes.
+        most_passes: texts that `predict` may be asked in all.
     """
     examples = parts[evaluated]
     best = probabilities.argmax(axis=1)
@@ -89,20 +88,15 @@ def gather(
     wrong = np.flatnonzero(best != labels)
     wrong = wrong[np.argsort(-scores[wrong], kind="stable")]
 
-    def explain(texts, passes):
-        return attribution.leave_one_out(
-            predict, texts, tokens, most_passes=passes
-        )
-
     groups = _contradictions(parts)
     listed = groups[:_MOST_CONTRADICTIONS]
-    passes = most_passes // 3 if groups else 0
-    of_groups = explain(
-        [(encoded[name], row) for name, row, _ in listed], passes
-    )
     shown = wrong[:_MOST_MISTAKES]
-    of_mistakes = explain(
-        [(encoded[evaluated], row) for row in shown], most_passes - passes
+    of_mistakes, of_groups = _explain(
+        [(encoded[evaluated], row) for row in shown],
+        [(encoded[name], row) for name, row, _ in listed],
+        predict=predict,
+        tokens=tokens,
+        most_passes=most_passes,
     )
 
     def finding(row, explanation=None):
@@ -119,15 +113,13 @@ def gather(
     return Findings(
         mistakes=[
             finding(row, explanation)
-            for row, explanation in zip(
-                shown, _filled(of_mistakes, len(shown)), strict=True
-            )
+            for row, explanation in zip(shown, of_mistakes, strict=True)
         ],
         num_mistakes=len(wrong),
         contradictions=[
             _contradiction(parts[name], row, labels, explanation, class_names)
             for (name, row, labels), explanation in zip(
-                listed, _filled(of_groups, len(listed)), strict=True
+                listed, of_groups, strict=True
             )
         ],
         num_contradictions=len(groups),
@@ -185,8 +177,21 @@ def _contradiction(examples, row, labels, explanation, class_names) -> Finding:
     )
 
 
-def _filled(explanations: list[Explanation], count: int) -> list:
-    return [*explanations, *[None] * (count - len(explanations))]
+def _explain(mistakes, contradictions, **kwargs) -> tuple[list, list]:
+    """Explains two mistakes, then a contradiction, and so on; None beyond."""
+    order = sorted(
+        [(i // 2, 0, i) for i in range(len(mistakes))]
+        + [(i, 1, i) for i in range(len(contradictions))]
+    )
+    lists = (mistakes, contradictions)
+    # In one call, for full batches.
+    found = attribution.leave_one_out(
+        texts=[lists[which][i] for _, which, i in order], **kwargs
+    )
+    explained = ([None] * len(mistakes), [None] * len(contradictions))
+    for (_, which, i), explanation in zip(order, found, strict=False):
+        explained[which][i] = explanation
+    return explained
 
 
 def _place(examples: pd.DataFrame, row: int) -> str:

@@ -124,6 +124,8 @@ def build_environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=lambda name: name.endswith(".html"),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

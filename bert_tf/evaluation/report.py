@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bert_tf import labels as labels_lib
-from bert_tf import run_dir
 from bert_tf.data import examples as examples_lib
 from bert_tf.evaluation import calibration, curves, figures, plots, thresholds
 from bert_tf.serving.predictions import PredictionWriter
@@ -41,7 +40,9 @@ def write_evaluation(
     max_seq_length: int | None,
     suffix: str = "",
 ) -> dict[str, Figure]:
-    """Writes metrics, predictions, errors, thresholds and plots.
+    """Writes predictions, errors, thresholds and plots.
+
+    Not metrics.json: it comes last, as it marks what is finished.
 
     Args:
         folder: where to; exists already.
@@ -94,7 +95,6 @@ def write_evaluation(
     )
     for name, figure in drawn.items():
         figures.write_png(figure, os.path.join(folder, f"{name}{suffix}.png"))
-    run_dir.write_json(os.path.join(folder, f"metrics{suffix}.json"), metrics)
     return drawn
 
 
