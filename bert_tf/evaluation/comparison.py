@@ -124,8 +124,8 @@ def describe(comparison: dict, table: pd.DataFrame) -> str:
     lines = [
         f"first:  {first}",
         f"second: {second}",
-        f"{comparison['eval_samples']:,} examples; in brackets the 95% interval "
-        "of the difference",
+        f"{comparison['eval_samples']:,} examples; in brackets the 95% "
+        "interval of the difference",
         f"  {'metric':<24}{'first':>10}{'second':>10}{'difference':>12}",
     ]
     for name, one in comparison["metrics"].items():

@@ -8,7 +8,14 @@ from matplotlib.figure import Figure
 
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
-from bert_tf.evaluation import calibration, curves, figures, plots, thresholds
+from bert_tf.evaluation import (
+    calibration,
+    confusion,
+    curves,
+    figures,
+    plots,
+    thresholds,
+)
 from bert_tf.serving.predictions import PredictionWriter
 
 _TABLE_ROWS = (
@@ -109,7 +116,7 @@ def draw(
     """Returns every plot of an evaluation, by the name of its file."""
     names = metrics["labels"]
     return {
-        "confusion_matrix": plots.confusion_matrix(
+        "confusion_matrix": confusion.confusion_matrix(
             metrics["confusion_matrix"], names
         ),
         "reliability": plots.reliability(

@@ -50,6 +50,7 @@ def complete_metrics(
         completed["baselines"]["tfidf_logistic_regression"] = _trained(
             baseline, examples, labels, probabilities, class_names
         )
+        completed["baseline_train_runtime"] = baseline.train_runtime
     if len(class_names) == 2:
         name = positive_class(class_names)
         positive = class_names.index(name)
@@ -82,5 +83,4 @@ def _trained(baseline, examples, labels, probabilities, class_names) -> dict:
         **{name: values[f"eval_{name}"] for name in _OF_BASELINES},
         "p_value": test["p_value"],
         "train_samples": baseline.train_samples,
-        "train_runtime": baseline.train_runtime,
     }

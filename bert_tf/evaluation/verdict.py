@@ -87,8 +87,8 @@ def _against_words(metrics: dict, name: str) -> Sentence:
     own, other = metrics[f"eval_{key}"], baseline[key]
     difference = metrics["eval_accuracy"] - baseline["accuracy"]
     text = (
-        f"{name}, trained in {baseline['train_runtime']:.1f} s, reaches an "
-        f"accuracy of {percent(baseline['accuracy'])}"
+        f"{name}, trained in {metrics['baseline_train_runtime']:.1f} s, "
+        f"reaches an accuracy of {percent(baseline['accuracy'])}"
     )
     if key != "accuracy":
         text += f" and an F1 of {other:.3f} (the model's: {own:.3f})"
