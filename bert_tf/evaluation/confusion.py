@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 
 from bert_tf.evaluation import figures
 from bert_tf.evaluation.figures import INK
@@ -18,8 +20,6 @@ _SHARES = LinearSegmentedColormap.from_list(
 MOST_CLASSES_DRAWN = 100
 # Up to so many classes, cells hold counts and shares.
 LARGE_CELLS = 12
-# Inches that a letter of 1 point is wide in DejaVu Sans, at most nearly.
-_LETTER = 0.62 / 72
 
 
 def confusion_matrix(
@@ -45,7 +45,7 @@ def confusion_matrix(
     is_large = size <= LARGE_CELLS
     points = 10 if is_large else 7.5
     cell = 1.1 if size <= 4 else 0.72 if is_large else 0.24
-    widest = max(map(len, names)) * points * _LETTER
+    widest = _widest(names, points)
     left = widest + 0.6
     bar = 0.9
     # Names of a few wide cells stand level.
@@ -94,6 +94,18 @@ def confusion_matrix(
         )
         figure.colorbar(image, cax=bars, label="share of the true class")
     return figure
+
+
+def _widest(names: Sequence[str], points: float) -> float:
+    """Returns the width of the widest name in inches."""
+    with figures.style():
+        font = FontProperties(family="DejaVu Sans")
+        widths = [
+            TextPath((0, 0), name, size=points, prop=font).get_extents().width
+            for name in names
+            if name.strip()
+        ]
+    return max(widths, default=0.0) / 72 + 0.05
 
 
 def _write_cells(axes, counts, shares, is_large: bool) -> None:
