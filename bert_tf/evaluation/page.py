@@ -71,7 +71,7 @@ def write_page(
     """
     suffix = "_test" if "test" in part and other_parts else ""
     values = {
-        "title": f"{os.path.basename(os.path.normpath(model_path))}: {part}",
+        "title": f"{os.path.basename(os.path.normpath(model_path))}, {part}",
         "subtitle": _subtitle(metrics),
         "metrics": metrics,
         "verdict": verdict.verdict(metrics, part=part),

@@ -33,7 +33,7 @@ def verdict(
 
     Args:
         metrics: what `summary.complete_metrics` returned.
-        part: what was evaluated, e.g. "test part".
+        part: what was evaluated, e.g. "the test part".
         baseline_name: how to call the trained baseline.
     """
     found = [_against_majority(metrics, part)]
@@ -137,7 +137,7 @@ def _about_classes(metrics: dict) -> list[Sentence]:
     pairs = confused_pairs(
         metrics["confusion_matrix"], metrics["labels"], limit=1
     )
-    if pairs and len(metrics["labels"]) > 2:
+    if pairs and pairs[0]["count"] > 1 and len(metrics["labels"]) > 2:
         pair = pairs[0]
         found.append(
             Sentence(

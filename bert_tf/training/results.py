@@ -181,7 +181,7 @@ def _write_pages(fit: Fit, results, completed, drawn, found) -> None:
     figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
     page.write_page(
         folder,
-        part=f"{main} part",
+        part=f"the {main} part",
         metrics=completed[main],
         drawn={"learning_curves": curves, **drawn[main]},
         findings=found,
