@@ -12,7 +12,7 @@ VERSION = re.search(
 SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
     "query_server", "create_tfrecords", "launch_workers",
-    "tpu_check",
+    "tpu_check", "compare", "doctor",
 )  # fmt: skip
 
 setuptools.setup(
@@ -26,16 +26,24 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["bert_tf*", "pipelines*"]),
-    package_data={"bert_tf.serving": ["*.json", "bundle_templates/*"]},
+    package_data={
+        "bert_tf.serving": ["*.json", "bundle_templates/*"],
+        "bert_tf.evaluation": ["templates/*"],
+    },
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
+        "Jinja2>=3.1",
         "keras-nlp==0.32.*",
+        "MarkupSafe>=2.1",
         "matplotlib>=3.9",
+        "packaging>=24",
         "pandas>=2.2",
+        "PyYAML>=6",
         # keras-hub reads Transformers folders with it and does not declare it.
         "safetensors>=0.4",
         "scikit-learn>=1.5",
+        "scipy>=1.12",
         # TensorFlow 2.21 no longer brings it.
         "tensorboard==2.21.*",
         "tensorflow==2.21.*",

@@ -13,6 +13,7 @@ RESUME = ("auto", "never", "must")
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
+    "log_steps", "max_truncated_share",
 )  # fmt: skip
 # What --metric_for_best_model takes, and whether more is better.
 SELECTION_METRICS = {
@@ -56,6 +57,7 @@ class TrainConfig:
     warmup_proportion: float = 0.1
     weight_decay: float = 0.01
     dropout: float = 0.1
+    calibrate: bool = False
     freeze_backbone: bool = False
     class_weight: str = "none"
     metric_for_best_model: str | None = None
@@ -67,6 +69,8 @@ class TrainConfig:
     accumulate_steps: int = 1
     jit_compile: str = "auto"
     steps_per_execution: int = 1
+    log_steps: int = 50
+    max_truncated_share: float = 0.05
     resume: str = "auto"
     checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
@@ -87,7 +91,7 @@ class TrainConfig:
             "train_batch_size", "eval_batch_size", "num_train_epochs",
             "max_train_samples", "max_eval_samples", "learning_rate",
             "early_stopping_patience", "accumulate_steps",
-            "steps_per_execution",
+            "steps_per_execution", "log_steps",
         )  # fmt: skip
         for name in above_zero:
             value = getattr(self, name)
@@ -101,6 +105,11 @@ class TrainConfig:
             raise InputError(
                 "--validation_split=0 needs a --validation_file: without "
                 "validation examples the best epoch cannot be told"
+            )
+        if not 0 <= self.max_truncated_share <= 1:
+            raise InputError(
+                f"--max_truncated_share={self.max_truncated_share} must be "
+                "from 0 to 1"
             )
         if self.checkpoint_seconds < 0:
             raise InputError("--checkpoint_seconds must not be below 0")

@@ -22,7 +22,12 @@ CHECKPOINT = os.path.join("checkpoints", "latest.npz")
 LOGS = "logs"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
+TEST_METRICS = "metrics_test.json"
 DATA_REPORT = "data_report.json"
+REPORT = "report.html"
+BASELINE = "baseline.npz"
+CALIBRATION = "calibration.json"
+MODEL_CARD = "README.md"
 
 
 def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable
 
-from absl import app, logging
+from absl import app, flags, logging
 
 from bert_tf.errors import (
     InputError,
@@ -15,6 +15,7 @@ from bert_tf.errors import (
     InterruptedTrainingError,
     ServerError,
 )
+from pipelines import quiet
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
@@ -25,6 +26,7 @@ def run_script(main: Callable[[list[str]], None]) -> None:
     goes on when it is started again. Anything else is a bug, with
     its stack trace.
     """
+    quiet.stop()
     app.run(lambda argv: sys.exit(_exit_status(main, argv)))
 
 
@@ -34,6 +36,7 @@ def run_installed() -> None:
     As `python -m` would, since absl's --help shows the flags and the
     docstring of the main module.
     """
+    quiet.start()
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     module = name.removeprefix("bert-tf-").replace("-", "_")
     runpy.run_module(f"pipelines.{module}", run_name="__main__", alter_sys=True)
@@ -63,7 +66,12 @@ def _fail(message: object, status: int) -> int:
 
 
 def _log_plainly() -> None:
-    logging.set_verbosity(logging.INFO)
+    if flags.FLAGS["verbosity"].using_default_value:
+        logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    if logging.get_verbosity() > logging.INFO:
+        # --verbosity=1: everything that TensorFlow and Keras say.
+        return
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter("%(message)s"))
     # TensorFlow logs through absl as well: how it names inputs and shards.
@@ -73,7 +81,6 @@ def _log_plainly() -> None:
             or f"{os.sep}tensorflow{os.sep}" not in record.pathname
         )
     )
-    logging.use_absl_handler()
     python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
     # Keras saves h5 and warns of its own formats; nothing a user can act on.
     warnings.filterwarnings("ignore", module="keras")

@@ -4,7 +4,7 @@
         --output_dir=runs/first_on_test
 
 Prints the metrics beside the majority baseline; with --output_dir also writes
-metrics.json, predictions.csv, errors.csv and the confusion matrix.
+report.html, metrics.json, predictions.csv, errors.csv and the plots.
 """
 
 import os
@@ -38,22 +38,21 @@ def main(argv: list[str]) -> None:
     output_dir = _OUTPUT_DIR.value
     if output_dir:
         run_dir.check_output_dir(output_dir, overwrite=False, resume="never")
-    examples, probabilities, metrics = evaluate.evaluate(
+    evaluation = evaluate.evaluate(
         _MODEL.value,
         _EVAL_FILE.value,
         batch_size=_EVAL_BATCH_SIZE.value,
         **common_flags.column_names(),
     )
-    print(report.metrics_table(metrics, f"{_MODEL.value}"))
+    print(report.metrics_table(evaluation.metrics, f"{_MODEL.value}"))
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)
-        report.write_evaluation(
+        evaluate.write(output_dir, evaluation)
+        logging.info(
+            "The evaluation is in %s. Next: open %s in a browser.",
             output_dir,
-            examples=examples,
-            probabilities=probabilities,
-            metrics=metrics,
+            os.path.join(output_dir, run_dir.REPORT),
         )
-        logging.info("The evaluation is in %s", output_dir)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,13 @@ The run folder holds the best checkpoint, metrics, predictions, plots and
 flags.txt, which repeats the run: --flagfile=runs/first/flags.txt.
 """
 
+import os
+
 from absl import flags, logging
 
 from bert_tf import config as config_lib
-from bert_tf.training import strategy
+from bert_tf import run_dir
+from bert_tf.training import seeds, strategy
 from bert_tf.training import train as train_lib
 from pipelines import app, common_flags
 
@@ -59,6 +62,12 @@ flags.DEFINE_float(
 )
 flags.DEFINE_float("dropout", 0.1, "Dropout rate in the backbone and the head.")
 flags.DEFINE_boolean(
+    "calibrate",
+    False,
+    "After training, scale the scores (not the answers) so that they are "
+    "probabilities on the validation part; exported models have it inside.",
+)
+flags.DEFINE_boolean(
     "freeze_backbone",
     False,
     "Train the softmax layer only, on the features of the backbone as it is.",
@@ -83,6 +92,25 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_integer(
     "seed", 42, "Seed of the split, the order, the head and the dropout."
+)
+_NUM_SEEDS = flags.DEFINE_integer(
+    "num_seeds",
+    1,
+    "Train so many times, with --seed and the numbers after it, each in a "
+    "folder below --output_dir, and report mean and standard deviation.",
+    lower_bound=1,
+)
+flags.DEFINE_integer(
+    "log_steps",
+    50,
+    "Steps between two lines of progress in a log file; on a terminal there "
+    "is a progress bar.",
+)
+flags.DEFINE_float(
+    "max_truncated_share",
+    0.05,
+    "Raise an alarm where a larger share of the texts is cut at "
+    "--max_seq_length.",
 )
 flags.DEFINE_enum(
     "distribution_strategy",
@@ -145,11 +173,16 @@ def main(argv: list[str]) -> None:
     """Trains with the flags' settings."""
     del argv
     config = common_flags.config_from_flags(config_lib.TrainConfig)
+    if _NUM_SEEDS.value > 1:
+        summary = seeds.train_seeds(config, _NUM_SEEDS.value)
+        print(seeds.describe(summary))
+        return
     train_lib.train(config)
     logging.info(
-        "The run is in %s. Next:\n  python -m pipelines.export --run_dir=%s "
-        "--name=NAME",
+        "The run is in %s. Next: open %s in a browser, then\n"
+        "  python -m pipelines.export --run_dir=%s --name=NAME",
         config.output_dir,
+        os.path.join(config.output_dir, run_dir.REPORT),
         config.output_dir,
     )
 

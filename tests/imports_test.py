@@ -14,7 +14,7 @@ RANKS = (
     {"models"},
     {"serving"},
     {"evaluation"},
-    {"training"},
+    {"training", "doctor"},
     {"pipelines"},
 )
 MODULES = sorted(

@@ -72,6 +72,8 @@ def test_settings(tiny_config, tmp_path, changes, words):
         {"jit_compile": "always"},
         {"accumulate_steps": 0},
         {"steps_per_execution": 0},
+        {"log_steps": 0},
+        {"max_truncated_share": 1.5},
         {"checkpoint_seconds": -1.0},
         {"train_file": ()},
     ],

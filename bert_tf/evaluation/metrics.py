@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import metrics
 
 from bert_tf.config import SELECTION_METRICS
+from bert_tf.evaluation import calibration
 
 
 def classification_metrics(
@@ -53,11 +54,15 @@ def classification_metrics(
         else 0.0
     )
     values["roc_auc"] = _roc_auc(labels, probabilities)
+    values["expected_calibration_error"] = (
+        calibration.expected_calibration_error(labels, probabilities)
+    )
     counts = np.bincount(labels, minlength=len(ids))
     per_class = metrics.precision_recall_fscore_support(
         labels, predicted, labels=ids, zero_division=0
     )
     result = {f"eval_{key}": _finite(value) for key, value in values.items()}
+    result["eval_predicted_classes"] = len(np.unique(predicted))
     result["eval_samples"] = len(labels)
     result["eval_runtime"] = seconds
     result["eval_samples_per_second"] = len(labels) / seconds

@@ -1,80 +1,196 @@
-"""Confusion matrix and learning curves as PNG files."""
+"""The plots of an evaluation and of a training, as figures."""
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402 - after the backend
+from bert_tf.evaluation import figures
+from bert_tf.evaluation.figures import INK
 
-_DPI = 120
-# Above so many classes, counts in the cells can no longer be read.
-_MOST_CLASSES_WITH_COUNTS = 20
-
-
-def write_confusion_matrix(
-    path: str, matrix: Sequence[Sequence[int]], class_names: Sequence[str]
-) -> None:
-    """Draws counts, coloured by the share of the true class."""
-    counts = np.asarray(matrix)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    size = max(4.5, 0.32 * len(class_names) + 2.5)
-    figure, axes = plt.subplots(figsize=(size + 1, size), layout="constrained")
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    ticks = range(len(class_names))
-    names = [
-        name if len(name) <= 24 else name[:23] + "…" for name in class_names
-    ]
-    axes.set_xticks(ticks, names, rotation=90 if len(names) > 6 else 30,
-                    ha="center" if len(names) > 6 else "right")  # fmt: skip
-    axes.set_yticks(ticks, names)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
-    axes.set_title(f"Confusion matrix, {counts.sum():,} examples")
-    if len(class_names) <= _MOST_CLASSES_WITH_COUNTS:
-        for (row, column), count in np.ndenumerate(counts):
-            axes.text(
-                column, row, f"{count:,}", ha="center", va="center",
-                color="white" if shares[row, column] > 0.5 else "black",
-            )  # fmt: skip
-    figure.colorbar(image, label="share of the true class", shrink=0.8)
-    _save(figure, path)
+_NAME_WIDTH = 24
+_MOST_BARS = 45
 
 
-def write_learning_curves(
-    path: str, history: pd.DataFrame, metric: str
-) -> None:
-    """Draws loss and the selection metric over the epochs."""
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9, 3.6), layout="constrained"
-    )
-    epochs = history["epoch"]
-    left.plot(epochs, history["loss"], "o-", label="training")
-    left.plot(epochs, history["eval_loss"], "s--", label="validation")
-    left.set_ylabel("cross-entropy (nats)")
-    right.plot(epochs, history["accuracy"], "o-", label="training accuracy")
-    right.plot(
-        epochs, history["eval_accuracy"], "s--", label="validation accuracy"
-    )
+def shorten_name(name: str) -> str:
+    """Returns a class name of at most 24 letters, cut in its middle.
+
+    Many classes' names begin alike and differ in the end.
+    """
+    if len(name) <= _NAME_WIDTH:
+        return name
+    half = _NAME_WIDTH // 2
+    return f"{name[: half - 1]}…{name[-half:]}"
+
+
+def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
+    """Draws loss, and accuracy and the selection metric, over the epochs."""
     # Undefined in every epoch, it has no column.
-    if metric not in ("accuracy", "loss") and f"eval_{metric}" in history:
-        right.plot(
-            epochs,
-            history[f"eval_{metric}"],
-            "^:",
-            label=f"validation {metric}",
+    has_third = metric not in ("accuracy", "loss") and (
+        f"eval_{metric}" in history
+    )
+    entries = 2 + has_third
+    figure, (upper, lower) = figures.figure_with_legend(
+        5.0, 5.6, entries, panels=2
+    )
+    figure.subplots_adjust(hspace=0.12)
+    with figures.style():
+        epochs = history["epoch"]
+        upper.plot(epochs, history["loss"], "o-")
+        upper.plot(epochs, history["eval_loss"], "s--")
+        upper.set_ylabel("cross-entropy (nats)")
+        upper.set_title("Learning curves", loc="left")
+        lower.plot(epochs, history["accuracy"], "o-", label="training")
+        lower.plot(epochs, history["eval_accuracy"], "s--", label="validation")
+        if has_third:
+            lower.plot(
+                epochs,
+                history[f"eval_{metric}"],
+                "^:",
+                label=f"validation, {metric}",
+            )
+        lower.set_ylabel(
+            f"accuracy, {metric}" if has_third else "accuracy (share)"
         )
-    right.set_ylabel("metric")
-    for axes in (left, right):
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    _save(figure, path)
+        lower.set_xlabel("epoch")
+        lower.xaxis.get_major_locator().set_params(integer=True, nbins=10)
+        if len(epochs) == 1:
+            lower.set_xticks(epochs)
+        for axes in (upper, lower):
+            axes.grid()
+        figures.draw_legend(lower, entries)
+    return figure
 
 
-def _save(figure: plt.Figure, path: str) -> None:
-    figure.savefig(path, dpi=_DPI, format="png")
-    plt.close(figure)
+def reliability(bins: pd.DataFrame, error: float) -> Figure:
+    """Draws how often the model is right against how sure it is.
+
+    Args:
+        bins: what `calibration.reliability` returned.
+        error: the expected calibration error.
+    """
+    figure, (axes,) = figures.figure_with_legend(5.0, 4.0, 2)
+    with figures.style():
+        centers = (bins["lower"] + bins["upper"]) / 2
+        axes.bar(
+            centers,
+            bins["accuracy"],
+            width=(bins["upper"] - bins["lower"]) * 0.92,
+            color=figures.COLORS[4],
+            label="share that is right",
+        )
+        axes.plot(
+            bins["confidence"], bins["accuracy"], "o", color=figures.COLORS[1]
+        )
+        axes.plot([0, 1], [0, 1], "--", color=INK, label="as sure as right")
+        axes.set_xlim(max(0.0, bins["lower"].min() - 0.05), 1.0)
+        axes.set_ylim(0.0, 1.02)
+        axes.set_xlabel("score of the answer (probability)")
+        axes.set_ylabel("share of answers that are right")
+        axes.set_title(
+            f"Reliability, expected calibration error {error:.3f}", loc="left"
+        )
+        axes.grid()
+        figures.draw_legend(axes, 2)
+    return figure
+
+
+def score_histogram(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    positive: int | None,
+) -> Figure:
+    """Draws how scores are spread.
+
+    Of two classes the score is the positive one's, by true class; of more, the
+    answer's, by whether it is right.
+
+    Args:
+        labels: <int>[rows].
+        probabilities: <float>[rows, classes].
+        class_names: one a class.
+        positive: the positive class of two; None of more.
+    """
+    if positive is None:
+        scores = probabilities.max(axis=1)
+        right = probabilities.argmax(axis=1) == labels
+        groups = {"right answers": right, "wrong answers": ~right}
+        label = "score of the answer (probability)"
+    else:
+        scores = probabilities[:, positive]
+        names = [shorten_name(name) for name in class_names]
+        groups = {
+            f"truly {names[positive]}": labels == positive,
+            f"truly {names[1 - positive]}": labels != positive,
+        }
+        label = f"score of {names[positive]} (probability)"
+    figure, (axes,) = figures.figure_with_legend(5.0, 4.0, 2)
+    with figures.style():
+        axes.hist(
+            [scores[group] for group in groups.values()],
+            bins=np.linspace(0, 1, 26),
+            stacked=True,
+            color=[figures.COLORS[0], figures.COLORS[5]],
+            label=list(groups),
+        )
+        axes.set_xlim(0, 1)
+        axes.set_xlabel(label)
+        axes.set_ylabel("texts (count)")
+        axes.set_title("Scores", loc="left")
+        axes.grid(axis="y")
+        figures.draw_legend(axes, 2)
+    return figure
+
+
+def text_lengths(
+    token_counts: np.ndarray, max_seq_length: int | None
+) -> Figure:
+    """Draws how long texts are, and where they are cut.
+
+    Args:
+        token_counts: <int>[rows], special tokens included, before the cut.
+        max_seq_length: where they are cut; None where that is not known.
+    """
+    title = "Text lengths"
+    if max_seq_length is None:
+        max_seq_length = np.iinfo(np.int32).max
+    else:
+        cut = int((token_counts > max_seq_length).sum())
+        title += (
+            f": {cut:,} of {len(token_counts):,} are longer than "
+            f"{max_seq_length}"
+        )
+    # A few very long texts must not squeeze all others into one bar.
+    most = int(np.percentile(token_counts, 99.5, method="inverted_cdf"))
+    limit = max(most, min(max_seq_length, 2 * most)) + 1
+    # Bars of whole tokens: others would hold now more lengths, now fewer.
+    width = -(-limit // _MOST_BARS)
+    edges = np.arange(0, limit + width, width) + 0.5
+    has_more = token_counts.max() > edges[-1]
+    has_line = max_seq_length <= edges[-1]
+    figure, (axes,) = figures.figure_with_legend(5.0, 4.0, int(has_line))
+    with figures.style():
+        axes.hist(
+            np.minimum(token_counts, edges[-1]),
+            bins=edges,
+            color=figures.COLORS[0],
+        )
+        if has_line:
+            axes.axvline(
+                max_seq_length + 0.5,
+                color=figures.COLORS[1],
+                linestyle="--",
+                label=f"cut at {max_seq_length} tokens",
+            )
+            figures.draw_legend(axes, 1)
+        axes.set_xlabel(
+            "length (tokens)"
+            + ("; longer ones are in the last bar" if has_more else "")
+        )
+        axes.set_ylabel("texts (count)")
+        axes.set_title(title, loc="left")
+        axes.set_xlim(0, edges[-1] + 0.5)
+        axes.grid(axis="y")
+    return figure

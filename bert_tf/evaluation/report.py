@@ -4,10 +4,18 @@ import os
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from bert_tf import run_dir
+from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
-from bert_tf.evaluation import plots
+from bert_tf.evaluation import (
+    calibration,
+    confusion,
+    curves,
+    figures,
+    plots,
+    thresholds,
+)
 from bert_tf.serving.predictions import PredictionWriter
 
 _TABLE_ROWS = (
@@ -35,16 +43,25 @@ def write_evaluation(
     examples: pd.DataFrame,
     probabilities: np.ndarray,
     metrics: dict,
+    token_counts: np.ndarray,
+    max_seq_length: int | None,
     suffix: str = "",
-) -> None:
-    """Writes metrics, predictions, errors and the confusion matrix.
+) -> dict[str, Figure]:
+    """Writes predictions, errors, thresholds and plots.
+
+    Not metrics.json: it comes last, as it marks what is finished.
 
     Args:
         folder: where to; exists already.
         examples: the labelled rows.
         probabilities: <float32>[rows, classes], in the order of the rows.
-        metrics: see `classification_metrics`, and whatever else is to be kept.
+        metrics: see `complete_metrics`, and whatever else is to be kept.
+        token_counts: <int32>[rows], how long the texts are.
+        max_seq_length: where they are cut, if known.
         suffix: put before the extension of each file name, e.g. "_test".
+
+    Returns:
+        The figures by name, for report.html.
     """
     class_names = metrics["labels"]
     segments = examples_lib.segments(examples)
@@ -72,12 +89,49 @@ def write_evaluation(
         os.path.join(folder, f"confusion_matrix{suffix}.csv"),
         index_label="true \\ predicted",
     )
-    plots.write_confusion_matrix(
-        os.path.join(folder, f"confusion_matrix{suffix}.png"),
-        metrics["confusion_matrix"],
-        class_names,
+    labels = np.array(labels_lib.class_ids(examples["label"], class_names))
+    scores = positive_scores(examples, probabilities, metrics)
+    positive = None
+    if scores is not None:
+        positive = class_names.index(metrics["positive_class"])
+        thresholds.threshold_table(*scores).to_csv(
+            os.path.join(folder, f"thresholds{suffix}.csv"), index=False
+        )
+    drawn = draw(
+        labels, probabilities, metrics, positive, token_counts, max_seq_length
     )
-    run_dir.write_json(os.path.join(folder, f"metrics{suffix}.json"), metrics)
+    for name, figure in drawn.items():
+        figures.write_png(figure, os.path.join(folder, f"{name}{suffix}.png"))
+    return drawn
+
+
+def draw(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    metrics: dict,
+    positive: int | None,
+    token_counts: np.ndarray,
+    max_seq_length: int | None,
+) -> dict[str, Figure]:
+    """Returns every plot of an evaluation, by the name of its file."""
+    names = metrics["labels"]
+    return {
+        "confusion_matrix": confusion.confusion_matrix(
+            metrics["confusion_matrix"], names
+        ),
+        "reliability": plots.reliability(
+            calibration.reliability(labels, probabilities),
+            metrics["eval_expected_calibration_error"],
+        ),
+        "score_histogram": plots.score_histogram(
+            labels, probabilities, names, positive
+        ),
+        "roc_curve": curves.roc_curves(labels, probabilities, names, positive),
+        "precision_recall_curve": curves.precision_recall_curves(
+            labels, probabilities, names, positive
+        ),
+        "text_lengths": plots.text_lengths(token_counts, max_seq_length),
+    }
 
 
 def error_table(
@@ -157,3 +211,16 @@ def shorten(text: str, width: int = _SAMPLE_TEXT_WIDTH) -> str:
     """Returns the text on one line, cut to `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
+def positive_scores(
+    examples: pd.DataFrame, probabilities: np.ndarray, metrics: dict
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns of two classes which rows are positive, and their scores."""
+    if "positive_class" not in metrics:
+        return None
+    name = metrics["positive_class"]
+    return (
+        (examples["label"] == name).to_numpy(),
+        probabilities[:, metrics["labels"].index(name)],
+    )

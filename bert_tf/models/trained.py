@@ -9,7 +9,7 @@ import numpy as np
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.models import classifier, presets
+from bert_tf.models import classifier, presets, temperature
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary
@@ -71,6 +71,9 @@ def load(path: str) -> Trained:
         freeze_backbone=config.freeze_backbone,
     )
     model.load_weights(os.path.join(path, run_dir.WEIGHTS))
+    calibrated = temperature.read_temperature(path)
+    if calibrated != 1.0:
+        temperature.apply_temperature(model, calibrated)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length
     )

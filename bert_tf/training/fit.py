@@ -145,6 +145,7 @@ class Fit:
     def _validate(self, state: TrainingState) -> dict:
         """Ends an epoch: validates, and keeps the weights if they are best."""
         logs = {
+            "train_runtime": state.seconds,
             "loss": state.loss_sum / self.steps,
             "accuracy": state.hits / len(self.labels),
             "learning_rate": float(self.model.optimizer.learning_rate),
@@ -204,7 +205,7 @@ class Fit:
     def _callback_list(self, callbacks) -> keras.callbacks.CallbackList:
         if self.is_chief:
             callbacks = [
-                progress.Progress(self.config.train_batch_size),
+                progress.Progress(self.config),
                 keras.callbacks.TensorBoard(
                     os.path.join(self.config.output_dir, run_dir.LOGS),
                     write_graph=False,

@@ -1,67 +1,71 @@
-"""A line of progress with the time left."""
+"""How far a training is: a bar on a terminal, lines in a log file."""
 
 import sys
 import time
 
 import keras
 
-# Seconds between two lines where the output is a file, not a terminal.
-_SECONDS_BETWEEN_LINES = 15
-_SECONDS_BETWEEN_UPDATES = 0.5
+from bert_tf.config import TrainConfig
 
 
 class Progress(keras.callbacks.Callback):
     """Writes epoch, step, loss, texts/s and time left to standard error.
 
-    On a terminal the line is redrawn; in a log file there is a new one every
-    15 seconds.
+    On a terminal it is Keras' progress bar; in a log file there is a line
+    every `log_steps` steps and at the end of each epoch.
     """
 
-    def __init__(self, batch_size: int):
+    def __init__(self, config: TrainConfig):
         super().__init__()
-        self._batch_size = batch_size
-        self._on_terminal = sys.stderr.isatty()
+        self._batch_size = config.train_batch_size
+        self._log_steps = config.log_steps
+        # Where Keras draws its bar.
+        self._on_terminal = sys.stdout.isatty()
 
     def on_train_begin(self, logs=None):
         """Starts the clock."""
-        self._start = self._last = time.monotonic()
         self._first_step = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Notes the epoch."""
+        """Notes the epoch, and draws its bar."""
         self._epoch = epoch
+        self._last_line = 0
+        if self._on_terminal:
+            sys.stdout.write(f"Epoch {epoch + 1}/{self.params['epochs']}\n")
+            # The loss is a mean over the epoch already.
+            self._bar = keras.utils.Progbar(
+                self.params["steps"], stateful_metrics=["loss"]
+            )
 
     def on_train_batch_end(self, batch, logs=None):
-        """Writes a line if it is time for one, or the epoch ends."""
+        """Draws the bar, or writes a line if it is time for one."""
         steps = self.params["steps"]
+        if self._on_terminal:
+            self._bar.update(
+                batch + 1,
+                [("loss", logs["loss"])],
+                finalize=batch + 1 == steps,
+            )
+            return
         done = self._epoch * steps + batch + 1
         now = time.monotonic()
         if self._first_step is None:
             # The first step holds the tracing and compiling.
             self._first_step, self._first_step_end = done, now
-        pause = (
-            _SECONDS_BETWEEN_UPDATES
-            if self._on_terminal
-            else _SECONDS_BETWEEN_LINES
-        )
-        if now - self._last < pause and batch + 1 < steps:
+        # Several steps may be done in one call.
+        if batch + 1 - self._last_line < self._log_steps and batch + 1 < steps:
             return
-        self._last = now
+        self._last_line = batch + 1
         elapsed = now - self._first_step_end
         rate = (done - self._first_step) / elapsed if elapsed > 0 else 0.0
         total = steps * self.params["epochs"]
         left = (total - done) / rate if rate else float("nan")
-        line = (
+        sys.stderr.write(
             f"epoch {self._epoch + 1}/{self.params['epochs']}  "
             f"step {batch + 1}/{steps}  loss {logs['loss']:.4f}  "
             f"{rate * self._batch_size:.1f} texts/s  "
-            f"{format_seconds(left)} left"
+            f"{format_seconds(left)} left\n"
         )
-        if self._on_terminal:
-            end = "\n" if batch + 1 == steps else ""
-            sys.stderr.write(f"\r\x1b[K{line}{end}")
-        else:
-            sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 

@@ -8,18 +8,68 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
+from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.evaluation import plots, report
+from bert_tf.data import examples
+from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.evaluation import (
+    baseline,
+    calibration,
+    figures,
+    findings,
+    model_card,
+    page,
+    plots,
+    report,
+    summary,
+)
+from bert_tf.evaluation.findings import Findings
+from bert_tf.models import temperature as temperature_lib
+from bert_tf.training import alarms
+from bert_tf.training.alarms import Alarm
 from bert_tf.training.fit import Fit
 
 _PACKAGES = (
     "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
     "keras-hub", "numpy", "pandas", "scikit-learn",
 )  # fmt: skip
+# Texts asked for the marks in report.html: seconds beside a training.
+_MOST_PASSES = 600
+
+
+def calibrate(fit: Fit) -> dict:
+    """Fits the temperature to the validation part and applies it.
+
+    Returns:
+        What calibration.json holds: the temperature, and loss and expected
+        calibration error of the validation part before it.
+    """
+    probabilities, metrics = fit.evaluate("validation")
+    labels = np.array(
+        labels_lib.class_ids(fit.parts["validation"]["label"], fit.class_names)
+    )
+    temperature = calibration.fit_temperature(labels, probabilities)
+    temperature_lib.apply_temperature(fit.model, temperature)
+    values = {
+        "schema_version": 1,
+        "temperature": temperature,
+        "fitted_on": "validation",
+        "loss_before": metrics["eval_loss"],
+        "expected_calibration_error_before": metrics[
+            "eval_expected_calibration_error"
+        ],
+    }
+    if fit.is_chief:
+        path = os.path.join(fit.config.output_dir, run_dir.CALIBRATION)
+        run_dir.write_json(path, values)
+    logging.info(
+        "Calibrated on the validation part: temperature %.3f.", temperature
+    )
+    return values
 
 
 def evaluate_best(
-    fit: Fit, outcome: dict, data_report: dict
+    fit: Fit, outcome: dict, data_report: dict, calibrated: dict | None
 ) -> dict[str, tuple[np.ndarray, dict]]:
     """Evaluates the best weights: probabilities and metrics of each part."""
     truncation = {
@@ -40,6 +90,7 @@ def evaluate_best(
                 **outcome["train"],
                 "truncation": truncation,
                 "best": outcome["best"],
+                **({"calibration": calibrated} if calibrated else {}),
                 "seed": fit.config.seed,
                 "strategy": type(fit.strategy).__name__,
                 "replicas": fit.strategy.num_replicas_in_sync,
@@ -50,21 +101,57 @@ def evaluate_best(
     return results
 
 
-def write_results(fit: Fit, results: dict) -> None:
-    """Writes tables, plots and metrics.json to the run folder."""
-    folder = fit.config.output_dir
-    history = pd.read_csv(os.path.join(folder, run_dir.HISTORY))
-    plots.write_learning_curves(
-        os.path.join(folder, "learning_curves.png"),
-        history,
-        fit.config.metric_for_best_model,
+def find_texts(fit: Fit, results: dict, tokens: tuple[str, ...]) -> Findings:
+    """Finds the texts to look at; every worker has to, as it predicts."""
+    name = next(iter(results))
+    probabilities, metrics = results[name]
+    encoded = {
+        part: texts
+        for part, texts in fit.encoded.items()
+        if not isinstance(texts, TokenizedRecords)
+    }
+    return findings.gather(
+        name,
+        probabilities,
+        metrics["labels"],
+        parts={part: fit.parts[part] for part in encoded},
+        encoded=encoded,
+        predict=fit.predict,
+        tokens=tokens,
+        most_passes=_MOST_PASSES,
     )
+
+
+def write_results(
+    fit: Fit, results: dict, found: Findings, data_alarms: list[Alarm]
+) -> dict:
+    """Writes tables, plots, report.html, README.md and metrics.json.
+
+    Returns:
+        What metrics.json holds.
+    """
+    folder = fit.config.output_dir
+    trained = _train_baseline(fit)
+    all_alarms = [
+        *data_alarms,
+        *alarms.run_alarms(folder, fit.labels, fit.config.class_weight),
+    ]
+    completed, drawn = {}, {}
     for name, (probabilities, metrics) in results.items():
-        report.write_evaluation(
+        metrics = {
+            **summary.complete_metrics(
+                metrics, fit.parts[name], probabilities, trained
+            ),
+            "alarms": [alarm.to_json() for alarm in all_alarms],
+        }
+        completed[name] = metrics
+        drawn[name] = report.write_evaluation(
             folder,
             examples=fit.parts[name],
             probabilities=probabilities,
             metrics=metrics,
+            token_counts=fit.encoded[name].token_counts,
+            max_seq_length=fit.config.max_seq_length,
             suffix="_test" if name == "test" else "",
         )
         logging.info(
@@ -74,6 +161,52 @@ def write_results(fit: Fit, results: dict) -> None:
                 fit.parts[name], probabilities, metrics["labels"]
             ),
         )
+    _write_pages(fit, results, completed, drawn, found)
+    if "test" in completed:
+        path = os.path.join(folder, run_dir.TEST_METRICS)
+        run_dir.write_json(path, completed["test"])
+    path = os.path.join(folder, run_dir.METRICS)
+    run_dir.write_json(path, completed["validation"])
+    return completed["validation"]
+
+
+def _write_pages(fit: Fit, results, completed, drawn, found) -> None:
+    """Writes the learning curves, report.html and the model card."""
+    folder = fit.config.output_dir
+    main, *others = completed
+    curves = plots.learning_curves(
+        pd.read_csv(os.path.join(folder, run_dir.HISTORY)),
+        fit.config.metric_for_best_model,
+    )
+    figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
+    page.write_page(
+        folder,
+        part=f"the {main} part",
+        metrics=completed[main],
+        drawn={"learning_curves": curves, **drawn[main]},
+        findings=found,
+        scores=report.positive_scores(
+            fit.parts[main], results[main][0], completed[main]
+        ),
+        run_path=folder,
+        model_path=folder,
+        other_parts={f"{name} part": completed[name] for name in others},
+    )
+    model_card.write_card(folder, completed[main], part=main)
+
+
+def _train_baseline(fit: Fit) -> baseline.Baseline | None:
+    if isinstance(fit.encoded["train"], TokenizedRecords):
+        return None
+    trained = baseline.train(
+        examples.segments(fit.parts["train"]),
+        fit.labels,
+        num_classes=len(fit.class_names),
+        seed=fit.config.seed,
+    )
+    if trained is not None:
+        trained.write(os.path.join(fit.config.output_dir, run_dir.BASELINE))
+    return trained
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,7 @@ from bert_tf.errors import InputError
 from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.models import classifier, presets, trained
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import checkpoints, remote
+from bert_tf.training import alarms, checkpoints, remote
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
@@ -162,6 +162,14 @@ def _train(
         pad_token_id=preprocessor.tokenizer.pad_token_id,
         after_save=after_save,
     )
+    data_alarms = _data_alarms(fit, data_report)
+    if fit.is_chief:
+        callbacks = [
+            alarms.AlarmCallback(
+                config.output_dir, fit.labels, config.class_weight
+            ),
+            *callbacks,
+        ]
     with _alone(fit), Interruption() as interruption:
         if resuming:
             state = _resume(fit, state)
@@ -169,13 +177,38 @@ def _train(
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
         model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
-        results = results_lib.evaluate_best(fit, outcome, data_report)
+        calibrated = results_lib.calibrate(fit) if config.calibrate else None
+        results = results_lib.evaluate_best(
+            fit, outcome, data_report, calibrated
+        )
+        found = results_lib.find_texts(fit, results, preset.vocabulary.tokens)
         # Soon done, and the run is then finished.
         interruption.stop_at_steps()
+        metrics = results["validation"][1]
         if fit.is_chief:
-            results_lib.write_results(fit, results)
+            metrics = results_lib.write_results(
+                fit, results, found, data_alarms
+            )
         fit.checkpoints.delete()
-    return results["validation"][1]
+    return metrics
+
+
+def _data_alarms(fit: Fit, data_report: dict) -> list[alarms.Alarm]:
+    """Returns and logs what is wrong before the first step."""
+    plan = pipeline.plan_training_epoch(
+        fit.encoded["train"].lengths,
+        batch_size=fit.config.train_batch_size,
+        seed=fit.config.seed,
+        epoch=0,
+    )
+    found = alarms.of_data(
+        fit.labels,
+        data_report,
+        max_truncated_share=fit.config.max_truncated_share,
+    ) + alarms.of_batches(fit.labels, plan)
+    for alarm in found:
+        logging.warning("ALARM, %s", alarm.message)
+    return found
 
 
 def _alone(fit: Fit):

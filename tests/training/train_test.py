@@ -30,7 +30,16 @@ def test_run_folder(trained_run):
         "metrics.json", "predictions.csv", "errors.csv",
         "confusion_matrix.csv", "confusion_matrix.png", "metrics_test.json",
         "predictions_test.csv", "errors_test.csv", "confusion_matrix_test.csv",
-        "confusion_matrix_test.png",
+        "confusion_matrix_test.png", "report.html", "README.md",
+        "baseline.npz", "thresholds.csv", "thresholds_test.csv",
+        *(
+            f"{plot}{suffix}.png"
+            for plot in (
+                "reliability", "score_histogram", "roc_curve",
+                "precision_recall_curve", "text_lengths",
+            )
+            for suffix in ("", "_test")
+        ),
     }  # fmt: skip
     assert os.listdir(f"{trained_run}/checkpoints") == ["best.weights.h5"]
 

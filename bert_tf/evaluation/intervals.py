@@ -1,0 +1,170 @@
+"""How far chance alone could have moved a metric: bootstrap intervals."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from scipy import sparse
+
+from bert_tf.evaluation.metrics import positive_class
+
+LEVEL = 0.95
+SAMPLES = 1000
+# Of more than two classes each has a curve of its own to be sorted and summed.
+_AUC_SAMPLES_OF_MANY_CLASSES = 200
+# Rows times samples held at once: 32 MB each as float64.
+_MOST_CELLS = 4_000_000
+
+
+def confidence_intervals(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, list[float] | None]:
+    """Returns [low, high] of each headline metric, at the level LEVEL.
+
+    Percentiles of `resampled_metrics`; None where a metric is undefined.
+    """
+    samples = resampled_metrics(labels, probabilities, class_names, seed=seed)
+    return {name: interval(values) for name, values in samples.items()}
+
+
+def interval(values: np.ndarray) -> list[float] | None:
+    """Returns the middle LEVEL of the values that are defined."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    tail = 100 * (1 - LEVEL) / 2
+    return [float(edge) for edge in np.percentile(values, [tail, 100 - tail])]
+
+
+def resampled_metrics(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Returns metrics of rows drawn with replacement, by metrics.json's keys.
+
+    With one seed, two models' samples consist of the same rows of one file,
+    so that their differences are those of a paired bootstrap.
+
+    Args:
+        labels: <int>[rows] class ids.
+        probabilities: <float>[rows, classes].
+        class_names: one a class.
+        seed: of the drawing.
+
+    Returns:
+        <float64>[SAMPLES] by name (fewer of the ROC AUC of many classes), NaN
+        where a sample leaves a metric undefined.
+    """
+    rows, classes = probabilities.shape
+    predicted = probabilities.argmax(axis=1)
+    chances = probabilities.astype(np.float64)
+    chances /= chances.sum(axis=1, keepdims=True)
+    eps = np.finfo(np.float64).eps
+    losses = -np.log(np.maximum(chances[np.arange(rows), labels], eps))
+    indicators = [
+        _indicator(labels, classes),
+        _indicator(predicted, classes),
+        _indicator(labels, classes, kept=labels == predicted),
+    ]
+    samples: dict[str, list] = {}
+    drawn = 0
+    for weights in _weights(rows, seed):
+        truth, said, hits = ((m.T @ weights.T).T for m in indicators)
+        values = _count_metrics(truth, said, hits, class_names)
+        values["eval_loss"] = weights @ losses / rows
+        if classes == 2 or drawn < _AUC_SAMPLES_OF_MANY_CLASSES:
+            some = weights
+            if classes > 2:
+                some = weights[: _AUC_SAMPLES_OF_MANY_CLASSES - drawn]
+            values["eval_roc_auc"] = _roc_auc(labels, chances, some)
+        drawn += len(weights)
+        for name, value in values.items():
+            samples.setdefault(name, []).append(value)
+    return {name: np.concatenate(parts) for name, parts in samples.items()}
+
+
+def _weights(rows: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields how often each row is drawn <float64>[some samples, rows]."""
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _MOST_CELLS // rows)
+    for start in range(0, SAMPLES, at_once):
+        count = min(at_once, SAMPLES - start)
+        drawn = generator.integers(0, rows, (count, rows))
+        drawn += np.arange(count)[:, np.newaxis] * rows
+        counts = np.bincount(drawn.ravel(), minlength=count * rows)
+        yield counts.reshape(count, rows).astype(np.float64)
+
+
+def _indicator(ids: np.ndarray, classes: int, kept=None) -> sparse.csr_matrix:
+    ones = np.ones(len(ids)) if kept is None else kept.astype(np.float64)
+    return sparse.csr_matrix(
+        (ones, (np.arange(len(ids)), ids)), (len(ids), classes)
+    )
+
+
+def _count_metrics(truth, said, hits, class_names) -> dict[str, np.ndarray]:
+    """Returns what follows from <float64>[samples, classes] counts."""
+    total = truth.sum(axis=1)
+    precision, recall = _ratio(hits, said), _ratio(hits, truth)
+    f1 = _ratio(2 * hits, said + truth)
+    values = {
+        "eval_accuracy": hits.sum(axis=1) / total,
+        "eval_f1_macro": f1.mean(axis=1),
+        "eval_f1_weighted": (f1 * truth).sum(axis=1) / total,
+        "eval_precision_macro": precision.mean(axis=1),
+        "eval_recall_macro": recall.mean(axis=1),
+    }
+    if len(class_names) == 2:
+        positive = list(class_names).index(positive_class(class_names))
+        values["eval_precision"] = precision[:, positive]
+        values["eval_recall"] = recall[:, positive]
+        values["eval_f1"] = f1[:, positive]
+    else:
+        values["eval_f1"] = values["eval_f1_macro"]
+    covariance = hits.sum(axis=1) * total - (said * truth).sum(axis=1)
+    spread = (total**2 - (said**2).sum(axis=1)) * (
+        total**2 - (truth**2).sum(axis=1)
+    )
+    values["eval_matthews_correlation"] = _ratio(covariance, np.sqrt(spread))
+    return values
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divides; 0 over 0 is 0, as scikit-learn's zero_division=0."""
+    return np.divide(
+        numerator,
+        denominator,
+        out=np.zeros_like(numerator, np.float64),
+        where=denominator > 0,
+    )
+
+
+def _roc_auc(labels, chances, weights) -> np.ndarray:
+    """Returns the one-against-the-rest areas' mean of each sample."""
+    classes = [1] if chances.shape[1] == 2 else range(chances.shape[1])
+    areas = []
+    for number in classes:
+        order = np.argsort(chances[:, number], kind="stable")
+        scores = chances[order, number]
+        starts = np.flatnonzero(np.r_[True, np.diff(scores) > 0])
+        ordered = weights[:, order]
+        positive = (labels == number)[order]
+        ups = np.add.reduceat(ordered * positive, starts, axis=1)
+        downs = np.add.reduceat(ordered * ~positive, starts, axis=1)
+        below = np.cumsum(downs, axis=1) - downs / 2
+        pairs = ups.sum(axis=1) * downs.sum(axis=1)
+        areas.append(
+            np.divide(
+                (ups * below).sum(axis=1),
+                pairs,
+                out=np.full(len(weights), np.nan),
+                where=pairs > 0,
+            )
+        )
+    return np.mean(areas, axis=0)

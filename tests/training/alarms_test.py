@@ -1,0 +1,102 @@
+"""Each alarm, provoked."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bert_tf.training import alarms
+from bert_tf.training.train import train
+from tests.conftest import LETTERS, review_rows, write_csv
+
+
+def alarm_kinds(metrics: dict) -> set[str]:
+    return {alarm["kind"] for alarm in metrics["alarms"]}
+
+
+def test_loss_not_moving_and_one_class(tiny_config, caplog):
+    metrics = train(tiny_config(learning_rate=1e-9))
+    assert alarm_kinds(metrics) == {"loss_not_moving", "one_class"}
+    assert "ALARM, epoch 1: the training loss is" in caplog.text
+    assert "answers one class" in caplog.text
+
+
+def test_a_sound_training_has_none(trained_run):
+    with open(f"{trained_run}/metrics.json") as file:
+        assert json.load(file)["alarms"] == []
+
+
+def test_overfitting_and_validation_worsens(tiny_config, tmp_path, caplog):
+    """Labels drawn by lot can be learned by heart only."""
+    generator = np.random.default_rng(3)
+    rows = [
+        (" ".join(generator.choice(LETTERS, 12)), generator.choice(["a", "b"]))
+        for _ in range(120)
+    ]
+    path = write_csv(tmp_path / "lots.csv", rows)
+    metrics = train(
+        tiny_config(
+            train_file=(path,), learning_rate=3e-3, num_train_epochs=8,
+            dropout=0.0,
+        )
+    )  # fmt: skip
+    assert {"overfitting", "validation_worsens"} <= alarm_kinds(metrics)
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    best = int(history["epoch"][history["eval_loss"].argmin()])
+    assert f"stop at epoch {best}" in caplog.text
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "Alarm:" in report
+
+
+def test_sorted_labels_and_truncation(tiny_config, tmp_path, caplog):
+    rows = sorted(
+        [(text + " a b c d e f g h", label) for text, label in review_rows(80)],
+        key=lambda row: row[1],
+    )
+    path = write_csv(tmp_path / "sorted.csv", rows)
+    metrics = train(
+        tiny_config(train_file=(path,), num_train_epochs=1, max_seq_length=8)
+    )
+    assert {"labels_sorted", "truncation"} <= alarm_kinds(metrics)
+    assert "sorted by label" in caplog.text
+    assert "--max_seq_length=8" in caplog.text
+    allowed = train(
+        tiny_config(
+            output_dir=str(tmp_path / "allowed"), train_file=(path,),
+            num_train_epochs=1, max_seq_length=8, max_truncated_share=1.0,
+        )
+    )  # fmt: skip
+    assert "truncation" not in alarm_kinds(allowed)
+
+
+def test_batches_of_one_class(tiny_config, tmp_path):
+    """Batches group by length, which here is the class."""
+    rows = [
+        ("good film", "short") if i % 2 else ("bad " * 9 + "film", "long")
+        for i in range(160)
+    ]
+    rows = [(f"{text} {LETTERS[i % 26]}", y) for i, (text, y) in
+            enumerate(rows)]  # fmt: skip
+    path = write_csv(tmp_path / "lengths.csv", rows)
+    metrics = train(tiny_config(train_file=(path,), num_train_epochs=1))
+    assert "one_class_batches" in alarm_kinds(metrics)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_unshuffled_rows(shuffled):
+    labels = np.repeat([0, 1, 2], 32)
+    rows = np.arange(96)
+    if shuffled:
+        np.random.default_rng(1).shuffle(rows)
+    found = alarms.of_batches(labels, np.split(rows, 12))
+    assert [alarm.kind for alarm in found] == (
+        [] if shuffled else ["one_class_batches"]
+    )
+
+
+def test_a_rare_class_is_no_alarm():
+    """Where nearly all rows are of one class, so are most batches."""
+    labels = np.zeros(96, int)
+    labels[:3] = 1
+    assert not alarms.of_batches(labels, np.split(np.arange(96), 12))
