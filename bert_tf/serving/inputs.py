@@ -1,4 +1,4 @@
-"""The names of what a SavedModel takes."""
+"""The names of what an exported model takes."""
 
 SINGLE_INPUTS = ("text",)
 PAIR_INPUTS = ("text_a", "text_b")
