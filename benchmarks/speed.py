@@ -12,47 +12,34 @@ gives each of them one. Prints a table, writes speed.json and speed.png.
 About half an hour on two cores.
 """
 
-import contextlib
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from benchmarks import chart
+from benchmarks import chart, task
 from benchmarks.contestant import Contestant
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.data import examples, pipeline
+from bert_tf.data import pipeline
 from bert_tf.models import presets
 from bert_tf.serving.export import export
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training.train import train
 
-_TRAIN_FILE = flags.DEFINE_string("train_file", None, "Labelled texts.")
-_TEST_FILE = flags.DEFINE_string("test_file", None, "Labelled texts.")
-_PRESET = flags.DEFINE_string(
-    "preset", "minilm_l6_en_uncased", "The checkpoint of all contestants."
-)
-_PEERS_PYTHON = flags.DEFINE_string(
-    "peers_python", None, "Python of the peers' environment; none: no peers."
-)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/speed", "Where to.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Texts a batch.")
 _ROUNDS = flags.DEFINE_integer("rounds", 12, "Turns of each contestant.")
 _STEPS = flags.DEFINE_integer(
-    "steps", 18, "Training steps a turn: 12 turns of 18 are the tweets' epoch."
+    "steps", 15, "Training steps a turn: 12 turns of 15 are a tweets' epoch."
 )
 # At 512 tokens a step takes half a minute, and eight gigabytes.
 _ROUNDS_AT_512 = 2
 _TEXTS = 512
 _SINGLE_TEXTS = 60
-_THREADS = os.cpu_count()
 _TRAINERS = {
     "trainer": ("train_transformers", {"grouped": False}),
     "trainer_grouped": ("train_transformers", {"grouped": True}),
@@ -69,11 +56,12 @@ def main(argv: list[str]) -> None:
     del argv
     os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        settings = shared_settings(folder)
+        settings = task.task_settings(folder)
+        settings["saved_model"] = saved_model(folder, settings)
         training, rates = measure_training(settings)
         prediction, single = measure_prediction(settings)
         results = {
-            "cores": _THREADS,
+            "cores": os.cpu_count(),
             "matrix_product_gflops": float(np.median(rates)),
             "share_of_limit": share_of_limit(
                 settings, training["bert_tf"], np.median(rates)
@@ -90,24 +78,25 @@ def main(argv: list[str]) -> None:
 def measure_training(settings: dict) -> tuple[dict, list[float]]:
     """Returns each contestant's figures, and the matrix products' GFLOP/s."""
     steps = {name: _STEPS.value for name in ("bert_tf", *_TRAINERS)}
-    # Steps of five times the time, and of thirty times.
+    # Steps of five times the time.
     steps["keras_nlp_128"] = max(1, _STEPS.value // 5)
-    steps["keras_nlp_512"] = 1
     ours = {
         "bert_tf": ("train_bert_tf", {}),
         "keras_nlp_128": ("train_keras_nlp", {"length": 128}),
         "keras_nlp_512": ("train_keras_nlp", {"length": 512}),
     }
     rates = []
-    with started({**ours, **_TRAINERS}, settings) as contestants:
+    with task.started({**ours, **_TRAINERS}, settings) as contestants:
         for number in range(_ROUNDS.value):
             rates.append(matrix_product_rate())
             for contestant in contestants:
-                if (
-                    contestant.name != "keras_nlp_512"
-                    or number < _ROUNDS_AT_512
-                ):
+                if contestant.name != "keras_nlp_512":
                     contestant.turn(steps=steps[contestant.name])
+                elif number < _ROUNDS_AT_512:
+                    contestant.turn(steps=1)
+                elif number == _ROUNDS_AT_512:
+                    # Its memory would be missed by the others.
+                    contestant.stop()
             report(number, contestants)
         return figures(contestants), rates
 
@@ -116,7 +105,7 @@ def measure_prediction(settings: dict) -> tuple[dict, dict]:
     """Returns figures of texts in batches, and of one at a time."""
     results = []
     ours = {"bert_tf": ("predict_bert_tf", {})}
-    with started({**ours, **_PREDICTORS}, settings) as contestants:
+    with task.started({**ours, **_PREDICTORS}, settings) as contestants:
         for single, count in ((False, _TEXTS), (True, _SINGLE_TEXTS)):
             for number in range(_ROUNDS.value):
                 start = number * count % len(settings["test_texts"])
@@ -127,33 +116,6 @@ def measure_prediction(settings: dict) -> tuple[dict, dict]:
             for contestant in contestants:
                 contestant.answers.clear()
     return tuple(results)
-
-
-@contextlib.contextmanager
-def started(modules: dict, settings: dict) -> Iterator[list[Contestant]]:
-    """Gives running contestants, those of the peers where there are any."""
-    contestants = []
-    try:
-        for name, (module, more) in modules.items():
-            is_peer = module.endswith("_transformers")
-            if is_peer and not _PEERS_PYTHON.value:
-                continue
-            contestants.append(
-                Contestant(
-                    name,
-                    module,
-                    {**settings, **more},
-                    python=_PEERS_PYTHON.value if is_peer else None,
-                )
-            )
-            print(
-                f"{name}: ready after {contestants[-1].start_seconds:.1f} s",
-                file=sys.stderr,
-            )
-        yield contestants
-    finally:
-        for contestant in contestants:
-            contestant.stop()
 
 
 def report(number: int, contestants: list[Contestant]) -> None:
@@ -212,7 +174,9 @@ def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
     """
     preset = presets.resolve(settings["preset"])
     encoded = pipeline.encode(
-        Preprocessor(preset.vocabulary, sequence_length=128),
+        Preprocessor(
+            preset.vocabulary, sequence_length=settings["max_seq_length"]
+        ),
         (settings["texts"],),
     )
     backbone = preset.build_backbone(dropout=0.0, dtype="float32")
@@ -225,48 +189,18 @@ def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
     return float(flops.mean() * training["texts_per_second"] / gflops / 1e9)
 
 
-def shared_settings(folder: str) -> dict:
-    """Returns what all contestants are told."""
-    preset = presets.resolve(_PRESET.value)
-    parts = {
-        name: examples.read_examples([path])[0]
-        for name, path in (
-            ("", _TRAIN_FILE.value), ("test_", _TEST_FILE.value),
-        )
-    }  # fmt: skip
-    class_names = labels_lib.class_names(parts[""]["label"])
-    settings = {
-        "train_file": _TRAIN_FILE.value,
-        "test_file": _TEST_FILE.value,
-        "preset": _PRESET.value,
-        "model_folder": preset.source,
-        "output_dir": os.path.join(folder, "run"),
-        "num_classes": len(class_names),
-        "batch_size": _BATCH_SIZE.value,
-        "max_seq_length": 128,
-        "threads": _THREADS,
-        "saved_model": saved_model(folder),
-    }
-    for name, part in parts.items():
-        settings[f"{name}texts"] = list(part["text"])
-        settings[f"{name}labels"] = labels_lib.class_ids(
-            part["label"], class_names
-        )
-    return settings
-
-
-def saved_model(folder: str) -> str:
+def saved_model(folder: str, settings: dict) -> str:
     """Exports a model for the predictions: how good it is does not matter."""
     run = os.path.join(folder, "few_texts")
     train(
         TrainConfig(
-            train_file=(_TRAIN_FILE.value,),
-            validation_file=(_TEST_FILE.value,),
-            preset=_PRESET.value,
+            train_file=(task.TRAIN_FILE.value,),
+            validation_file=(task.TEST_FILE.value,),
+            preset=task.PRESET.value,
             output_dir=run,
-            max_seq_length=128,
-            max_train_samples=2 * _BATCH_SIZE.value,
-            max_eval_samples=_BATCH_SIZE.value,
+            max_seq_length=settings["max_seq_length"],
+            max_train_samples=2 * task.BATCH_SIZE.value,
+            max_eval_samples=task.BATCH_SIZE.value,
             num_train_epochs=1,
         )
     )
@@ -274,5 +208,4 @@ def saved_model(folder: str) -> str:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["train_file", "test_file"])
     app.run(main)

@@ -25,12 +25,15 @@ def main() -> None:
     """Trains until it is told no more."""
     turns = Turns()
     settings = turns.settings
+    backbone = keras_nlp.models.BertBackbone.from_preset(
+        settings["model_folder"]
+    )
     preprocessor = keras_nlp.models.BertTextClassifierPreprocessor(
         keras_nlp.models.BertTokenizer.from_preset(settings["model_folder"]),
-        sequence_length=settings["length"],
+        sequence_length=min(settings["length"], backbone.max_sequence_length),
     )
     classifier = keras_nlp.models.BertTextClassifier(
-        keras_nlp.models.BertBackbone.from_preset(settings["model_folder"]),
+        backbone,
         num_classes=settings["num_classes"],
         preprocessor=preprocessor,
     )
@@ -38,7 +41,7 @@ def main() -> None:
         np.array(settings["texts"], object),
         np.array(settings["labels"]),
         batch_size=settings["batch_size"],
-        epochs=3,
+        epochs=settings["epochs"],
         verbose=0,
         callbacks=[_Pause(StepTurns(turns), settings["batch_size"])],
     )

@@ -44,7 +44,7 @@ def build_trainer(
             output_dir=folder,
             per_device_train_batch_size=settings["batch_size"],
             per_device_eval_batch_size=64,
-            num_train_epochs=3,
+            num_train_epochs=settings["epochs"],
             learning_rate=5e-5,
             train_sampling_strategy=(
                 "group_by_length" if settings["grouped"] else "random"

@@ -107,14 +107,11 @@ class Fit:
             InputError: the loss became NaN.
             InterruptedTrainingError: SIGTERM came; the state is saved.
         """
-        config = self.config
         self.model.stop_training = False
         callback_list = self._callback_list(callbacks)
         start = time.monotonic() - state.seconds
         callback_list.on_train_begin()
-        while state.epoch < config.num_train_epochs and not self._is_over(
-            state
-        ):
+        while not self._is_over(state):
             callback_list.on_epoch_begin(state.epoch)
             interruption.stop_at_steps()
             for _ in self._train_epoch(state, callback_list):
@@ -136,6 +133,8 @@ class Fit:
         return self._outcome(state)
 
     def _is_over(self, state: TrainingState) -> bool:
+        if state.epoch >= self.config.num_train_epochs:
+            return True
         patience = self.config.early_stopping_patience
         if patience and state.epoch - state.best_epoch >= patience:
             logging.info("no better epoch in %d: stopping early", patience)
