@@ -29,6 +29,9 @@ def main() -> None:
             output_dir=settings["output_dir"],
             max_seq_length=settings["max_seq_length"],
             train_batch_size=settings["batch_size"],
+            # The others save nothing within an epoch either, and this clock
+            # would run on in their turns.
+            checkpoint_seconds=3600,
         ),
         callbacks=[_Pause(StepTurns(turns), settings["batch_size"])],
     )

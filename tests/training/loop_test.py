@@ -19,9 +19,11 @@ def encoded(preprocessor):
     return pipeline.encode(preprocessor, (texts,))
 
 
-def train(
-    encoded, name: str, accumulate_steps: int = 1, jit_compile: str = "auto"
-):
+def build(
+    encoded, name="one_device", dropout=0.1, accumulate_steps=1,
+    jit_compile="auto",
+):  # fmt: skip
+    """Returns the strategy, the model, its training step and the batches."""
     keras.utils.set_random_seed(5)
     labels = np.arange(29, dtype=np.int32) % 2
     plan = pipeline.plan_training_epoch(
@@ -33,9 +35,9 @@ def train(
     replicas = strategy.build_strategy(name)
     with replicas.scope():
         model = classifier.build_classifier(
-            tiny_backbone(dropout=0.1), num_classes=2, dropout=0.1
+            tiny_backbone(dropout=dropout), num_classes=2, dropout=dropout
         )
-        optimizer = optimizer_lib.build_optimizer(
+        model.optimizer = optimizer_lib.build_optimizer(
             variables=model.trainable_variables,
             learning_rate=1e-2,
             warmup_proportion=0.0,
@@ -48,11 +50,18 @@ def train(
     step = loop.build_train_step(
         strategy=replicas,
         model=model,
-        optimizer=optimizer,
+        optimizer=model.optimizer,
         element_spec=batches.element_spec,
         seed=3,
         accumulate_steps=accumulate_steps,
         jit_compile=jit_compile,
+    )
+    return replicas, model, step, batches
+
+
+def train(encoded, name, accumulate_steps=1, jit_compile="auto"):
+    replicas, model, step, batches = build(
+        encoded, name, 0.1, accumulate_steps, jit_compile
     )
     results = [
         [float(value) for value in step(batch)]
@@ -89,6 +98,15 @@ def test_all_ways_equal_one_device(
     for left, right in zip(one[1], two[1], strict=True):
         np.testing.assert_allclose(left, right, atol=2e-4)
     np.testing.assert_allclose(one[2], two[2], atol=2e-4)
+
+
+def test_all_lengths_share_one_graph(encoded):
+    """A new length costs no tracing, and no compilation by XLA."""
+    _, _, step, batches = build(encoded)
+    for batch in batches:
+        step(batch)
+    assert len({batch["token_ids"].shape[1] for batch in batches}) > 1
+    assert step.experimental_get_tracing_count() == 1
 
 
 def test_predictions_are_in_row_order(encoded):
