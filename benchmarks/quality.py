@@ -6,8 +6,8 @@
         --peers_python=.venv-peers/bin/python --output_dir=runs/quality
 
 Both train on all of --train_file with their defaults, the Trainer as its text
-classification guide has it but grouped by length, by turns of one seed. Prints a table, writes
-quality.json. Two classes only. About half an hour on two cores.
+classification guide has it but grouped by length, by turns of one seed. Prints
+a table, writes quality.json. Two classes only. Half an hour on two cores.
 """
 
 import os
