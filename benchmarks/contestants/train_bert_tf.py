@@ -1,20 +1,9 @@
 """This project: `train` as pipelines.train calls it."""
 
-import keras
-
-from benchmarks.contestants.turns import StepTurns, Turns
+from benchmarks.contestants.keras_pause import Pause
+from benchmarks.contestants.turns import Turns
 from bert_tf.config import TrainConfig
 from bert_tf.training.train import train
-
-
-class _Pause(keras.callbacks.Callback):
-    def __init__(self, step_turns: StepTurns, batch_size: int):
-        super().__init__()
-        self._step_turns = step_turns
-        self._batch_size = batch_size
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._step_turns.step_ended(self._batch_size)
 
 
 def main() -> None:
@@ -33,7 +22,7 @@ def main() -> None:
             # would run on in their turns.
             checkpoint_seconds=3600,
         ),
-        callbacks=[_Pause(StepTurns(turns), settings["batch_size"])],
+        callbacks=[Pause(turns)],
     )
 
 

@@ -4,21 +4,11 @@ import os
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
-import keras
 import keras_nlp
 import numpy as np
 
-from benchmarks.contestants.turns import StepTurns, Turns
-
-
-class _Pause(keras.callbacks.Callback):
-    def __init__(self, step_turns: StepTurns, batch_size: int):
-        super().__init__()
-        self._step_turns = step_turns
-        self._batch_size = batch_size
-
-    def on_train_batch_end(self, batch, logs=None):
-        self._step_turns.step_ended(self._batch_size)
+from benchmarks.contestants.keras_pause import Pause
+from benchmarks.contestants.turns import Turns
 
 
 def main() -> None:
@@ -43,7 +33,7 @@ def main() -> None:
         batch_size=settings["batch_size"],
         epochs=settings["epochs"],
         verbose=0,
-        callbacks=[_Pause(StepTurns(turns), settings["batch_size"])],
+        callbacks=[Pause(turns)],
     )
 
 
