@@ -158,13 +158,20 @@ def sequence_output(
     *,
     num_heads: int,
     drop: Drop,
+    exact_gelu: bool = False,
 ) -> tf.Tensor:
     """Returns the last layer's tokens <float>[batch, length, width].
 
-    Args: as of `pooled_output`.
+    Args: as of `pooled_output`, and whether GELU is that of Transformers, not
+        google-research/bert's approximation, which KerasNLP has.
     """
     hidden = _hidden(
-        weights, features, num_heads=num_heads, drop=drop, only_first=False
+        weights,
+        features,
+        num_heads=num_heads,
+        drop=drop,
+        only_first=False,
+        exact_gelu=exact_gelu,
     )
     batch, length = tf.unstack(tf.shape(features["token_ids"]))
     return tf.reshape(hidden, [batch, length, hidden.shape[1]])
@@ -177,6 +184,7 @@ def _hidden(
     num_heads: int,
     drop: Drop,
     only_first: bool,
+    exact_gelu: bool = False,
 ) -> tf.Tensor:
     """Returns the last layer's tokens <float>[rows, width].
 
@@ -196,7 +204,8 @@ def _hidden(
         )
         attended = drop(layer.attention_output(context), site + 1)
         attended = layer.attention_norm(asking + attended)
-        inner = _gelu(layer.intermediate(attended))
+        inner = layer.intermediate(attended)
+        inner = tf.nn.gelu(inner) if exact_gelu else _gelu(inner)
         output = drop(layer.output(inner), site + 2)
         hidden = layer.output_norm(attended + output)
     return hidden
