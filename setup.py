@@ -12,7 +12,7 @@ VERSION = re.search(
 SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
     "query_server", "create_tfrecords", "launch_workers",
-    "tpu_check", "compare", "doctor",
+    "tpu_check", "compare", "doctor", "embed", "similar",
 )  # fmt: skip
 
 setuptools.setup(

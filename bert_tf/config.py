@@ -9,21 +9,30 @@ from bert_tf.errors import InputError
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 JIT_COMPILE = ("auto", "true", "false")
+TASKS = ("classification", "regression", "multi_label", "token", "span")
+LONG_TEXTS = ("truncate", "head_tail")
 RESUME = ("auto", "never", "must")
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
     "log_steps", "max_truncated_share",
 )  # fmt: skip
-# What --metric_for_best_model takes, and whether more is better.
+# What --metric_for_best_model takes, by task.
+_METRICS_OF_TASK = {
+    "classification": (
+        "accuracy", "f1", "f1_macro", "f1_weighted", "matthews_correlation",
+        "roc_auc", "loss",
+    ),
+    "regression": ("pearson", "spearman", "mean_squared_error", "loss"),
+    "multi_label": ("f1_micro", "f1_macro", "subset_accuracy", "loss"),
+    "span": ("exact_match", "f1", "loss"),
+    "token": ("f1", "precision", "recall", "f1_macro", "loss"),
+}  # fmt: skip
+# All of them, and whether more is better.
 SELECTION_METRICS = {
-    "accuracy": True,
-    "f1": True,
-    "f1_macro": True,
-    "f1_weighted": True,
-    "matthews_correlation": True,
-    "roc_auc": True,
-    "loss": False,
+    metric: metric not in ("loss", "mean_squared_error")
+    for metrics in _METRICS_OF_TASK.values()
+    for metric in metrics
 }
 # [CLS], one word piece and [SEP].
 _SHORTEST_SEQUENCE = 3
@@ -39,6 +48,7 @@ class TrainConfig:
 
     train_file: tuple[str, ...]
     output_dir: str
+    task: str = "classification"
     validation_file: tuple[str, ...] = ()
     test_file: tuple[str, ...] = ()
     validation_split: float = 0.1
@@ -46,10 +56,13 @@ class TrainConfig:
     text_pair_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
+    label_separator: str = ","
+    doc_stride: int = 64
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     preset: str = "minilm_l6_en_uncased"
     max_seq_length: int = 128
+    long_text: str = "truncate"
     train_batch_size: int = 32
     eval_batch_size: int = 64
     learning_rate: float | None = None
@@ -59,6 +72,9 @@ class TrainConfig:
     dropout: float = 0.1
     calibrate: bool = False
     freeze_backbone: bool = False
+    trainable_layers: str | None = None
+    lora_rank: int | None = None
+    layerwise_learning_rate_decay: float = 1.0
     class_weight: str = "none"
     metric_for_best_model: str | None = None
     early_stopping_patience: int | None = None
@@ -91,7 +107,8 @@ class TrainConfig:
             "train_batch_size", "eval_batch_size", "num_train_epochs",
             "max_train_samples", "max_eval_samples", "learning_rate",
             "early_stopping_patience", "accumulate_steps",
-            "steps_per_execution", "log_steps",
+            "steps_per_execution", "log_steps", "doc_stride",
+            "lora_rank", "layerwise_learning_rate_decay",
         )  # fmt: skip
         for name in above_zero:
             value = getattr(self, name)
@@ -127,13 +144,54 @@ class TrainConfig:
             "class_weight": CLASS_WEIGHTS,
             "resume": RESUME,
             "jit_compile": JIT_COMPILE,
-            "metric_for_best_model": (None, *SELECTION_METRICS),
+            "task": TASKS,
+            "long_text": LONG_TEXTS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(
                     f"--{name}={getattr(self, name)} must be one of "
                     f"{', '.join(str(choice) for choice in allowed if choice)}"
+                )
+        self._check_task()
+
+    def _check_task(self) -> None:
+        metrics = _METRICS_OF_TASK[self.task]
+        ways = {
+            "--freeze_backbone": self.freeze_backbone,
+            "--trainable_layers": self.trainable_layers is not None,
+            "--lora_rank": self.lora_rank is not None,
+        }
+        if sum(ways.values()) > 1:
+            used = [flag for flag, is_used in ways.items() if is_used]
+            raise InputError(f"{' and '.join(used)} exclude each other")
+        if self.layerwise_learning_rate_decay > 1:
+            raise InputError(
+                "--layerwise_learning_rate_decay="
+                f"{self.layerwise_learning_rate_decay} is above 1"
+            )
+        if self.metric_for_best_model not in (None, *metrics):
+            raise InputError(
+                f"--metric_for_best_model={self.metric_for_best_model} must be "
+                f"one of {', '.join(metrics)} for --task={self.task}"
+            )
+        if not self.label_separator:
+            raise InputError("--label_separator must not be empty")
+        if self.long_text != "truncate" and self.task in ("token", "span"):
+            raise InputError(
+                f"--long_text={self.long_text} does not go with "
+                f"--task={self.task}, which asks for every word"
+            )
+        if self.task == "classification":
+            return
+        for flag, is_used in (
+            ("--calibrate", self.calibrate),
+            ("--class_weight", self.class_weight != "none"),
+        ):
+            if is_used:
+                raise InputError(
+                    f"{flag} is for --task=classification, where a text has "
+                    "one class of several"
                 )
 
     @property

@@ -32,9 +32,10 @@ def write_labels(path: str, names: Sequence[str]) -> None:
 
 
 def read_labels(path: str) -> tuple[str, ...]:
-    """Reads what `write_labels` wrote."""
+    """Reads what `write_labels` wrote; a task without classes has none."""
     with tf.io.gfile.GFile(path) as file:
-        return tuple(file.read().removesuffix("\n").split("\n"))
+        text = file.read()
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()
 
 
 def check_class_names(names: Sequence[str], num_rows: int) -> None:

@@ -26,6 +26,7 @@ TEST_METRICS = "metrics_test.json"
 DATA_REPORT = "data_report.json"
 REPORT = "report.html"
 BASELINE = "baseline.npz"
+TASK = "task.json"
 CALIBRATION = "calibration.json"
 MODEL_CARD = "README.md"
 

@@ -50,6 +50,14 @@ def column_names() -> dict[str, str | None]:
 
 def define_stream() -> None:
     """Declares a stream of texts in, a file of answers out."""
+    define_input()
+    flags.DEFINE_string(
+        "output_file", None, "File to write; standard output unless given."
+    )
+
+
+def define_input() -> None:
+    """Declares a stream of texts."""
     flags.DEFINE_list(
         "input_file",
         [],
@@ -62,9 +70,6 @@ def define_stream() -> None:
         reading.FORMATS,
         "Format of the input, where the suffix does not say; standard input "
         "is a text a line unless this says otherwise.",
-    )
-    flags.DEFINE_string(
-        "output_file", None, "File to write; standard output unless given."
     )
 
 
@@ -100,8 +105,9 @@ def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
         "preset",
         preset,
         "Pretrained BERT: minilm_l6_en_uncased (needs no model hub), a "
-        "KerasNLP preset name, a KerasNLP or Transformers folder, or an "
-        "hf:// or kaggle:// handle.",
+        "KerasNLP preset name, a KerasNLP or Transformers folder, one of "
+        "Google's original checkpoints (bert_config.json, bert_model.ckpt.*), "
+        "or an hf:// or kaggle:// handle.",
     )
     flags.DEFINE_integer(
         "max_seq_length",
@@ -109,6 +115,11 @@ def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
         "Longest text in tokens, [CLS] and [SEP] included; the rest is cut "
         "off. pipelines.check_data recommends a value.",
     )
+
+
+def define_batch_size() -> None:
+    """Declares how many texts are answered at once."""
+    flags.DEFINE_integer("batch_size", 64, "Texts a step.", lower_bound=1)
 
 
 def config_from_flags(config_class: type):

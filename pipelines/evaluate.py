@@ -44,7 +44,11 @@ def main(argv: list[str]) -> None:
         batch_size=_EVAL_BATCH_SIZE.value,
         **common_flags.column_names(),
     )
-    print(report.metrics_table(evaluation.metrics, f"{_MODEL.value}"))
+    print(
+        report.metrics_table(
+            evaluation.subject.task, evaluation.metrics, f"{_MODEL.value}"
+        )
+    )
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)
         evaluate.write(output_dir, evaluation)

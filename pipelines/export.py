@@ -54,7 +54,12 @@ def main(argv: list[str]) -> None:
     del argv
     if _DESCRIBE.value:
         path = find_version(_DESCRIBE.value)
-        print(description.describe(operation_check.read_meta_graph(path)))
+        print(
+            description.describe(
+                operation_check.read_meta_graph(path),
+                description.read_descriptions(path),
+            )
+        )
         return
     if _CHECK.value:
         _check(find_version(_CHECK.value))

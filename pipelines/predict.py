@@ -1,4 +1,4 @@
-"""Classifies texts with an exported model: arguments, a file or a stream.
+"""Answers texts with an exported model: arguments, a file or a stream.
 
     python -m pipelines.predict --model=saved_models/tweets "a text" "another"
     python -m pipelines.predict --model=saved_models/tweets \
@@ -20,6 +20,7 @@ from pipelines.output import open_output
 
 common_flags.define_columns()
 common_flags.define_stream()
+common_flags.define_batch_size()
 flags.adopt_module_key_flags(common_flags)
 _MODEL = flags.DEFINE_string(
     "model",
@@ -27,13 +28,10 @@ _MODEL = flags.DEFINE_string(
     "A SavedModel: saved_models/NAME (its newest version) or "
     "saved_models/NAME/VERSION.",
 )
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 64, "Texts a step.", lower_bound=1
-)
 
 
 def main(argv: list[str]) -> None:
-    """Classifies the arguments, or the rows of the input files."""
+    """Answers the arguments, or the rows of the input files."""
     texts = argv[1:]
     if bool(texts) == bool(flags.FLAGS.input_file):
         raise InputError(
@@ -47,12 +45,13 @@ def main(argv: list[str]) -> None:
         raise InputError(
             "this model takes pairs; give them as a file with --input_file"
         )
-    probabilities = predictor.probabilities((texts,))
-    for text, row in zip(texts, probabilities, strict=True):
-        best = int(row.argmax())
-        print(
-            f"{predictor.class_names[best]}\t{row[best]:.4f}\t{shorten(text)}"
-        )
+    columns = predictor.task.answer_columns
+    for text, (answer, _) in zip(texts, predictor.cells((texts,)), strict=True):
+        shown = [
+            f"{float(cell):.4f}" if column == "score" else cell
+            for column, cell in zip(columns, answer, strict=True)
+        ]
+        print("\t".join([*shown, shorten(text)]))
 
 
 def _predict_files() -> None:
@@ -66,9 +65,9 @@ def _predict_files() -> None:
             lambda: Predictor(_MODEL.value),
             batches,
             file,
-            batch_size=_BATCH_SIZE.value,
+            batch_size=flags.FLAGS.batch_size,
         )
-    logging.info("Classified %d texts.", count)
+    logging.info("Answered %d texts.", count)
 
 
 if __name__ == "__main__":

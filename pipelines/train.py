@@ -21,7 +21,34 @@ common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
+flags.DEFINE_enum(
+    "task",
+    "classification",
+    config_lib.TASKS,
+    "classification: one class of several; regression: a number; multi_label: "
+    "any number of labels; token: a tag for each word, IOB2; span: the "
+    "answer to a question in its context.",
+)
+flags.DEFINE_integer(
+    "doc_stride",
+    64,
+    "With --task=span, from the start of a window over a long context to that "
+    "of the next, in tokens.",
+)
+flags.DEFINE_string(
+    "label_separator",
+    ",",
+    "What stands between the labels of a text with --task=multi_label.",
+)
 flags.adopt_module_key_flags(common_flags)
+flags.DEFINE_enum(
+    "long_text",
+    "truncate",
+    config_lib.LONG_TEXTS,
+    "What the model sees of a text beyond --max_seq_length: its beginning "
+    "(truncate), or a quarter of the places from its beginning and the rest "
+    "from its end (head_tail).",
+)
 flags.DEFINE_string("output_dir", None, "Folder for the run; new or empty.")
 flags.DEFINE_boolean(
     "overwrite_output_dir", False, "Replace the run that is in --output_dir."
@@ -72,6 +99,24 @@ flags.DEFINE_boolean(
     False,
     "Train the softmax layer only, on the features of the backbone as it is.",
 )
+flags.DEFINE_string(
+    "trainable_layers",
+    None,
+    "last:N trains the last N layers and the head; the layers below them and "
+    "the embeddings stay as they are.",
+)
+flags.DEFINE_integer(
+    "lora_rank",
+    None,
+    "Train low-rank updates of this rank to query and value (LoRA) and the "
+    "head, nothing else; they are merged into the saved weights. The learning "
+    "rate is 1e-3 unless given.",
+)
+flags.DEFINE_float(
+    "layerwise_learning_rate_decay",
+    1.0,
+    "Factor on the learning rate from each layer to the one below it.",
+)
 flags.DEFINE_enum(
     "class_weight",
     "none",
@@ -83,7 +128,7 @@ flags.DEFINE_enum(
     None,
     list(config_lib.SELECTION_METRICS),
     "Validation metric that chooses the best epoch. Default: f1 for two "
-    "classes, accuracy for more.",
+    "classes, accuracy for more; pearson, f1_micro and f1 of entities.",
 )
 flags.DEFINE_integer(
     "early_stopping_patience",

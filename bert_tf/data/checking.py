@@ -1,6 +1,7 @@
 """What is in the data, and what in it will harm the model."""
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -49,12 +50,21 @@ def check_known_labels(
         )
 
 
+def count_classes(labels: pd.Series) -> dict[str, int]:
+    """Returns how many examples have each class."""
+    return {
+        label: int((labels == label).sum())
+        for label in labels_lib.class_names(labels)
+    }
+
+
 def data_report(
     parts: dict[str, pd.DataFrame],
     encoded: dict[str, EncodedTexts | TokenizedRecords],
     *,
     max_seq_length: int,
     max_positions: int | None,
+    count_labels: Callable[[pd.Series], dict[str, int]] = count_classes,
 ) -> dict:
     """Returns rows, classes, duplicates, leaks and lengths, for JSON.
 
@@ -64,6 +74,7 @@ def data_report(
             known, so nothing is said of their duplicates.
         max_seq_length: the length that is to be used.
         max_positions: the model's longest, if known.
+        count_labels: from labels to how many examples have each.
     """
     keys = {
         name: text_keys(part)
@@ -77,10 +88,7 @@ def data_report(
             name: {
                 "files": list(dict.fromkeys(part["path"])),
                 "rows": len(part),
-                "classes": {
-                    label: int((part["label"] == label).sum())
-                    for label in labels_lib.class_names(part["label"])
-                },
+                "classes": count_labels(part["label"]),
                 **(_duplicates(part, keys[name]) if name in keys else {}),
             }
             for name, part in parts.items()
@@ -140,7 +148,10 @@ def describe(report: dict) -> str:
             f"{label} {count:,} ({count / total:.1%})"
             for label, count in part["classes"].items()
         ]
-        lines.append(f"    {len(classes)} classes: {list_some(classes, 12)}")
+        if classes:
+            lines.append(
+                f"    {len(classes)} classes: {list_some(classes, 12)}"
+            )
         if part.get("duplicates"):
             lines.append(
                 f"    {part['duplicates']:,} rows repeat the text of another"

@@ -18,10 +18,11 @@ _PAIR_NAMES = (
     ("premise", "hypothesis"),
     ("question1", "question2"),
     ("question", "sentence"),
+    ("question", "context"),
 )
 _LABEL_NAMES = (
     "label", "labels", "target", "class", "category", "sentiment", "intent",
-    "topic",
+    "topic", "answers",
 )  # fmt: skip
 _ID_NAMES = ("id", "idx", "guid", "index")
 

@@ -18,6 +18,7 @@ def read_examples(
     patterns: Sequence[str],
     *,
     labelled: bool = True,
+    labels_may_be_empty: bool = False,
     **column_names: str | None,
 ) -> tuple[pd.DataFrame, Columns]:
     """Reads files into one frame with the columns of FRAME_COLUMNS.
@@ -26,6 +27,7 @@ def read_examples(
         patterns: paths and globs; every file must have the columns of the
             first.
         labelled: whether a label column is needed.
+        labels_may_be_empty: whether it may be so in some rows.
         **column_names: text_column, text_pair_column, label_column, id_column
             where the caller knows them.
 
@@ -48,7 +50,7 @@ def read_examples(
             raise InputError(f"{table.path} has a header and no rows below it")
         logging.info("%s: %s", table.path, columns.describe())
     examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
-    _check_filled(examples, columns)
+    _check_filled(examples, columns, labels_may_be_empty)
     return examples, columns
 
 
@@ -109,13 +111,17 @@ def _field(row: reading.Row, column: str | None) -> str | None:
     return row.fields[column]
 
 
-def _check_filled(examples: pd.DataFrame, columns: Columns) -> None:
+def _check_filled(
+    examples: pd.DataFrame, columns: Columns, labels_may_be_empty: bool
+) -> None:
     for field, what, todo in (
         ("text", "an empty text", "remove or fill them"),
         ("text_pair", "an empty second text", "remove or fill them"),
         ("label", "no label", "remove or label them"),
     ):
         if getattr(columns, field) is None:
+            continue
+        if field == "label" and labels_may_be_empty:
             continue
         empty = examples[[not text.strip() for text in examples[field]]]
         for path, rows in empty.groupby("path", sort=False):

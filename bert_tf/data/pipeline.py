@@ -32,12 +32,19 @@ class EncodedTexts:
             the others are of segment 1.
         token_counts: <int32>[rows], lengths before truncation, special
             tokens included.
+        places: <int32>[all tokens, 3], see `PlacedPieces`; None where they
+            were not asked for.
+        owners: <int64>[rows], whose text's windows the rows are, ascending;
+            None where rows are texts. Windows are not truncated: their
+            token_counts are their lengths.
     """
 
     token_ids: np.ndarray
     row_splits: np.ndarray
     first_lengths: np.ndarray
     token_counts: np.ndarray
+    places: np.ndarray | None = None
+    owners: np.ndarray | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -60,22 +67,37 @@ class EncodedTexts:
         )
 
 
-def build_encode_batch(preprocessor: Preprocessor) -> Callable[..., dict]:
+def build_encode_batch(
+    preprocessor: Preprocessor, *, with_places: bool = False
+) -> Callable[..., dict]:
     """Returns a function of one or two <string>[batch], for a graph.
 
     It returns token_ids <int32>[all tokens], the rows one after the other, and
-    lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts.
+    lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts;
+    with places also these.
     """
 
     def encode_batch(*texts):
-        pieces = tuple(preprocessor.tokenize(text) for text in texts)
+        if with_places:
+            placed = [preprocessor.tokenize_with_places(text) for text in texts]
+            pieces = tuple(part.ids for part in placed)
+        else:
+            pieces = tuple(preprocessor.tokenize(text) for text in texts)
         packed = preprocessor.pack(pieces)
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
         second = tf.reduce_sum(packed["segment_ids"], axis=1)
         counts = tf.add_n([piece.row_lengths() for piece in pieces])
         special_tokens = len(texts) + 1
         token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
+        places = {}
+        if with_places:
+            padded = preprocessor.pack_places(
+                tuple(part.places for part in placed)
+            )
+            kept = tf.RaggedTensor.from_tensor(padded, lengths)
+            places["places"] = kept.flat_values
         return {
+            **places,
             "token_ids": token_ids.flat_values,
             "lengths": lengths,
             "first_lengths": lengths - second,
@@ -85,19 +107,61 @@ def build_encode_batch(preprocessor: Preprocessor) -> Callable[..., dict]:
     return encode_batch
 
 
+def build_encode_windows(
+    preprocessor: Preprocessor, stride: int
+) -> Callable[..., dict]:
+    """Returns what `build_encode_batch` does, of windows, with owners."""
+
+    def encode_batch(*texts):
+        packed = preprocessor.pack_windows(texts, stride)
+        lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
+        kept = {
+            name: tf.RaggedTensor.from_tensor(packed[name], lengths).flat_values
+            for name in ("token_ids", "places")
+        }
+        second = tf.reduce_sum(packed["segment_ids"], axis=1)
+        return {
+            **kept,
+            "lengths": lengths,
+            "first_lengths": lengths - second,
+            "token_counts": lengths,
+            "owners": packed["owners"],
+        }
+
+    return encode_batch
+
+
 def encode(
-    preprocessor: Preprocessor, segments: tuple[Sequence[str], ...]
+    preprocessor: Preprocessor,
+    segments: tuple[Sequence[str], ...],
+    *,
+    with_places: bool = False,
+    stride: int | None = None,
 ) -> EncodedTexts:
-    """Tokenizes texts, or pairs of texts, in parallel."""
+    """Tokenizes texts, or pairs of texts, in parallel.
+
+    Args:
+        preprocessor: the model's.
+        segments: one or two lists of texts.
+        with_places: whether places are needed.
+        stride: of windows over the second texts, see `pack_windows`; None
+            cuts texts off.
+    """
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
     texts = tuple([text.encode() for text in part] for part in segments)
     dataset = tf.data.Dataset.from_tensor_slices(texts)
     dataset = dataset.batch(_TOKENIZE_BATCH_SIZE)
     dataset = dataset.map(
-        build_encode_batch(preprocessor),
+        build_encode_batch(preprocessor, with_places=with_places)
+        if stride is None
+        else build_encode_windows(preprocessor, stride),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
     batches = list(dataset.as_numpy_iterator())
+    for number, batch in enumerate(batches):
+        if "owners" in batch:
+            # Not in place: what comes from a graph is read-only.
+            batch["owners"] = batch["owners"] + number * _TOKENIZE_BATCH_SIZE
     columns = {
         key: np.concatenate([batch[key] for batch in batches])
         for key in batches[0]
@@ -141,7 +205,7 @@ def build_dataset(
     *,
     batch_size: int,
     pad_token_id: int,
-    labels: np.ndarray | None = None,
+    labels: np.ndarray | tf.RaggedTensor | None = None,
     weights: np.ndarray | None = None,
     fixed_length: int | None = None,
 ) -> tf.data.Dataset:
@@ -155,14 +219,15 @@ def build_dataset(
         plan: row numbers of each batch.
         batch_size: rows of each batch (the global one).
         pad_token_id: id of [PAD].
-        labels: <int32>[rows] class ids, or None.
+        labels: the targets, rows first: <int32>[rows] class ids, a vector a
+            row, or a value for each token (ragged), padded with -1.
         weights: <float32>[rows], how much each row counts; 1 by default.
         fixed_length: pad to so many tokens, where the device wants static
             shapes; by default to the longest of the batch.
 
     Returns:
         Dicts of token_ids, segment_ids, padding_mask: <int32>[batch, longest];
-        label <int32>[batch]; weight <float32>[batch], which adds up to 1;
+        label [batch, ...]; weight <float32>[batch], which adds up to 1;
         row <int32>[batch].
     """
     rows = np.full([len(plan), batch_size], -1, np.int32)
@@ -170,9 +235,11 @@ def build_dataset(
         rows[i, : len(batch)] = batch
     count = len(encoded.lengths)
     gather_tokens = encoded.gather_function()
-    labels = tf.constant(
-        np.zeros(count) if labels is None else labels, tf.int32
-    )
+    if labels is None:
+        labels = np.zeros(count, np.int32)
+    if not isinstance(labels, tf.RaggedTensor):
+        is_whole = np.issubdtype(np.asarray(labels).dtype, np.integer)
+        labels = tf.constant(labels, tf.int32 if is_whole else tf.float32)
     weights = tf.constant(
         np.ones(count) if weights is None else weights, tf.float32
     )
@@ -183,6 +250,9 @@ def build_dataset(
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
         ids = tokens.to_tensor(pad_token_id, shape=[None, fixed_length])
         positions = tf.range(tf.shape(ids)[1])[tf.newaxis]
+        label = tf.gather(labels, source)
+        if isinstance(label, tf.RaggedTensor):
+            label = label.to_tensor(-1, shape=[batch_size, fixed_length])
         mask = tf.cast(positions < lengths[:, tf.newaxis], tf.int32)
         weight = tf.where(rows < 0, 0.0, tf.gather(weights, source))
         return {
@@ -190,7 +260,7 @@ def build_dataset(
             "segment_ids": tf.cast(positions >= first[:, tf.newaxis], tf.int32)
             * mask,
             "padding_mask": mask,
-            "label": tf.gather(labels, source),
+            "label": label,
             "weight": weight / tf.reduce_sum(weight),
             "row": rows,
         }

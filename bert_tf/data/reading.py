@@ -1,4 +1,4 @@
-"""Files to rows with line numbers: CSV, TSV, JSONL and plain text lines.
+"""Files to rows with line numbers: CSV, TSV, JSONL, CoNLL and plain text lines.
 
 The csv module reads the rows, not pandas: it alone tells the line on which a
 record starts, which every error message here names.
@@ -13,16 +13,19 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from bert_tf.data import conll, squad
 from bert_tf.errors import InputError
 
 STANDARD_INPUT = "-"
-FORMATS = ("csv", "tsv", "jsonl", "text")
+FORMATS = ("csv", "tsv", "jsonl", "text", "conll", "squad")
 _FORMAT_OF_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".txt": "text",
+    ".conll": "conll",
+    ".json": "squad",
 }
 # How many lines of a TSV file are read to see whether it quotes its fields.
 _SAMPLE_LINES = 2_000
@@ -98,7 +101,13 @@ def open_table(path: str, file_format: str | None = None) -> Table:
     if file_format == "text":
         return Table(name, ("text",), _text_rows(lines, name))
     if file_format == "jsonl":
-        return _json_table(lines, name)
+        return _table(_json_rows(lines, name), name)
+    if file_format == "conll":
+        sentences = conll.read_sentences(lines, name)
+        return _table((Row(name, *one) for one in sentences), name)
+    if file_format == "squad":
+        questions = squad.read_questions(lines, name)
+        return _table((Row(name, *one) for one in questions), name)
     return _delimited_table(lines, name, file_format)
 
 
@@ -157,8 +166,8 @@ def _text_rows(lines: Iterator[str], name: str) -> Iterator[Row]:
         yield Row(name, number, {"text": line.rstrip("\r\n")})
 
 
-def _json_table(lines: Iterator[str], name: str) -> Table:
-    rows = _json_rows(lines, name)
+def _table(rows: Iterator[Row], name: str) -> Table:
+    """Returns rows as a table with the columns of the first."""
     first = next(rows, None)
     if first is None:
         raise InputError(f"{name} has no rows")

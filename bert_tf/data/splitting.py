@@ -8,7 +8,11 @@ from bert_tf.errors import InputError
 
 
 def split(
-    examples: pd.DataFrame, *, fraction: float, seed: int
+    examples: pd.DataFrame,
+    *,
+    fraction: float,
+    seed: int,
+    strata: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Splits off about `fraction` of every class, as (rest, split off).
 
@@ -17,11 +21,18 @@ def split(
     order; each part keeps it. scikit-learn's own grouped and stratified
     splitters take only fractions 1/n and fail on classes of one text.
 
+    Args:
+        examples: the rows.
+        fraction: share that is split off.
+        seed: of the choice.
+        strata: the class of each row, where it is not the label.
+
     Raises:
         InputError: nothing would be left on one side.
     """
     keys = text_keys(examples)
-    label_of_key = examples["label"].groupby(keys).min()
+    labels = examples["label"] if strata is None else strata
+    label_of_key = labels.groupby(keys).min()
     generator = np.random.default_rng(seed)
     chosen: set[str] = set()
     for _, group in sorted(label_of_key.groupby(label_of_key)):

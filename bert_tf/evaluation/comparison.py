@@ -10,9 +10,9 @@ from bert_tf import run_dir
 from bert_tf.errors import InputError, list_some
 from bert_tf.evaluation import intervals, significance
 from bert_tf.evaluation.evaluate import Evaluation
-from bert_tf.evaluation.metrics import headline_metric
 from bert_tf.evaluation.report import example_ids, shorten
 from bert_tf.evaluation.verdict import SIGNIFICANT
+from bert_tf.metrics.classification import headline_metric
 
 _SHOWN = 10
 _METRICS = (
@@ -36,6 +36,12 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     Raises:
         InputError: the models do not have the same classes.
     """
+    for evaluation in (first, second):
+        if "confusion_matrix" not in evaluation.metrics:
+            raise InputError(
+                f"{evaluation.subject.path} does not answer one class of "
+                "several; only such models are compared"
+            )
     names = first.metrics["labels"]
     probabilities = _in_order(second, names, first)
     labels = np.array(labels_lib.class_ids(first.examples["label"], names))

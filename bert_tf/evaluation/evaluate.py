@@ -8,21 +8,20 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.data import checking, examples
+from bert_tf.data import examples
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.errors import InputError
 from bert_tf.evaluation import (
     baseline,
     findings,
     page,
+    plain_report,
     plots,
     report,
     subjects,
     summary,
 )
-from bert_tf.evaluation import metrics as metrics_lib
 from bert_tf.evaluation.subjects import Subject
 
 # Explaining texts may take so much of the time that predicting them took.
@@ -38,7 +37,7 @@ class Evaluation:
         subject: the model.
         examples: the labelled rows.
         encoded: their tokens.
-        probabilities: <float32>[rows, classes], in the order of the rows.
+        probabilities: what is predicted, see `Task.metrics`.
         metrics: what metrics.json holds.
     """
 
@@ -68,9 +67,13 @@ def evaluate(
         InputError: the model or the files are wrong, or a label is one that
             the model does not know.
     """
-    part, columns = examples.read_examples(eval_file, **column_names)
+    task = subjects.task_class(model)
+    part, columns = examples.read_examples(
+        eval_file, labels_may_be_empty=task.labels_may_be_empty, **column_names
+    )
     subject = subjects.open_subject(model, batch_size)
-    checking.check_known_labels(part, subject.class_names)
+    task = subject.task
+    task.check_labels(part)
     segments = examples.segments(part)
     if subject.has_pairs != (len(segments) == 2):
         raise InputError(
@@ -86,17 +89,15 @@ def evaluate(
     else:
         # As a server would answer, tokenizer and all.
         probabilities = subject.predict(segments)
-    metrics = metrics_lib.classification_metrics(
-        np.array(labels_lib.class_ids(part["label"], subject.class_names)),
-        probabilities,
-        subject.class_names,
-        seconds=time.monotonic() - start,
+    metrics = task.metrics(
+        part, encoded, probabilities, seconds=time.monotonic() - start
     )
-    saved = None
-    path = os.path.join(subject.path, run_dir.BASELINE)
-    if subject.is_run and os.path.exists(path):
-        saved = baseline.read(path)
-    metrics = summary.complete_metrics(metrics, part, probabilities, saved)
+    if task.has_single_label:
+        saved = None
+        path = os.path.join(subject.path, run_dir.BASELINE)
+        if subject.is_run and os.path.exists(path):
+            saved = baseline.read(path)
+        metrics = summary.complete_metrics(metrics, part, probabilities, saved)
     return Evaluation(
         subject=subject,
         examples=part,
@@ -109,6 +110,42 @@ def evaluate(
 def write(folder: str, evaluation: Evaluation) -> None:
     """Writes the tables, the plots and report.html to a folder."""
     subject, metrics = evaluation.subject, evaluation.metrics
+    cells = report.write_predictions(
+        folder,
+        task=subject.task,
+        examples=evaluation.examples,
+        encoded=evaluation.encoded,
+        predicted=evaluation.probabilities,
+    )
+    run_path = subject.path if subject.is_run else None
+    curves = None
+    if run_path is not None:
+        config = run_dir.read_json(os.path.join(run_path, run_dir.CONFIG))
+        curves = plots.learning_curves(
+            pd.read_csv(os.path.join(run_path, run_dir.HISTORY)),
+            config["metric_for_best_model"],
+        )
+    if subject.task.has_single_label:
+        _write_classification(folder, evaluation, curves, run_path)
+    else:
+        plain_report.write_page(
+            folder,
+            task=subject.task,
+            part=describe_files(evaluation.examples),
+            metrics=metrics,
+            examples=evaluation.examples,
+            cells=cells,
+            curves=curves,
+            run_path=run_path,
+            model_path=subject.path,
+            other_parts={},
+        )
+    run_dir.write_json(os.path.join(folder, run_dir.METRICS), metrics)
+
+
+def _write_classification(folder, evaluation, curves, run_path) -> None:
+    """Writes tables, plots and report.html."""
+    subject, metrics = evaluation.subject, evaluation.metrics
     drawn = report.write_evaluation(
         folder,
         examples=evaluation.examples,
@@ -117,13 +154,8 @@ def write(folder: str, evaluation: Evaluation) -> None:
         token_counts=evaluation.encoded.token_counts,
         max_seq_length=subject.max_seq_length,
     )
-    run_path = subject.path if subject.is_run else None
-    if run_path is not None:
-        config = run_dir.read_json(os.path.join(run_path, run_dir.CONFIG))
-        drawn["learning_curves"] = plots.learning_curves(
-            pd.read_csv(os.path.join(run_path, run_dir.HISTORY)),
-            config["metric_for_best_model"],
-        )
+    if curves is not None:
+        drawn["learning_curves"] = curves
     page.write_page(
         folder,
         part=describe_files(evaluation.examples),
@@ -149,7 +181,6 @@ def write(folder: str, evaluation: Evaluation) -> None:
         model_path=subject.path,
         other_parts={},
     )
-    run_dir.write_json(os.path.join(folder, run_dir.METRICS), metrics)
 
 
 def describe_files(part: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import sparse
 
-from bert_tf.evaluation.metrics import positive_class
+from bert_tf.metrics.classification import positive_class
 
 LEVEL = 0.95
 SAMPLES = 1000

@@ -39,9 +39,7 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         run_dir.read_json(os.path.join(folder, run_dir.CONFIG))
     )
     name = os.path.basename(os.path.normpath(folder))
-    base, license_name = _KNOWN_BASES.get(config.preset, (None, "unknown"))
-    if base is None and config.preset.startswith("hf://"):
-        base = config.preset.removeprefix("hf://")
+    base, license_name = base_and_license(config.preset)
     front = {
         "language": language(config.preset),
         "license": license_name,
@@ -82,6 +80,14 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         ],
     )  # fmt: skip
     run_dir.write_text(os.path.join(folder, run_dir.MODEL_CARD), text)
+
+
+def base_and_license(preset: str) -> tuple[str | None, str]:
+    """Returns a checkpoint's name on a model hub, if known, and its licence."""
+    base, license_name = _KNOWN_BASES.get(preset, (None, "unknown"))
+    if base is None and preset.startswith("hf://"):
+        base = preset.removeprefix("hf://")
+    return base, license_name
 
 
 def language(preset: str) -> str:

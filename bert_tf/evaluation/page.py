@@ -81,13 +81,13 @@ def write_page(
         "other_parts": list(other_parts),
         "plots": [
             {
-                "svg": _svg(drawn, name),
+                "svg": to_svg(drawn, name),
                 "caption": caption,
             }
             for name, caption in _CAPTIONS.items()
             if name in drawn
         ],
-        "confusion_svg": _svg(drawn, "confusion_matrix"),
+        "confusion_svg": to_svg(drawn, "confusion_matrix"),
         "confusion_is_wide": len(metrics["labels"]) > confusion.LARGE_CELLS,
         "confused": verdict.confused_pairs(
             metrics["confusion_matrix"], metrics["labels"], _MOST_CONFUSED
@@ -96,7 +96,7 @@ def write_page(
         else [],
         "findings": findings,
         "suffix": suffix,
-        "commands": _commands(model_path, run_path),
+        "commands": commands(model_path, run_path),
     }
     if scores is not None:
         values["threshold_rows"] = thresholds.threshold_table(*scores).replace(
@@ -132,7 +132,8 @@ def build_environment() -> jinja2.Environment:
     )
 
 
-def _svg(drawn: Mapping[str, Figure], name: str) -> markupsafe.Markup:
+def to_svg(drawn: Mapping[str, Figure], name: str) -> markupsafe.Markup:
+    """Returns a figure, to stand in the page as it is."""
     return markupsafe.Markup(
         figures.to_svg(drawn[name], name, name.replace("_", " "))
     )
@@ -184,9 +185,10 @@ def _points(is_positive: np.ndarray, scores: np.ndarray) -> list[list[float]]:
     return table.astype(float).tolist()
 
 
-def _commands(
+def commands(
     model_path: str, run_path: str | None
 ) -> Sequence[tuple[str, str]]:
+    """Returns what to do next, and how."""
     python = f"{os.path.basename(sys.executable)} -m pipelines"
     if run_path is None:
         return [

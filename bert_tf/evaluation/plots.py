@@ -25,12 +25,13 @@ def shorten_name(name: str) -> str:
 
 
 def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
-    """Draws loss, and accuracy and the selection metric, over the epochs."""
+    """Draws loss, accuracy if there is one, and the selection metric."""
     # Undefined in every epoch, it has no column.
     has_third = metric not in ("accuracy", "loss") and (
         f"eval_{metric}" in history
     )
-    entries = 2 + has_third
+    has_accuracy = "accuracy" in history
+    entries = 2 * has_accuracy + has_third
     figure, (upper, lower) = figures.figure_with_legend(
         5.0, 5.6, entries, panels=2
     )
@@ -39,10 +40,13 @@ def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
         epochs = history["epoch"]
         upper.plot(epochs, history["loss"], "o-")
         upper.plot(epochs, history["eval_loss"], "s--")
-        upper.set_ylabel("cross-entropy (nats)")
+        upper.set_ylabel("cross-entropy (nats)" if has_accuracy else "loss")
         upper.set_title("Learning curves", loc="left")
-        lower.plot(epochs, history["accuracy"], "o-", label="training")
-        lower.plot(epochs, history["eval_accuracy"], "s--", label="validation")
+        if has_accuracy:
+            lower.plot(epochs, history["accuracy"], "o-", label="training")
+            lower.plot(
+                epochs, history["eval_accuracy"], "s--", label="validation"
+            )
         if has_third:
             lower.plot(
                 epochs,
@@ -50,9 +54,12 @@ def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
                 "^:",
                 label=f"validation, {metric}",
             )
-        lower.set_ylabel(
-            f"accuracy, {metric}" if has_third else "accuracy (share)"
-        )
+        if has_accuracy:
+            lower.set_ylabel(
+                f"accuracy, {metric}" if has_third else "accuracy (share)"
+            )
+        else:
+            lower.set_ylabel(metric)
         lower.set_xlabel("epoch")
         lower.xaxis.get_major_locator().set_params(integer=True, nbins=10)
         if len(epochs) == 1:

@@ -1,6 +1,7 @@
 """What an evaluation leaves behind: tables for people and for programs."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,24 +9,20 @@ from matplotlib.figure import Figure
 
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
+from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.evaluation import (
-    calibration,
     confusion,
     curves,
     figures,
     plots,
     thresholds,
 )
+from bert_tf.metrics import calibration
 from bert_tf.serving.predictions import PredictionWriter
+from bert_tf.tasks import answers
+from bert_tf.tasks.answers import Cells
+from bert_tf.tasks.task import Task
 
-_TABLE_ROWS = (
-    ("accuracy", "eval_accuracy"),
-    ("F1, macro", "eval_f1_macro"),
-    ("F1, weighted", "eval_f1_weighted"),
-    ("Matthews correlation", "eval_matthews_correlation"),
-    ("ROC AUC", "eval_roc_auc"),
-    ("cross-entropy", "eval_loss"),
-)
 _SAMPLE_TEXT_WIDTH = 60
 
 
@@ -35,6 +32,42 @@ def example_ids(examples: pd.DataFrame) -> list[str]:
         str(number) if name is None else name
         for number, name in enumerate(examples["id"], 1)
     ]
+
+
+def write_predictions(
+    folder: str,
+    *,
+    task: Task,
+    examples: pd.DataFrame,
+    encoded: EncodedTexts,
+    predicted: np.ndarray,
+    suffix: str = "",
+) -> list[Cells]:
+    """Writes predictions.csv and returns the answers in it.
+
+    Args:
+        folder: where to; exists already.
+        task: the model's.
+        examples: the labelled rows.
+        encoded: their tokens.
+        predicted: as `Task.metrics` takes it.
+        suffix: put before the extension of the file name.
+    """
+    segments = examples_lib.segments(examples)
+    cells = answers.answer_cells(task, segments, encoded, predicted)
+    aside = os.path.join(folder, f"predictions{suffix}.csv.tmp")
+    with open(aside, "w", encoding="utf-8", newline="") as file:
+        writer = PredictionWriter(
+            file, task, has_pairs=len(segments) == 2, has_true_labels=True
+        )
+        writer.write(
+            ids=example_ids(examples),
+            segments=segments,
+            cells=cells,
+            true_labels=list(examples["label"]),
+        )
+    os.replace(aside, aside.removesuffix(".tmp"))
+    return cells
 
 
 def write_evaluation(
@@ -47,7 +80,7 @@ def write_evaluation(
     max_seq_length: int | None,
     suffix: str = "",
 ) -> dict[str, Figure]:
-    """Writes predictions, errors, thresholds and plots.
+    """Writes errors, thresholds and plots of a classification.
 
     Not metrics.json: it comes last, as it marks what is finished.
 
@@ -64,22 +97,6 @@ def write_evaluation(
         The figures by name, for report.html.
     """
     class_names = metrics["labels"]
-    segments = examples_lib.segments(examples)
-    aside = os.path.join(folder, f"predictions{suffix}.csv.tmp")
-    with open(aside, "w", encoding="utf-8", newline="") as file:
-        writer = PredictionWriter(
-            file,
-            class_names,
-            has_pairs=len(segments) == 2,
-            has_true_labels=True,
-        )
-        writer.write(
-            ids=example_ids(examples),
-            segments=segments,
-            probabilities=probabilities,
-            true_labels=list(examples["label"]),
-        )
-    os.replace(aside, aside.removesuffix(".tmp"))
     errors = error_table(examples, probabilities, class_names)
     errors.to_csv(os.path.join(folder, f"errors{suffix}.csv"), index=False)
     matrix = pd.DataFrame(
@@ -161,22 +178,20 @@ def error_table(
     return wrong.sort_values("score", ascending=False, kind="stable")
 
 
-def metrics_table(metrics: dict, title: str) -> str:
+def metrics_table(task: Task, metrics: dict, title: str) -> str:
     """Returns the metrics beside the majority baseline, for a terminal."""
-    baseline = metrics["majority_baseline_accuracy"]
+    baseline = metrics.get("majority_baseline_accuracy")
     lines = [f"{title} ({metrics['eval_samples']:,} examples)"]
-    if len(metrics["labels"]) == 2:
-        rows = (*_TABLE_ROWS[:1], ("F1", "eval_f1"), *_TABLE_ROWS[1:])
-    else:
-        rows = _TABLE_ROWS
-    for name, key in rows:
+    for name, key in task.metric_rows:
         value = metrics[key]
         shown = "undefined" if value is None else f"{value:.4f}"
-        note = f"   (always the largest class: {baseline:.4f})"
-        lines.append(
-            f"  {name:<24}{shown:>10}{note if name == 'accuracy' else ''}"
-        )
-    width = max(len("class"), *(len(name) for name in metrics["labels"]))
+        note = ""
+        if name == "accuracy" and baseline is not None:
+            note = f"   (always the largest class: {baseline:.4f})"
+        lines.append(f"  {name:<24}{shown:>10}{note}")
+    if "per_class" not in metrics:
+        return "\n".join(lines)
+    width = max(len("class"), *(len(name) for name in metrics["per_class"]))
     lines.append(f"  {'class':<{width}}  precision  recall      F1  examples")
     for name, values in metrics["per_class"].items():
         lines.append(
@@ -188,22 +203,25 @@ def metrics_table(metrics: dict, title: str) -> str:
 
 
 def sample_predictions(
+    task: Task,
     examples: pd.DataFrame,
-    probabilities: np.ndarray,
-    class_names: list[str],
+    cells: Sequence[Cells],
     count: int = 5,
 ) -> str:
     """Returns a few predictions, evenly spaced over the rows, as a table."""
     picked = np.linspace(0, len(examples) - 1, min(count, len(examples)))
     lines = ["Sample predictions"]
     for i in picked.astype(int):
-        best = int(probabilities[i].argmax())
+        answer = dict(zip(task.answer_columns, cells[i][0], strict=True))
+        if "score" in answer:
+            answer["score"] = f"{float(answer['score']):.3f}"
         truth = examples["label"].iloc[i]
-        mark = "right" if class_names[best] == truth else f"wrong: {truth}"
-        lines.append(
-            f"  {class_names[best]} {probabilities[i, best]:.3f} ({mark})  "
-            f"{shorten(examples['text'].iloc[i])}"
-        )
+        mark = f"labelled: {shorten(truth)}"
+        if task.has_single_label:
+            right = answer["label"] == truth
+            mark = "right" if right else f"wrong: {truth}"
+        shown = " ".join(shorten(cell) for cell in answer.values())
+        lines.append(f"  {shown} ({mark})  {shorten(examples['text'].iloc[i])}")
     return "\n".join(lines)
 
 

@@ -69,7 +69,7 @@ def _history_rows(history, metric, best_epoch, train_rows) -> list[dict]:
             {
                 "epoch": int(epoch["epoch"]),
                 "loss": epoch["loss"],
-                "accuracy": epoch["accuracy"],
+                "accuracy": epoch.get("accuracy"),
                 "eval_loss": epoch["eval_loss"],
                 "metric": None if value is None or value != value else value,
                 "learning_rate": epoch["learning_rate"],

@@ -9,7 +9,10 @@ from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
 from bert_tf.evaluation import intervals, significance, thresholds
 from bert_tf.evaluation.baseline import Baseline
-from bert_tf.evaluation.metrics import classification_metrics, positive_class
+from bert_tf.metrics.classification import (
+    classification_metrics,
+    positive_class,
+)
 
 _OF_BASELINES = (
     "accuracy", "f1", "f1_macro", "f1_weighted", "matthews_correlation",

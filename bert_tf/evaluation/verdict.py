@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_tf.evaluation.metrics import headline_metric
+from bert_tf.metrics.classification import headline_metric
 
 # What is taken for chance in one case of twenty.
 SIGNIFICANT = 0.05

@@ -1,5 +1,6 @@
-"""A BERT backbone with a softmax head, and the loss that fits it."""
+"""A BERT backbone with a dense head, on each text or on each token."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
@@ -14,6 +15,8 @@ from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
 _HEAD_SITE = 1_000_000
+# What of the encoder a head is put on: one vector a text, or one a token.
+POOLED, SEQUENCE = "pooled_output", "sequence_output"
 
 
 def build_classifier(
@@ -22,23 +25,29 @@ def build_classifier(
     num_classes: int,
     dropout: float,
     freeze_backbone: bool = False,
+    encoder_output: str = POOLED,
 ) -> keras.Model:
-    """Puts dropout and a dense softmax layer on the pooled output.
+    """Puts dropout and a dense softmax layer on the encoder's output.
 
     Args:
         backbone: takes token_ids, segment_ids and padding_mask.
-        num_classes: width of the softmax.
+        num_classes: width of the dense layer.
         dropout: rate in front of the dense layer.
         freeze_backbone: train the head only (the feature-based way); build
             the backbone without dropout then, which Keras keeps up in frozen
             layers.
+        encoder_output: POOLED, or SEQUENCE for a head on each token.
 
     Returns:
-        A model with the backbone's inputs and the outputs of `classify`.
-        It holds the weights; `classify` computes.
+        A model with the backbone's inputs and the outputs of `classify` with
+        softmax. It holds the weights; `classify` computes.
     """
     # === Layers ===
-    backbone.trainable = not freeze_backbone
+    if freeze_backbone:
+        backbone.trainable = False
+    if encoder_output == SEQUENCE:
+        # Nothing comes from it, so that it has no gradient.
+        backbone.pooled_dense.trainable = False
     head_dropout = keras.layers.Dropout(dropout, name="head_dropout")
     logits_dense = keras.layers.Dense(
         num_classes,
@@ -53,7 +62,7 @@ def build_classifier(
     # === Functional Model ===
     inputs = backbone.input
     outputs = backbone(inputs)
-    logits = logits_dense(head_dropout(outputs["pooled_output"]))
+    logits = logits_dense(head_dropout(outputs[encoder_output]))
     return keras.Model(
         inputs=inputs,
         outputs={
@@ -108,6 +117,8 @@ def classify(
     *,
     num_heads: int,
     drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
+    encoder_output: str = POOLED,
+    activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softmax,
 ) -> dict[str, tf.Tensor]:
     """Computes what a model of `build_classifier` does, faster.
 
@@ -116,12 +127,25 @@ def classify(
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         num_heads: of the attention.
         drops: while training, see `dropouts`.
+        encoder_output: as of `build_classifier`.
+        activation: from logits to probabilities.
 
     Returns:
         logits and probabilities, <float32>[batch, num_classes] under any
         precision, and embedding <float32>[batch, width]: the pooled output.
+        Of a head on each token, logits and probabilities
+        <float32>[batch, length, num_classes] alone.
     """
     backbone_drop, head_drop = drops
+    if encoder_output == SEQUENCE:
+        hidden = encoder.sequence_output(
+            weights.encoder, features, num_heads=num_heads, drop=backbone_drop
+        )
+        batch, length, _ = tf.unstack(tf.shape(hidden))
+        hidden = tf.cast(tf.reshape(hidden, [-1, hidden.shape[2]]), tf.float32)
+        logits = weights.logits(head_drop(hidden, _HEAD_SITE))
+        logits = tf.reshape(logits, [batch, length, logits.shape[1]])
+        return {"logits": logits, "probabilities": activation(logits)}
     pooled = encoder.pooled_output(
         weights.encoder, features, num_heads=num_heads, drop=backbone_drop
     )
@@ -129,7 +153,7 @@ def classify(
     logits = weights.logits(head_drop(pooled, _HEAD_SITE))
     return {
         "logits": logits,
-        "probabilities": tf.nn.softmax(logits),
+        "probabilities": activation(logits),
         "embedding": pooled,
     }
 

@@ -4,8 +4,8 @@ The same function as KerasNLP's `BertBackbone`, of fewer and larger operations:
 
 - Tokens are the rows of one matrix, so that products have rank 2, and query,
   key and value are one product.
-- Of the last layer only what [CLS] needs is computed: nothing else reaches a
-  classifier.
+- Where only [CLS] is asked for, only what it needs of the last layer is
+  computed: nothing else reaches a classifier.
 - GELU has a gradient of its own, in half the passes over memory.
 
 docs/performance.md has the measurements behind it.
@@ -55,7 +55,8 @@ class LayerWeights(NamedTuple):
     """The weights of one layer.
 
     `projections` is one product for query, key and value side by side; in the
-    last layer, where only [CLS] asks, one for the query and one for the rest.
+    last layer, where often only [CLS] asks, one for the query and one for the
+    rest.
     """
 
     projections: tuple[Dense, ...]
@@ -145,6 +146,50 @@ def pooled_output(
         num_heads: of the attention.
         drop: a `Dropout`, or `no_dropout`.
     """
+    first = _hidden(
+        weights, features, num_heads=num_heads, drop=drop, only_first=True
+    )
+    return tf.tanh(weights.pooler(first))
+
+
+def sequence_output(
+    weights: EncoderWeights,
+    features: dict[str, tf.Tensor],
+    *,
+    num_heads: int,
+    drop: Drop,
+    exact_gelu: bool = False,
+) -> tf.Tensor:
+    """Returns the last layer's tokens <float>[batch, length, width].
+
+    Args: as of `pooled_output`, and whether GELU is that of Transformers, not
+        google-research/bert's approximation, which KerasNLP has.
+    """
+    hidden = _hidden(
+        weights,
+        features,
+        num_heads=num_heads,
+        drop=drop,
+        only_first=False,
+        exact_gelu=exact_gelu,
+    )
+    batch, length = tf.unstack(tf.shape(features["token_ids"]))
+    return tf.reshape(hidden, [batch, length, hidden.shape[1]])
+
+
+def _hidden(
+    weights: EncoderWeights,
+    features: dict[str, tf.Tensor],
+    *,
+    num_heads: int,
+    drop: Drop,
+    only_first: bool,
+    exact_gelu: bool = False,
+) -> tf.Tensor:
+    """Returns the last layer's tokens <float>[rows, width].
+
+    They are all of the batch, or the first of each text.
+    """
     hidden = drop(_embed(weights, features), 0)
     masked = (1.0 - tf.cast(features["padding_mask"], tf.float32)) * _MASKED
     for number, layer in enumerate(weights.layers):
@@ -155,13 +200,15 @@ def pooled_output(
             masked,
             num_heads=num_heads,
             drop=lambda x, site=site: drop(x, site),
+            only_first=only_first and number == len(weights.layers) - 1,
         )
         attended = drop(layer.attention_output(context), site + 1)
         attended = layer.attention_norm(asking + attended)
-        inner = _gelu(layer.intermediate(attended))
+        inner = layer.intermediate(attended)
+        inner = tf.nn.gelu(inner) if exact_gelu else _gelu(inner)
         output = drop(layer.output(inner), site + 2)
         hidden = layer.output_norm(attended + output)
-    return tf.tanh(weights.pooler(hidden))
+    return hidden
 
 
 def _embed(weights: EncoderWeights, features: dict) -> tf.Tensor:
@@ -186,11 +233,12 @@ def _attend(
     *,
     num_heads: int,
     drop: Callable[[tf.Tensor], tf.Tensor],
+    only_first: bool,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns the tokens that ask, and what each attends to.
 
-    Both are <float>[batch x length, width]; with a projection of its own for
-    the query, only the first token of each text asks: [batch, width].
+    Both are <float>[batch x length, width], or [batch, width] where only the
+    first token of each text asks.
 
     Args:
         projections: the weights.
@@ -198,6 +246,7 @@ def _attend(
         masked: <float32>[batch, length], added to the scores of a token.
         num_heads: of the attention.
         drop: the dropout for the weights of the attention.
+        only_first: needs a projection of its own for the query.
     """
     batch, length = tf.unstack(tf.shape(masked))
     width = hidden.shape[1]
@@ -211,7 +260,9 @@ def _attend(
         return tf.unstack(tf.transpose(heads, [2, 0, 3, 1, 4]))
 
     if len(projections) == 2:
-        asking = tf.reshape(hidden, [batch, length, width])[:, 0]
+        asking = hidden
+        if only_first:
+            asking = tf.reshape(hidden, [batch, length, width])[:, 0]
         (query,) = split_heads(projections[0](asking))
         key, value = split_heads(projections[1](hidden))
     else:

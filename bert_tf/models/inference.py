@@ -1,4 +1,4 @@
-"""Probabilities from a model in memory, under any strategy."""
+"""Predictions from a model in memory, under any strategy."""
 
 from collections.abc import Callable
 
@@ -8,34 +8,26 @@ import tensorflow as tf
 
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.models.classifier import (
-    backbone_of,
-    classifier_weights,
-    classify,
-)
+from bert_tf.models import classifier
+from bert_tf.tasks import head
+from bert_tf.tasks.task import Task
 
 
 def _build_predict_step(
     *,
     strategy: tf.distribute.Strategy,
+    task: Task,
     model: keras.Model,
     element_spec: dict,
 ) -> Callable[[dict], dict]:
-    """Returns a function of one batch that returns rows and probabilities.
+    """Returns a function of one batch that returns rows and predictions.
 
     They are those of all replicas, on every worker.
     """
 
     def replica_step(batch):
-        outputs = classify(
-            classifier_weights(model),
-            pipeline.features(batch),
-            num_heads=backbone_of(model).num_heads,
-        )
-        return {
-            "row": batch["row"],
-            "probabilities": outputs["probabilities"],
-        }
+        outputs = head.compute(task, model, pipeline.features(batch))
+        return {"row": batch["row"], "predicted": outputs[task.predicted]}
 
     @tf.function(input_signature=[element_spec], autograph=False)
     def predict_step(batch):
@@ -50,19 +42,21 @@ def _build_predict_step(
     return predict_step
 
 
-class ProbabilityPredictor:
+class MemoryPredictor:
     """Predicts with a model in memory, its graph built once for all calls."""
 
     def __init__(
         self,
         model: keras.Model,
         *,
+        task: Task,
         strategy: tf.distribute.Strategy,
         batch_size: int,
         pad_token_id: int,
         fixed_length: int | None = None,
     ):
         self._model = model
+        self._task = task
         self._strategy = strategy
         self._batch_size = batch_size
         self._pad_token_id = pad_token_id
@@ -70,7 +64,11 @@ class ProbabilityPredictor:
         self._step = None
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        """Returns the probabilities <float32>[rows, classes], in row order."""
+        """Returns what the task calls predicted, in row order.
+
+        <float32>[rows, outputs], or of a head on each token
+        <float32>[all tokens, outputs].
+        """
         batches = self._strategy.experimental_distribute_dataset(
             pipeline.build_dataset(
                 encoded,
@@ -85,18 +83,27 @@ class ProbabilityPredictor:
         if self._step is None:
             self._step = _build_predict_step(
                 strategy=self._strategy,
+                task=self._task,
                 model=self._model,
                 element_spec=batches.element_spec,
             )
+        splits = encoded.row_splits
         count = len(encoded.lengths)
-        probabilities = np.full(
-            [count, self._model.output["probabilities"].shape[1]],
+        a_token = self._task.encoder_output == classifier.SEQUENCE
+        predicted = np.full(
+            [splits[-1] if a_token else count, self._task.num_outputs],
             np.nan,
             np.float32,
         )
         for batch in batches:
             results = self._step(batch)
             rows = results["row"].numpy()
-            values = results["probabilities"].numpy()
-            probabilities[rows[rows >= 0]] = values[rows >= 0]
-        return probabilities
+            values = results["predicted"].numpy()
+            if not a_token:
+                predicted[rows[rows >= 0]] = values[rows >= 0]
+                continue
+            for row, value in zip(rows, values, strict=True):
+                if row >= 0:
+                    start, end = splits[row : row + 2]
+                    predicted[start:end] = value[: end - start]
+        return predicted

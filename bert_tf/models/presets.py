@@ -13,6 +13,7 @@ from huggingface_hub import constants as hub_constants
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
+from bert_tf.models import tf1_checkpoint
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -43,24 +44,38 @@ class Preset:
         vocabulary: its WordPiece vocabulary.
         max_positions: the longest sequence, or None where only the weights
             tell.
+        exact_gelu: whether it was trained with GELU itself, as Transformers'
+            folders say, not with its approximation.
     """
 
     name: str
     source: str
     vocabulary: Vocabulary
     max_positions: int | None
+    exact_gelu: bool = False
 
     def build_backbone(
         self, *, dropout: float, dtype: str
     ) -> keras_nlp.models.BertBackbone:
         """Builds the backbone and reads its weights."""
-        backbone = _from_preset(
-            keras_nlp.models.BertBackbone,
-            self.source,
-            self.name,
-            dropout=dropout,
-            dtype=dtype,
-        )
+        if os.path.exists(os.path.join(self.source, tf1_checkpoint.CONFIG)):
+            config = _read_config(
+                self.name, os.path.join(self.source, tf1_checkpoint.CONFIG)
+            )
+            backbone = keras_nlp.models.BertBackbone(
+                **tf1_checkpoint.backbone_settings(config),
+                dropout=dropout,
+                dtype=keras.dtype_policies.get(dtype),
+            )
+            tf1_checkpoint.read_weights(backbone, self.source, self.name)
+        else:
+            backbone = _from_preset(
+                keras_nlp.models.BertBackbone,
+                self.source,
+                self.name,
+                dropout=dropout,
+                dtype=dtype,
+            )
         vocabulary_lib.check_vocabulary(
             self.vocabulary.tokens,
             embedding_rows=backbone.vocabulary_size,
@@ -74,7 +89,8 @@ def resolve(name: str) -> Preset:
 
     Args:
         name: the offline default, a KerasNLP preset name, a local KerasNLP or
-            Transformers folder, or an hf:// or kaggle:// handle.
+            Transformers folder, one of Google's original checkpoints, or an
+            hf:// or kaggle:// handle.
 
     Raises:
         InputError: nothing has that name, it cannot be reached, it is not a
@@ -102,7 +118,24 @@ def resolve(name: str) -> Preset:
     return Preset(name, source, Vocabulary(tokens, lowercase, lowercase), None)
 
 
+def _resolve_tf1(name: str, folder: str) -> Preset:
+    """Finds one of Google's original checkpoints."""
+    config = _read_config(name, os.path.join(folder, tf1_checkpoint.CONFIG))
+    path = os.path.join(folder, "vocab.txt")
+    if not os.path.exists(path):
+        raise InputError(f"--preset={name}: the folder has no vocab.txt")
+    tokens = vocabulary_lib.read_tokens(path)
+    vocabulary_lib.check_vocabulary(
+        tokens, embedding_rows=config["vocab_size"], source=name
+    )
+    lowercase = tf1_checkpoint.is_lowercase(folder, tokens)
+    vocabulary = Vocabulary(tokens, lowercase, lowercase)
+    return Preset(name, folder, vocabulary, config["max_position_embeddings"])
+
+
 def _resolve_folder(name: str, folder: str) -> Preset:
+    if os.path.exists(os.path.join(folder, tf1_checkpoint.CONFIG)):
+        return _resolve_tf1(name, folder)
     config = _read_config(name, os.path.join(folder, "config.json"))
     if "model_type" in config:
         if config["model_type"] != "bert":
@@ -125,7 +158,13 @@ def _resolve_folder(name: str, folder: str) -> Preset:
     vocabulary_lib.check_vocabulary(
         vocabulary.tokens, embedding_rows=rows, source=name
     )
-    return Preset(name, folder, vocabulary, max_positions)
+    return Preset(
+        name,
+        folder,
+        vocabulary,
+        max_positions,
+        exact_gelu=config.get("hidden_act") == "gelu",
+    )
 
 
 def _transformers_vocabulary(name: str, folder: str) -> Vocabulary:

@@ -9,7 +9,9 @@ import numpy as np
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.models import classifier, presets, temperature
+from bert_tf.models import presets, temperature
+from bert_tf.tasks import head, known
+from bert_tf.tasks.task import Task
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary
@@ -19,12 +21,17 @@ _TOKENIZER = "tokenizer.json"
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """Everything that turns a text into a class name."""
+    """Everything that turns a text into an answer."""
 
     config: TrainConfig
-    class_names: tuple[str, ...]
+    task: Task
     preprocessor: Preprocessor
     model: keras.Model
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The task's."""
+        return self.task.class_names
 
     @property
     def has_pairs(self) -> bool:
@@ -64,9 +71,10 @@ def load(path: str) -> Trained:
     backbone = presets.backbone_from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
-    model = classifier.build_classifier(
+    task = known.read_task(path, class_names, name=config.task)
+    model = head.build_model(
+        task,
         backbone,
-        num_classes=len(class_names),
         dropout=config.dropout,
         freeze_backbone=config.freeze_backbone,
     )
@@ -75,9 +83,11 @@ def load(path: str) -> Trained:
     if calibrated != 1.0:
         temperature.apply_temperature(model, calibrated)
     preprocessor = Preprocessor(
-        vocabulary, sequence_length=config.max_seq_length
+        vocabulary,
+        sequence_length=config.max_seq_length,
+        long_text=config.long_text,
     )
-    return Trained(config, class_names, preprocessor, model)
+    return Trained(config, task, preprocessor, model)
 
 
 def count_parameters(model: keras.Model) -> int:

@@ -1,19 +1,41 @@
 """A SavedModel's signatures in words."""
 
+import os
+from collections.abc import Mapping
+
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from bert_tf.serving.signatures import DESCRIPTIONS
+from bert_tf import labels as labels_lib
+from bert_tf import run_dir
+from bert_tf.serving import signatures as signatures_lib
+from bert_tf.tasks import known
 
 # What every SavedModel has beside the signatures that a server answers.
 _INTERNAL = "__saved_model_init_op"
 
 
-def describe(meta_graph: meta_graph_pb2.MetaGraphDef) -> str:
-    """Returns Markdown: each signature, its inputs and its outputs."""
+def read_descriptions(path: str) -> dict[str, str]:
+    """Returns what the signatures of an export are for; {} for others'."""
+    extra = os.path.join(path, "assets.extra")
+    labels = os.path.join(extra, run_dir.LABELS)
+    if not os.path.exists(labels):
+        return {}
+    task = known.read_task(extra, labels_lib.read_labels(labels))
+    return signatures_lib.descriptions(task)
+
+
+def describe(
+    meta_graph: meta_graph_pb2.MetaGraphDef, descriptions: Mapping[str, str]
+) -> str:
+    """Returns Markdown: each signature, its inputs and its outputs.
+
+    Args:
+        meta_graph: the SavedModel's.
+        descriptions: what its signatures are for, by name; or {}.
+    """
     signatures = meta_graph.signature_def
-    # Models of other origin have signatures of the same names, not all five.
-    ours = DESCRIPTIONS if set(DESCRIPTIONS) <= set(signatures) else {}
+    ours = descriptions if set(descriptions) <= set(signatures) else {}
     others = sorted(set(signatures) - set(ours) - {_INTERNAL})
     blocks = []
     for name in (*ours, *others):

@@ -4,8 +4,8 @@ import csv
 import itertools
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
@@ -20,8 +20,8 @@ from bert_tf.serving import (
     signatures,
     warm_up,
 )
-from bert_tf.serving.predictions import probability_column
 from bert_tf.serving.predictor import Predictor
+from bert_tf.tasks import known
 from bert_tf.text import vocabulary
 
 # Under bfloat16 and float16 the evaluation's batches round otherwise.
@@ -76,7 +76,7 @@ def export(
         )
         logging.info(
             "The SavedModel answers %d evaluation texts as the trained model "
-            "did: the same labels, probabilities within %.1e. TensorFlow "
+            "did: the same answers, their numbers within %.1e. TensorFlow "
             "Serving %s and newer link its operations.",
             len(expected),
             difference,
@@ -109,8 +109,8 @@ def export(
 
 def _evaluation_texts(
     run_path: str, predictor: Predictor
-) -> tuple[tuple[list[str], ...], np.ndarray]:
-    """Returns texts of a run's predictions.csv and their probabilities."""
+) -> tuple[tuple[list[str], ...], list[dict[str, str]]]:
+    """Returns texts and rows of a run's predictions.csv."""
     path = os.path.join(run_path, _PREDICTIONS)
     csv.field_size_limit(2**31 - 1)
     with open(path, encoding="utf-8", newline="") as file:
@@ -118,48 +118,41 @@ def _evaluation_texts(
     step = max(1, -(-len(rows) // _MOST_PARITY_TEXTS))
     rows = list(itertools.islice(rows, 0, None, step))
     columns = ("text", "text_pair") if predictor.has_pairs else ("text",)
-    segments = tuple([row[column] for row in rows] for column in columns)
-    probabilities = [
-        [row[probability_column(name)] for name in predictor.class_names]
-        for row in rows
-    ]
-    return segments, np.array(probabilities, np.float32)
+    return tuple([row[column] for row in rows] for column in columns), rows
 
 
 def check_parity(
     predictor: Predictor,
     segments: tuple[list[str], ...],
-    expected: np.ndarray,
+    expected: Sequence[Mapping[str, str]],
     *,
     tolerance: float,
 ) -> float:
-    """Compares a SavedModel's probabilities with the trained model's.
+    """Compares a SavedModel's answers with the trained model's.
 
     Returns:
-        The largest difference.
+        The largest difference of a number.
 
     Raises:
-        InputError: a label differs, or a probability by over `tolerance`.
+        InputError: an answer differs, or a number by over `tolerance`.
     """
-    answered = predictor.probabilities(segments)
-    differences = np.abs(answered - expected).max(axis=1)
-    names = predictor.class_names
-    for text, row, wanted, difference in zip(
-        segments[0], answered, expected, differences, strict=True
+    task = predictor.task
+    largest = 0.0
+    for text, wanted, cells in zip(
+        segments[0], expected, predictor.cells(segments), strict=True
     ):
-        label, wanted_label = names[row.argmax()], names[wanted.argmax()]
-        # Of two classes closer than the tolerance either may come first.
-        is_tie = np.ptp(np.sort(wanted)[-2:]) <= 2 * tolerance
-        if (label != wanted_label and not is_tie) or not (
-            difference <= tolerance
-        ):
+        difference = task.difference(wanted, cells)
+        if not difference <= tolerance:
+            answered = dict(zip(task.answer_columns, cells[0], strict=True))
+            trained = {name: wanted[name] for name in answered}
             raise InputError(
-                f"the SavedModel answers {label} where the trained model "
-                f"answered {wanted_label}, with probabilities up to "
+                f"the SavedModel answers {answered} where the trained model "
+                f"answered {trained}, with numbers up to "
                 f"{difference:.2g} apart (allowed: {tolerance:g}), for the "
                 f"evaluation text {text[:80]!r}; nothing was published"
             )
-    return float(differences.max())
+        largest = max(largest, difference)
+    return float(largest)
 
 
 def _write_extra_assets(run_path: str, folder: str, trained) -> None:
@@ -169,6 +162,7 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     labels_lib.write_labels(
         os.path.join(extra, run_dir.LABELS), trained.class_names
     )
+    known.write_task(extra, trained.task, name_it=True)
     vocabulary.write_tokens(
         os.path.join(extra, run_dir.VOCABULARY),
         trained.preprocessor.vocabulary.tokens,
@@ -181,17 +175,24 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
 def _readme(run_path: str, folder: str, trained) -> str:
     metrics = run_dir.read_json(os.path.join(run_path, run_dir.METRICS))
     signatures_text = description.describe(
-        operation_check.read_meta_graph(folder)
+        operation_check.read_meta_graph(folder),
+        signatures.descriptions(trained.task),
     )
-    return f"""# BERT classifier
+    classes = ""
+    if trained.class_names:
+        classes = f"\n- Classes: {', '.join(trained.class_names)}"
+    figures = ", ".join(
+        f"{title} {metrics[key]:.4f}"
+        for title, key in trained.task.metric_rows
+        if metrics[key] is not None
+    )
+    return f"""# BERT, {trained.task.name.replace("_", " ")}
 
-Takes raw text, answers class names; the tokenizer is inside.
-
-- Classes: {", ".join(trained.class_names)}
+Takes raw text; the tokenizer is inside.
+{classes}
 - Trained from `{trained.config.preset}`, texts cut at \
 {trained.config.max_seq_length} tokens
-- Validation accuracy {metrics["eval_accuracy"]:.4f}, largest class \
-{metrics["majority_baseline_accuracy"]:.4f}; more in `metrics.json`
+- On the validation part: {figures}; more in `metrics.json`
 
 {signatures_text}
 

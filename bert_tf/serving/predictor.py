@@ -10,12 +10,15 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401
 
 from bert_tf import labels as labels_lib
+from bert_tf import run_dir
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.serving import publishing
-from bert_tf.serving.inputs import TOKEN_INPUTS
+from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
+from bert_tf.tasks import known
+from bert_tf.tasks.answers import Cells, answer_cells
 
 _TOKENIZE_BATCH_SIZE = 1024
-_LABELS = os.path.join("assets.extra", "labels.txt")
+_EXTRA = "assets.extra"
 
 
 class Predictor:
@@ -25,7 +28,7 @@ class Predictor:
         path: the version's folder.
         signatures: their names.
         inputs: the names of the text inputs: one, or two for pairs.
-        class_names: in the order of the probabilities.
+        task: what it was trained for.
     """
 
     def __init__(self, path: str):
@@ -50,11 +53,21 @@ class Predictor:
             ) from error
         self.signatures = tuple(sorted(self._loaded.signatures))
         default = self._loaded.signatures["serving_default"]
-        self.inputs = tuple(sorted(default.structured_input_signature[1]))
-        labels = os.path.join(self.path, _LABELS)
+        self._outputs = set(default.structured_outputs)
+        extra = os.path.join(self.path, _EXTRA)
+        labels = os.path.join(extra, run_dir.LABELS)
         if not os.path.exists(labels):
             raise InputError(f"{self.path} was not exported by bert_tf")
-        self.class_names = labels_lib.read_labels(labels)
+        self.task = known.read_task(extra, labels_lib.read_labels(labels))
+        self.inputs = text_inputs(
+            has_pairs=len(default.structured_input_signature[1]) == 2,
+            has_windows=self.task.stride is not None,
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the probabilities."""
+        return self.task.class_names
 
     @property
     def has_pairs(self) -> bool:
@@ -74,27 +87,51 @@ class Predictor:
     def probabilities(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
     ) -> np.ndarray:
-        """Returns <float32>[rows, classes], in the order of the texts.
+        """Returns <float32>[rows, outputs], in the order of the texts.
 
-        More than a batch are tokenized first, and those of like length
-        answered together, since a batch is as long as its longest text.
+        Of a task whose outputs are no probabilities, what they are. More than
+        a batch are tokenized first, and those of like length answered
+        together, since a batch is as long as its longest text.
         """
         count = len(segments[0])
-        if count <= batch_size:
+        predicted = self.task.predicted
+        if count <= batch_size and predicted in self._outputs:
             answers = self.call("serving_default", self._text_inputs(segments))
-            return answers["probabilities"]
+            return answers[predicted]
         token_rows = []
         for start in range(0, count, _TOKENIZE_BATCH_SIZE):
             rows = slice(start, start + _TOKENIZE_BATCH_SIZE)
             inputs = self._text_inputs([texts[rows] for texts in segments])
             token_rows += _unpad(self.call("tokenize", inputs))
         order = np.argsort([-row.shape[1] for row in token_rows], kind="stable")
-        result = np.empty([count, len(self.class_names)], np.float32)
+        result = np.empty([count, self.task.num_outputs], np.float32)
         for start in range(0, count, batch_size):
             rows = order[start : start + batch_size]
             inputs = _pad([token_rows[row] for row in rows])
-            result[rows] = self.call("tokens", inputs)["probabilities"]
+            result[rows] = self.call("tokens", inputs)[predicted]
         return result
+
+    def cells(
+        self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
+    ) -> list[Cells]:
+        """Returns the answers as cells of the predictions file, in order."""
+        if not self.task.with_places:
+            predicted = self.probabilities(segments, batch_size=batch_size)
+            return answer_cells(self.task, segments, None, predicted)
+        lengths = [
+            sum(map(len, texts)) for texts in zip(*segments, strict=True)
+        ]
+        order = np.argsort(lengths, kind="stable")
+        cells: list[Cells] = [None] * len(lengths)
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            inputs = self._text_inputs(
+                [[texts[row] for row in rows] for texts in segments]
+            )
+            answers = self.call("serving_default", inputs)
+            for i, row in enumerate(rows):
+                cells[row] = self.task.cells(answers, i)
+        return cells
 
     def _text_inputs(self, segments: Sequence[Sequence[str]]) -> dict:
         return {

@@ -1,31 +1,40 @@
-"""What an exported model answers: text in, class names out."""
+"""What an exported model answers: text in, answers out."""
 
 import tensorflow as tf
 
 from bert_tf.models import classifier
 from bert_tf.models.trained import Trained
-from bert_tf.serving.inputs import PAIR_INPUTS, SINGLE_INPUTS, TOKEN_INPUTS
+from bert_tf.serving import windows
+from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
+from bert_tf.tasks import head
+from bert_tf.tasks.task import Task
 
-# How many classes top_k answers, where there are so many.
-_MOST_CLASSES = 5
+# Of the signatures that every task has.
+_TOKENS = (
+    "As serving_default, for texts that were tokenized elsewhere: rows "
+    "start with [CLS], end with [SEP], and are padded to one length."
+)
+_TOKENIZE = "The inputs of `tokens` for each text."
+_PLACES = (
+    " And the place of each token: its first character, the one after its "
+    "last, and 1 where a word starts."
+)
+_OWNERS = " Of each row, `owners` names the question, from 0."
+_EMBED = (
+    "What the last layer sees of each text: BERT's pooled output, fine-tuned."
+)
 
-# In the order in which people read of them.
-DESCRIPTIONS = {
-    "serving_default": (
-        "The class of each text, its probability (score), and the "
-        "probabilities of all classes in the order of labels.txt."
-    ),
-    "top_k": "The likeliest classes of each text, the likeliest first.",
-    "tokens": (
-        "As serving_default, for texts that were tokenized elsewhere: rows "
-        "start with [CLS], end with [SEP], and are padded to one length."
-    ),
-    "tokenize": "The inputs of `tokens` for each text.",
-    "embed": (
-        "What the softmax layer sees of each text: BERT's pooled output, "
-        "fine-tuned."
-    ),
-}
+
+def descriptions(task: Task) -> dict[str, str]:
+    """Returns what each signature is for, in the order to read of them."""
+    found = {name: text for name, (text, _) in task.signatures().items()}
+    found["tokens"] = _TOKENS
+    found["tokenize"] = _TOKENIZE + (_PLACES if task.with_places else "")
+    if task.stride is not None:
+        found["tokenize"] += _OWNERS
+    if task.encoder_output == classifier.POOLED:
+        found["embed"] = _EMBED
+    return found
 
 
 class ServingModule(tf.Module):
@@ -45,7 +54,10 @@ class ServingModule(tf.Module):
             classifier.classifier_weights(trained.model),
         )
         self.weights = tf.nest.flatten(weights)
-        inputs = PAIR_INPUTS if trained.has_pairs else SINGLE_INPUTS
+        inputs = text_inputs(
+            has_pairs=trained.has_pairs,
+            has_windows=trained.task.stride is not None,
+        )
         text_spec = [
             tf.TensorSpec([None], tf.string, name=name) for name in inputs
         ]
@@ -71,19 +83,19 @@ def _build_bodies(
     trained: Trained, weights: classifier.ClassifierWeights
 ) -> dict:
     """Returns a Python function for each signature."""
-    class_names = tf.constant(list(trained.class_names))
-    most = min(_MOST_CLASSES, len(trained.class_names))
+    task = trained.task
 
     # Functions of their own, so that the graph holds one vocabulary and one
     # model, not one for each signature.
     preprocess = tf.function(
-        lambda *texts: trained.preprocessor(texts), autograph=False
+        lambda *texts: _preprocess(trained, texts), autograph=False
     )
     run = tf.function(
-        lambda features: classifier.classify(
-            tf.nest.map_structure(tf.convert_to_tensor, weights),
+        lambda features: head.compute(
+            task,
+            trained.model,
             features,
-            num_heads=classifier.backbone_of(trained.model).num_heads,
+            weights=tf.nest.map_structure(tf.convert_to_tensor, weights),
         ),
         input_signature=[
             {
@@ -94,18 +106,30 @@ def _build_bodies(
         autograph=False,
     )
 
-    def predict(*texts):
-        probabilities = run(preprocess(*texts))["probabilities"]
-        return {
-            "label": tf.gather(class_names, tf.argmax(probabilities, axis=1)),
-            "score": tf.reduce_max(probabilities, axis=1),
-            "probabilities": probabilities,
+    def outputs(features):
+        places = {}
+        if task.with_places:
+            places = {"places": features["places"]}
+        features = {
+            name: value for name, value in features.items() if name != "places"
         }
+        return {**run(features), **places}
 
-    def top_k(*texts):
-        probabilities = run(preprocess(*texts))["probabilities"]
-        scores, ids = tf.math.top_k(probabilities, k=most)
-        return {"labels": tf.gather(class_names, ids), "scores": scores}
+    def answering(answer):
+        def body(*texts):
+            features = preprocess(*texts)
+            text = {"text": texts[-1]} if task.with_places else {}
+            if task.stride is not None:
+                owners = features.pop("owners")
+                kept = windows.run_in_pieces(
+                    lambda piece: task.in_windows(outputs(piece)),
+                    features,
+                    task.window_types,
+                )
+                return answer({**kept, **text, "owners": owners})
+            return answer({**outputs(features), **text})
+
+        return body
 
     def tokens(input_word_ids, input_mask, input_type_ids):
         outputs = run(
@@ -115,23 +139,45 @@ def _build_bodies(
                 "segment_ids": input_type_ids,
             }
         )
-        return {name: outputs[name] for name in ("logits", "probabilities")}
+        return {name: outputs[name] for name in ("logits", task.predicted)}
 
     def tokenize(*texts):
         features = preprocess(*texts)
+        more = {
+            name: features[name]
+            for name in ("places", "owners")
+            if name in features
+        }
         return {
             "input_word_ids": features["token_ids"],
             "input_mask": features["padding_mask"],
             "input_type_ids": features["segment_ids"],
+            **more,
         }
 
-    def embed(*texts):
-        return {"embedding": run(preprocess(*texts))["embedding"]}
+    bodies = {
+        name: answering(answer)
+        for name, (_, answer) in task.signatures().items()
+    }
+    bodies.update(tokens=tokens, tokenize=tokenize)
+    if task.encoder_output == classifier.POOLED:
+        bodies["embed"] = answering(
+            lambda outputs: {"embedding": outputs["embedding"]}
+        )
+    return bodies
 
+
+def _preprocess(trained: Trained, texts: tuple[tf.Tensor, ...]) -> dict:
+    """Returns the features, and the places of the tokens where asked for."""
+    preprocessor = trained.preprocessor
+    if trained.task.stride is not None:
+        return preprocessor.pack_windows(texts, trained.task.stride)
+    if not trained.task.with_places:
+        return preprocessor(texts)
+    placed = [preprocessor.tokenize_with_places(text) for text in texts]
     return {
-        "serving_default": predict,
-        "top_k": top_k,
-        "tokens": tokens,
-        "tokenize": tokenize,
-        "embed": embed,
+        **preprocessor.pack(tuple(part.ids for part in placed)),
+        "places": preprocessor.pack_places(
+            tuple(part.places for part in placed)
+        ),
     }

@@ -49,6 +49,29 @@ def read_batches(
             )
 
 
+def read_texts(
+    patterns: Sequence[str], **kwargs: str | None
+) -> tuple[list[str], list[str]]:
+    """Reads ids and texts of files at once; arguments as of `read_batches`.
+
+    Raises:
+        InputError: as there; or the files hold pairs, or nothing.
+    """
+    ids: list[str] = []
+    texts: list[str] = []
+    for some_ids, segments in read_batches(patterns, **kwargs):
+        if len(segments) > 1:
+            raise InputError(
+                "a vector is of one text, and these files hold pairs; name "
+                "one with --text_column"
+            )
+        ids += some_ids
+        texts += segments[0]
+    if not texts:
+        raise InputError("--input_file: there are no texts")
+    return ids, texts
+
+
 def predict(
     load: Callable[[], "Predictor"],
     batches: Iterator[Batch],
@@ -64,7 +87,7 @@ def predict(
     first = next(batches, None)
     predictor = load()
     writer = PredictionWriter(
-        file, predictor.class_names, has_pairs=predictor.has_pairs
+        file, predictor.task, has_pairs=predictor.has_pairs
     )
     count = 0
     for ids, segments in itertools.chain([first] if first else [], batches):
@@ -77,9 +100,7 @@ def predict(
         writer.write(
             ids=ids,
             segments=segments,
-            probabilities=predictor.probabilities(
-                segments, batch_size=batch_size
-            ),
+            cells=predictor.cells(segments, batch_size=batch_size),
         )
         file.flush()
         count += len(ids)

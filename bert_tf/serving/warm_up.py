@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.serving.inputs import TOKEN_INPUTS
 from bert_tf.serving.predictor import Predictor
 
 PATH = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -67,7 +68,8 @@ def write(
             for signature in predictor.signatures:
                 inputs = text_inputs
                 if signature == "tokens":
-                    inputs = predictor.call("tokenize", text_inputs)
+                    tokens = predictor.call("tokenize", text_inputs)
+                    inputs = {name: tokens[name] for name in TOKEN_INPUTS}
                 log = prediction_log_pb2.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name = name

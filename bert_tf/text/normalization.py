@@ -16,7 +16,7 @@ from bert_tf.text import unicode_ranges
 MAX_WORD_CHARACTERS = 100
 # What an over-long word becomes: a code point that never is a character, so
 # that no vocabulary holds it.
-_UNKNOWN_WORD = "\U0010ffff"
+UNKNOWN_WORD = "\U0010ffff"
 
 # Upper-case letters that the reference lower-cases and the ICU library inside
 # TensorFlow 2.21 does not know yet (Unicode 15 and later), with a lower-case
@@ -38,10 +38,38 @@ def split_words(
     Returns:
         <string>[batch, (words)]
     """
-    texts = tf.strings.unicode_transcode(
+    texts = normalize(
+        valid_utf8(texts), lowercase=lowercase, strip_accents=strip_accents
+    )
+    texts = tf.strings.regex_replace(
+        texts, f"[^ ]{{{MAX_WORD_CHARACTERS + 1},}}", UNKNOWN_WORD
+    )
+    words = tf.strings.split(texts, " ")
+    return tf.ragged.boolean_mask(words, tf.strings.length(words) > 0)
+
+
+def valid_utf8(texts: tf.Tensor) -> tf.Tensor:
+    """Returns texts <string>[...] without the bytes that are not UTF-8."""
+    return tf.strings.unicode_transcode(
         texts, "UTF-8", "UTF-8", errors="ignore"
     )
-    texts = _replace(texts, unicode_ranges.CONTROL, "")
+
+
+def normalize(
+    texts: tf.Tensor, *, lowercase: bool, strip_accents: bool
+) -> tf.Tensor:
+    """Returns texts <string>[...] whose words are set apart by spaces.
+
+    Each character by itself gives what it gives within its text, whose
+    characters' results one after the other are the text's. (Where accents are
+    stripped, canonical order aside, which a few marks have that stay.)
+
+    Args:
+        texts: valid UTF-8.
+        lowercase: as of `split_words`.
+        strip_accents: as of `split_words`.
+    """
+    texts = remove_control(texts)
     texts = _replace(texts, unicode_ranges.WHITESPACE, " ")
     texts = _replace(texts, unicode_ranges.CJK_IDEOGRAPHS, r" \0 ")
     if strip_accents:
@@ -54,12 +82,19 @@ def split_words(
         for upper, lower in _LATE_LOWER_CASE:
             texts = tf.strings.regex_replace(texts, upper, lower)
         texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = _replace(texts, unicode_ranges.PUNCTUATION, r" \0 ")
-    texts = tf.strings.regex_replace(
-        texts, f"[^ ]{{{MAX_WORD_CHARACTERS + 1},}}", _UNKNOWN_WORD
+    return _replace(texts, unicode_ranges.PUNCTUATION, r" \0 ")
+
+
+def remove_control(texts: tf.Tensor) -> tf.Tensor:
+    """Returns texts <string>[...] without control characters."""
+    return _replace(texts, unicode_ranges.CONTROL, "")
+
+
+def are_ideographs(characters: tf.Tensor) -> tf.Tensor:
+    """Returns <bool>[...], whether each <string>[...] is a CJK ideograph."""
+    return tf.strings.regex_full_match(
+        characters, _character_class(unicode_ranges.CJK_IDEOGRAPHS)
     )
-    words = tf.strings.split(texts, " ")
-    return tf.ragged.boolean_mask(words, tf.strings.length(words) > 0)
 
 
 def _replace(texts: tf.Tensor, ranges: str, rewrite: str) -> tf.Tensor:

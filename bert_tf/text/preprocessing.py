@@ -9,11 +9,13 @@ import keras_nlp
 import tensorflow as tf
 import tensorflow_text as tf_text
 
-from bert_tf.text import normalization
+from bert_tf.text import normalization, offsets, windows
 from bert_tf.text.vocabulary import Vocabulary
 
 # UTF-8 needs at most four bytes for a character.
 _MAX_WORD_BYTES = 4 * normalization.MAX_WORD_CHARACTERS
+# Of a question, before its context, as in google-research/bert's run_squad.py.
+_LONGEST_QUESTION = 64
 
 
 class WordPieceTokenizer(keras_nlp.models.BertTokenizer):
@@ -30,6 +32,11 @@ class WordPieceTokenizer(keras_nlp.models.BertTokenizer):
             vocabulary, lowercase=False, strip_accents=False, split=False,
             **kwargs,
         )  # fmt: skip
+
+    @property
+    def pieces(self) -> tf_text.FastWordpieceTokenizer:
+        """The lookup itself, which also tells where pieces are."""
+        return self._fast_word_piece
 
     def _set_vocabulary_tf(self):
         self._fast_word_piece = tf_text.FastWordpieceTokenizer(
@@ -50,8 +57,25 @@ class Preprocessor:
     another implementation.
     """
 
-    def __init__(self, vocabulary: Vocabulary, *, sequence_length: int):
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        sequence_length: int,
+        long_text: str = "truncate",
+    ):
+        """Builds the tokenizer.
+
+        Args:
+            vocabulary: the model's.
+            sequence_length: the longest, in tokens.
+            long_text: what is kept of a longer single text: its beginning
+                (truncate), or a quarter of the places from its beginning and
+                the rest from its end (head_tail), as Sun et al. 2019
+                (1905.05583) found best for reviews.
+        """
         self.vocabulary = vocabulary
+        self._keeps_tail = long_text == "head_tail"
         self.sequence_length = sequence_length
         self.tokenizer = WordPieceTokenizer(list(vocabulary.tokens))
         # Waterfall truncation never has anything left to cut (`_trim` came
@@ -74,6 +98,75 @@ class Preprocessor:
         )
         return self.tokenizer(words)
 
+    def tokenize_with_places(self, texts: tf.Tensor) -> offsets.PlacedPieces:
+        """Returns the ids that `tokenize` does, and where they are."""
+        return offsets.tokenize(
+            texts,
+            self.tokenizer.pieces,
+            lowercase=self.vocabulary.lowercase,
+            strip_accents=self.vocabulary.strip_accents,
+        )
+
+    def pack_places(self, places: tuple[tf.RaggedTensor, ...]) -> tf.Tensor:
+        """Returns places <int32>[batch, longest, 3] of what `pack` returns.
+
+        Args:
+            places: of one or two segments, as in `PlacedPieces`; special
+                tokens and padding are at 0.
+        """
+        places = _trim(places, self.sequence_length - len(places) - 1)
+        special = tf.zeros([places[0].nrows(), 1, 3], tf.int32)
+        parts = [special]
+        for part in places:
+            parts += [part, special]
+        return tf.concat(parts, axis=1).to_tensor(shape=[None, None, 3])
+
+    def pack_windows(
+        self, segments: tuple[tf.Tensor, tf.Tensor], stride: int
+    ) -> dict[str, tf.Tensor]:
+        """Packs each question with every window of its context.
+
+        Args:
+            segments: questions and contexts <string>[batch]. Questions are
+                cut to 64 pieces, or half the length.
+            stride: see `windows.cut`.
+
+        Returns:
+            token_ids, segment_ids and padding_mask <int32>[windows, longest]
+            as `pack` does; places <int32>[windows, longest, 3] in the
+            context; owners <int64>[windows], see `Windows`.
+        """
+        questions, contexts = segments
+        room = self.sequence_length - 3
+        question = self.tokenize(questions)
+        question = question[:, : min(_LONGEST_QUESTION, room // 2)]
+        placed = self.tokenize_with_places(contexts)
+        found = windows.cut(placed.ids, room - question.row_lengths(), stride)
+        asked = tf.gather(question, found.owners)
+        ids, places = (
+            tf.gather(part.flat_values, found.index) for part in placed
+        )
+        token_ids, segment_ids = self._packer((asked, ids))
+        nowhere = tf.zeros([tf.shape(found.owners)[0], 1, 3], tf.int32)
+        of_question = tf.gather(
+            tf.zeros([1, 3], tf.int32),
+            asked.with_values(tf.zeros_like(asked.flat_values)),
+        )
+        all_places = tf.concat(
+            [nowhere, of_question, nowhere, places, nowhere], axis=1
+        )
+        longest = tf.reduce_max(
+            tf.concat([[1], tf.cast(all_places.row_lengths(), tf.int32)], 0)
+        )
+        mask = tf.cast(token_ids != self.tokenizer.pad_token_id, tf.int32)
+        return {
+            "token_ids": token_ids[:, :longest],
+            "segment_ids": segment_ids[:, :longest],
+            "padding_mask": mask[:, :longest],
+            "places": all_places.to_tensor(shape=[None, None, 3]),
+            "owners": found.owners,
+        }
+
     def pack(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
         """Truncates, adds [CLS] and [SEP], and pads to the longest text.
 
@@ -84,7 +177,11 @@ class Preprocessor:
             token_ids, segment_ids and padding_mask, each
             <int32>[batch, longest], where longest <= sequence_length.
         """
-        segments = _trim(segments, self.sequence_length - len(segments) - 1)
+        budget = self.sequence_length - len(segments) - 1
+        if self._keeps_tail and len(segments) == 1:
+            segments = (_head_and_tail(segments[0], budget),)
+        else:
+            segments = _trim(segments, budget)
         token_ids, segment_ids = self._packer(segments)
         padding_mask = tf.cast(
             token_ids != self.tokenizer.pad_token_id, tf.int32
@@ -120,6 +217,17 @@ def _trim(
     first_keeps = tf.maximum(half_up, budget - second_lengths)
     first = _keep(first, first_keeps)
     return first, _keep(second, budget - first.row_lengths())
+
+
+def _head_and_tail(pieces: tf.RaggedTensor, budget: int) -> tf.RaggedTensor:
+    """Cuts texts to `budget` pieces, of which a quarter are the first ones."""
+    head = budget // 4
+    positions = tf.ragged.range(pieces.row_lengths()).flat_values
+    tails = tf.gather(
+        pieces.row_lengths() - (budget - head), pieces.value_rowids()
+    )
+    kept = (positions < head) | (positions >= tails)
+    return tf.ragged.boolean_mask(pieces, pieces.with_values(kept))
 
 
 def _keep(ragged: tf.RaggedTensor, lengths: tf.Tensor) -> tf.RaggedTensor:

@@ -45,19 +45,21 @@ class Alarm:
 
 
 def of_data(
-    labels: np.ndarray, data_report: dict, *, max_truncated_share: float
+    labels: np.ndarray | None,
+    data_report: dict,
+    *,
+    max_truncated_share: float,
 ) -> list[Alarm]:
     """Returns what is wrong with the data.
 
     Args:
-        labels: <int>[rows] class ids of the training rows, in their order.
+        labels: <int>[rows] class ids of the training rows, in their order;
+            None where they have not one class each.
         data_report: what `checking.data_report` returned.
         max_truncated_share: of the texts, how many may be cut.
     """
     alarms = []
-    changes = int((np.diff(labels) != 0).sum())
-    classes = len(np.unique(labels))
-    if len(labels) >= _FEWEST_ROWS and classes > 1 and changes == classes - 1:
+    if labels is not None and _are_sorted(labels):
         alarms.append(
             Alarm(
                 "labels_sorted",
@@ -80,6 +82,12 @@ def of_data(
             )
         )
     return alarms
+
+
+def _are_sorted(labels: np.ndarray) -> bool:
+    changes = int((np.diff(labels) != 0).sum())
+    classes = len(np.unique(labels))
+    return len(labels) >= _FEWEST_ROWS and 1 < classes == changes + 1
 
 
 def of_batches(labels: np.ndarray, plan: Sequence[np.ndarray]) -> list[Alarm]:

@@ -11,17 +11,15 @@ import pandas as pd
 import tensorflow as tf
 from absl import logging
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.data.weighting import example_weights
-from bert_tf.errors import InputError
-from bert_tf.evaluation import metrics as metrics_lib
-from bert_tf.models import inference
-from bert_tf.training import loop, progress
+from bert_tf.metrics import selection
+from bert_tf.models import adaptation, inference
+from bert_tf.tasks.task import Task
+from bert_tf.training import divergence, loop, progress
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
@@ -36,7 +34,7 @@ class Fit:
         config: TrainConfig,
         *,
         parts: dict[str, pd.DataFrame],
-        class_names: tuple[str, ...],
+        task: Task,
         strategy: tf.distribute.Strategy,
         model: keras.Model,
         encoded: dict[str, EncodedTexts | TokenizedRecords],
@@ -45,22 +43,24 @@ class Fit:
     ):
         self.config = config
         self.parts = parts
-        self.class_names = class_names
+        self.task = task
         self.strategy = strategy
         self.model = model
         self.encoded = encoded
         self.pad_token_id = pad_token_id
         self.is_chief = strategy_lib.is_chief(strategy)
-        self.labels = self._class_ids("train")
-        self.weights = example_weights(self.labels, config.class_weight)
-        self.steps = math.ceil(len(self.labels) / config.train_batch_size)
+        self.labels = task.targets(parts["train"], encoded["train"])
+        self.weights = task.weights(self.labels, config.class_weight)
+        self.rows = len(encoded["train"].lengths)
+        self.steps = math.ceil(self.rows / config.train_batch_size)
         self.train_step = None
         self.train_steps = {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
-        self.predict = inference.ProbabilityPredictor(
+        self.predict = inference.MemoryPredictor(
             model,
+            task=task,
             strategy=strategy,
             batch_size=config.eval_batch_size,
             pad_token_id=pad_token_id,
@@ -75,6 +75,9 @@ class Fit:
                 weight_decay=config.weight_decay,
                 mixed_precision=config.mixed_precision,
                 num_replicas=strategy.num_replicas_in_sync,
+                factors=adaptation.rate_factors(
+                    model, config.layerwise_learning_rate_decay
+                ),
             )
         self.checkpoints = Checkpoints(
             os.path.join(config.output_dir, run_dir.CHECKPOINT),
@@ -85,13 +88,13 @@ class Fit:
         )
 
     def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
-        """Returns the probabilities and the metrics of a part."""
+        """Returns what is predicted for a part, and its metrics."""
         start = time.monotonic()
-        probabilities = self.predict(self.encoded[name])
-        return probabilities, metrics_lib.classification_metrics(
-            self._class_ids(name),
-            probabilities,
-            self.class_names,
+        predicted = self.predict(self.encoded[name])
+        return predicted, self.task.metrics(
+            self.parts[name],
+            self.encoded[name],
+            predicted,
             seconds=time.monotonic() - start,
         )
 
@@ -146,9 +149,10 @@ class Fit:
         logs = {
             "train_runtime": state.seconds,
             "loss": state.loss_sum / self.steps,
-            "accuracy": state.hits / len(self.labels),
-            "learning_rate": float(self.model.optimizer.learning_rate),
         }
+        if self.task.has_single_label:
+            logs["accuracy"] = state.hits / self.rows
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         _, metrics = self.evaluate("validation")
         logs.update(
             (key, value)
@@ -160,17 +164,16 @@ class Fit:
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.config.metric_for_best_model
         value = metrics[f"eval_{metric}"]
-        if state.best_epoch == 0 or metrics_lib.is_better(
+        if state.best_epoch == 0 or selection.is_better(
             value, state.best, metric
         ):
             state.best, state.best_epoch = value, state.epoch
             if self.is_chief:
                 self._save_weights()
         logging.info(
-            "epoch %d: validation loss %.4f, accuracy %.4f, %s %s%s",
+            "epoch %d: validation loss %.4f, %s %s%s",
             state.epoch,
             logs["eval_loss"],
-            logs["eval_accuracy"],
             metric,
             "undefined" if value is None else f"{value:.4f}",
             " (best so far)" if state.best_epoch == state.epoch else "",
@@ -183,16 +186,17 @@ class Fit:
         return logs
 
     def _outcome(self, state: TrainingState) -> dict:
+        samples = len(self.parts["train"])
         return {
             "train": {
                 "train_loss": state.history[-1]["loss"],
-                "train_samples": len(self.labels),
+                "train_samples": samples,
                 "train_steps": self.steps * state.epoch,
                 "train_epochs": state.epoch,
                 "train_runtime": state.seconds,
-                "train_samples_per_second": (
-                    len(self.labels) * state.epoch / state.seconds
-                ),
+                "train_samples_per_second": samples
+                * state.epoch
+                / state.seconds,
             },
             "best": {
                 "metric": self.config.metric_for_best_model,
@@ -217,10 +221,6 @@ class Fit:
             epochs=self.config.num_train_epochs,
             steps=self.steps,
         )
-
-    def _class_ids(self, name: str) -> np.ndarray:
-        ids = labels_lib.class_ids(self.parts[name]["label"], self.class_names)
-        return np.array(ids, np.int32)
 
     def _train_epoch(self, state: TrainingState, callback_list):
         """Trains the epoch's steps from state.step on, yielding after each."""
@@ -247,6 +247,7 @@ class Fit:
         if self.train_step is None:
             self.train_step = loop.build_train_step(
                 strategy=self.strategy,
+                task=self.task,
                 model=self.model,
                 optimizer=self.model.optimizer,
                 element_spec=batches.element_spec,
@@ -260,7 +261,13 @@ class Fit:
             count = min(config.steps_per_execution, self.steps - state.step)
             loss, hits = map(float, self._train_steps(iterator, count))
             if not math.isfinite(loss):
-                self._stop_on_nan(state, loss)
+                raise divergence.error(
+                    config,
+                    loss=loss,
+                    epoch=state.epoch + 1,
+                    step=f"{state.step + 1} of {self.steps}",
+                    rate=float(self.model.optimizer.learning_rate),
+                )
             state.step += count
             state.loss_sum += loss
             state.hits += hits
@@ -277,20 +284,6 @@ class Fit:
                 self.train_step, count
             )
         return self.train_steps[count](iterator)
-
-    def _stop_on_nan(self, state: TrainingState, loss: float):
-        rate = float(self.model.optimizer.learning_rate)
-        raise InputError(
-            f"the training loss became {loss} in epoch {state.epoch + 1}, "
-            f"step {state.step + 1} of {self.steps}, at learning rate "
-            f"{rate:.3g} (peak {self.config.learning_rate:.3g}); try a lower "
-            "--learning_rate"
-            + (
-                " or --mixed_precision=float32"
-                if self.config.mixed_precision != "float32"
-                else ""
-            )
-        )
 
     def _save_weights(self) -> None:
         path = os.path.join(self.config.output_dir, run_dir.WEIGHTS)

@@ -13,6 +13,8 @@ import tensorflow as tf
 from bert_tf.data.pipeline import features
 from bert_tf.models import classifier
 from bert_tf.models.dropout import dropout_keys
+from bert_tf.tasks import head
+from bert_tf.tasks.task import Task
 
 
 def build_train_steps(
@@ -43,6 +45,7 @@ def build_train_steps(
 def build_train_step(
     *,
     strategy: tf.distribute.Strategy,
+    task: Task,
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
     element_spec: dict,
@@ -54,7 +57,7 @@ def build_train_step(
 
     The weights of a global batch add up to 1, so the loss of a replica is a
     plain sum and the replicas' sums add up to the loss of one device. `hits`
-    is the number of examples whose likeliest class is the right one.
+    is the number of examples that are right, as the task counts them.
 
     `jit_compile` is "auto" (XLA compiles the optimizer's update on one
     device), "true" (the whole step of a replica) or "false".
@@ -80,23 +83,21 @@ def build_train_step(
         """Returns (loss, hits) and the scaled loss's gradients."""
         with tf.GradientTape() as tape:
             keys = dropout_keys(seed, optimizer.iterations.value, batch["row"])
-            outputs = classifier.classify(
-                classifier.classifier_weights(model),
+            logits = head.compute(
+                task,
+                model,
                 features(batch),
-                num_heads=classifier.backbone_of(model).num_heads,
                 drops=classifier.dropouts(model, keys),
-            )
-            losses = classifier.classification_loss(
-                batch["label"], outputs["logits"]
-            )
+            )["logits"]
+            losses = task.loss(batch["label"], logits)
             loss = tf.reduce_sum(losses * batch["weight"])
             scaled_loss = optimizer.scale_loss(loss)
         gradients = tape.gradient(
             scaled_loss, [variable.value for variable in variables]
         )
-        predicted = tf.argmax(outputs["logits"], axis=1, output_type=tf.int32)
-        hits = (predicted == batch["label"]) & (batch["row"] >= 0)
-        return (loss, tf.reduce_sum(tf.cast(hits, tf.float32))), [
+        hits = task.hits(batch["label"], logits)
+        hits *= tf.cast(batch["row"] >= 0, tf.float32)
+        return (loss, tf.reduce_sum(hits)), [
             tf.convert_to_tensor(gradient) for gradient in gradients
         ]
 
@@ -104,7 +105,8 @@ def build_train_step(
         rows = batch["label"].shape[0] // accumulate_steps
         pieces = {
             name: tf.reshape(
-                value, [accumulate_steps, rows] + [-1] * (value.shape.rank - 1)
+                value,
+                tf.concat([[accumulate_steps, rows], tf.shape(value)[1:]], 0),
             )
             for name, value in batch.items()
         }

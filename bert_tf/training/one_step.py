@@ -17,7 +17,8 @@ import tensorflow_text  # noqa: F401
 
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.models import classifier
+from bert_tf.tasks import head
+from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop
 from bert_tf.training import optimizer as optimizer_lib
 
@@ -49,7 +50,8 @@ def train_one_step() -> dict:
         max_sequence_length=_LENGTH,
         dropout=0.0,
     )
-    model = classifier.build_classifier(backbone, num_classes=2, dropout=0.0)
+    task = Classification(("even", "odd"))
+    model = head.build_model(task, backbone, dropout=0.0)
     model.optimizer = optimizer_lib.build_optimizer(
         variables=model.trainable_variables,
         learning_rate=1e-2,
@@ -68,6 +70,7 @@ def train_one_step() -> dict:
     )
     step = loop.build_train_step(
         strategy=tf.distribute.get_strategy(),
+        task=task,
         model=model,
         optimizer=model.optimizer,
         element_spec=dataset.element_spec,

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from bert_tf import labels as labels_lib
 from bert_tf.config import TrainConfig
 from bert_tf.data import examples, splitting, tfrecords
 from bert_tf.data.columns import Columns
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
+from bert_tf.tasks import known
 from bert_tf.text.vocabulary import Vocabulary
 
 
@@ -24,6 +24,8 @@ def read_parts(
             "text_column", "text_pair_column", "label_column", "id_column"
         )
     }  # fmt: skip
+    task = known.task_class(config.task)
+    names["labels_may_be_empty"] = task.labels_may_be_empty
     records = None
     if any(tfrecords.is_records(path) for path in config.train_file):
         train_part, records = _read_records(config, vocabulary)
@@ -41,11 +43,11 @@ def read_parts(
     if config.test_file:
         parts["test"], _ = examples.read_examples(config.test_file, **names)
     if "validation" not in parts:
-        labels_lib.check_class_names(
-            labels_lib.class_names(train_part["label"]), len(train_part)
-        )
         train_part, validation = splitting.split(
-            train_part, fraction=config.validation_split, seed=config.seed
+            train_part,
+            fraction=config.validation_split,
+            seed=config.seed,
+            strata=task.strata(train_part["label"]),
         )
         parts = {"validation": validation, **parts}
     parts = {"train": train_part, **parts}
@@ -58,6 +60,12 @@ def read_parts(
         )
         for name, part in parts.items()
     }
+    del names["labels_may_be_empty"]
+    if config.long_text != "truncate" and names["text_pair_column"]:
+        raise InputError(
+            f"--long_text={config.long_text} is for single texts, and these "
+            "are pairs"
+        )
     return parts, records, dataclasses.replace(config, **names)
 
 
@@ -82,6 +90,16 @@ def _read_records(
         raise InputError(
             "tokenized records have no texts to report, so they serve for "
             "training only: give the validation texts with --validation_file"
+        )
+    if config.task != "classification":
+        raise InputError(
+            "tokenized records hold one class a text: they serve for "
+            "--task=classification only"
+        )
+    if config.long_text != "truncate":
+        raise InputError(
+            "tokenized records are truncated already; --long_text does not go "
+            "with them"
         )
     if config.max_train_samples is not None:
         raise InputError(

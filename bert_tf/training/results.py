@@ -8,23 +8,24 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.data import examples
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.evaluation import (
     baseline,
-    calibration,
     figures,
     findings,
     model_card,
     page,
+    plain_report,
     plots,
     report,
     summary,
 )
 from bert_tf.evaluation.findings import Findings
+from bert_tf.metrics import calibration
 from bert_tf.models import temperature as temperature_lib
+from bert_tf.tasks import known
 from bert_tf.training import alarms
 from bert_tf.training.alarms import Alarm
 from bert_tf.training.fit import Fit
@@ -45,8 +46,8 @@ def calibrate(fit: Fit) -> dict:
         calibration error of the validation part before it.
     """
     probabilities, metrics = fit.evaluate("validation")
-    labels = np.array(
-        labels_lib.class_ids(fit.parts["validation"]["label"], fit.class_names)
+    labels = fit.task.targets(
+        fit.parts["validation"], fit.encoded["validation"]
     )
     temperature = calibration.fit_temperature(labels, probabilities)
     temperature_lib.apply_temperature(fit.model, temperature)
@@ -68,6 +69,18 @@ def calibrate(fit: Fit) -> dict:
     return values
 
 
+def tune(fit: Fit) -> None:
+    """Fits the task's parameters, if it has some, to the validation part."""
+    if not fit.task.has_parameters:
+        return
+    name = "validation"
+    fit.task = fit.task.tuned(
+        fit.parts[name], fit.encoded[name], fit.predict(fit.encoded[name])
+    )
+    if fit.is_chief:
+        known.write_task(fit.config.output_dir, fit.task, name_it=False)
+
+
 def evaluate_best(
     fit: Fit, outcome: dict, data_report: dict, calibrated: dict | None
 ) -> dict[str, tuple[np.ndarray, dict]]:
@@ -86,6 +99,7 @@ def evaluate_best(
             probabilities,
             {
                 "schema_version": 1,
+                "task": fit.task.name,
                 **metrics,
                 **outcome["train"],
                 "truncation": truncation,
@@ -101,8 +115,12 @@ def evaluate_best(
     return results
 
 
-def find_texts(fit: Fit, results: dict, tokens: tuple[str, ...]) -> Findings:
+def find_texts(
+    fit: Fit, results: dict, tokens: tuple[str, ...]
+) -> Findings | None:
     """Finds the texts to look at; every worker has to, as it predicts."""
+    if not fit.task.has_single_label:
+        return None
     name = next(iter(results))
     probabilities, metrics = results[name]
     encoded = {
@@ -123,7 +141,10 @@ def find_texts(fit: Fit, results: dict, tokens: tuple[str, ...]) -> Findings:
 
 
 def write_results(
-    fit: Fit, results: dict, found: Findings, data_alarms: list[Alarm]
+    fit: Fit,
+    results: dict,
+    found: Findings | None,
+    data_alarms: list[Alarm],
 ) -> dict:
     """Writes tables, plots, report.html, README.md and metrics.json.
 
@@ -131,37 +152,71 @@ def write_results(
         What metrics.json holds.
     """
     folder = fit.config.output_dir
-    trained = _train_baseline(fit)
-    all_alarms = [
-        *data_alarms,
-        *alarms.run_alarms(folder, fit.labels, fit.config.class_weight),
-    ]
-    completed, drawn = {}, {}
-    for name, (probabilities, metrics) in results.items():
+    all_alarms = list(data_alarms)
+    if fit.task.has_single_label:
+        trained = _train_baseline(fit)
+        all_alarms += alarms.run_alarms(
+            folder, fit.labels, fit.config.class_weight
+        )
+    completed, drawn, cells = {}, {}, {}
+    for name, (predicted, metrics) in results.items():
+        suffix = "_test" if name == "test" else ""
+        cells[name] = report.write_predictions(
+            folder,
+            task=fit.task,
+            examples=fit.parts[name],
+            encoded=fit.encoded[name],
+            predicted=predicted,
+            suffix=suffix,
+        )
+        if fit.task.has_single_label:
+            metrics = summary.complete_metrics(
+                metrics, fit.parts[name], predicted, trained
+            )
         metrics = {
-            **summary.complete_metrics(
-                metrics, fit.parts[name], probabilities, trained
-            ),
+            **metrics,
             "alarms": [alarm.to_json() for alarm in all_alarms],
         }
         completed[name] = metrics
-        drawn[name] = report.write_evaluation(
-            folder,
-            examples=fit.parts[name],
-            probabilities=probabilities,
-            metrics=metrics,
-            token_counts=fit.encoded[name].token_counts,
-            max_seq_length=fit.config.max_seq_length,
-            suffix="_test" if name == "test" else "",
-        )
+        if fit.task.has_single_label:
+            drawn[name] = report.write_evaluation(
+                folder,
+                examples=fit.parts[name],
+                probabilities=predicted,
+                metrics=metrics,
+                token_counts=fit.encoded[name].token_counts,
+                max_seq_length=fit.config.max_seq_length,
+                suffix=suffix,
+            )
         logging.info(
             "%s\n%s",
-            report.metrics_table(metrics, f"{name.capitalize()} part"),
-            report.sample_predictions(
-                fit.parts[name], probabilities, metrics["labels"]
+            report.metrics_table(
+                fit.task, metrics, f"{name.capitalize()} part"
             ),
+            report.sample_predictions(fit.task, fit.parts[name], cells[name]),
         )
-    _write_pages(fit, results, completed, drawn, found)
+    curves = plots.learning_curves(
+        pd.read_csv(os.path.join(folder, run_dir.HISTORY)),
+        fit.config.metric_for_best_model,
+    )
+    figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
+    if fit.task.has_single_label:
+        _write_pages(fit, results, completed, curves, drawn, found)
+    else:
+        main, *others = completed
+        plain_report.write_page(
+            folder,
+            task=fit.task,
+            part=f"the {main} part",
+            metrics=completed[main],
+            examples=fit.parts[main],
+            cells=cells[main],
+            curves=curves,
+            run_path=folder,
+            model_path=folder,
+            other_parts={f"{name} part": completed[name] for name in others},
+        )
+        plain_report.write_card(folder, completed[main], fit.task, part=main)
     if "test" in completed:
         path = os.path.join(folder, run_dir.TEST_METRICS)
         run_dir.write_json(path, completed["test"])
@@ -170,15 +225,10 @@ def write_results(
     return completed["validation"]
 
 
-def _write_pages(fit: Fit, results, completed, drawn, found) -> None:
-    """Writes the learning curves, report.html and the model card."""
+def _write_pages(fit: Fit, results, completed, curves, drawn, found) -> None:
+    """Writes report.html and the model card of a classification."""
     folder = fit.config.output_dir
     main, *others = completed
-    curves = plots.learning_curves(
-        pd.read_csv(os.path.join(folder, run_dir.HISTORY)),
-        fit.config.metric_for_best_model,
-    )
-    figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
     page.write_page(
         folder,
         part=f"the {main} part",
@@ -201,7 +251,7 @@ def _train_baseline(fit: Fit) -> baseline.Baseline | None:
     trained = baseline.train(
         examples.segments(fit.parts["train"]),
         fit.labels,
-        num_classes=len(fit.class_names),
+        num_classes=fit.task.num_outputs,
         seed=fit.config.seed,
     )
     if trained is not None:

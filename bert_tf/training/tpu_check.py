@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from bert_tf.config import TrainConfig
 from bert_tf.errors import InputError
-from bert_tf.models import classifier
+from bert_tf.tasks import head
+from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop, tpu_compiler
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training.tpu_compiler import Compiled, OutOfMemoryError
@@ -83,9 +84,10 @@ def lower_train_step(
         batch_size: texts of one chip.
         num_classes: width of the head.
     """
-    model = classifier.build_classifier(
+    task = Classification(tuple(map(str, range(num_classes))))
+    model = head.build_model(
+        task,
         backbone,
-        num_classes=num_classes,
         dropout=config.dropout,
         freeze_backbone=config.freeze_backbone,
     )
@@ -109,6 +111,7 @@ def lower_train_step(
     }
     step = loop.build_train_step(
         strategy=tf.distribute.get_strategy(),
+        task=task,
         model=model,
         optimizer=optimizer,
         element_spec=spec,

@@ -14,8 +14,8 @@ from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
-from bert_tf.evaluation import metrics as metrics_lib
-from bert_tf.models import classifier, presets, trained
+from bert_tf.models import adaptation, presets, trained
+from bert_tf.tasks import head, known
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import alarms, checkpoints, remote
 from bert_tf.training import optimizer as optimizer_lib
@@ -30,7 +30,7 @@ from bert_tf.training.interruption import Interruption
 def train(
     config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> dict:
-    """Trains a classifier and writes the run folder config.output_dir.
+    """Trains a model and writes the run folder config.output_dir.
 
     Args:
         config: every setting.
@@ -90,23 +90,32 @@ def _train(
     )
     strategy_lib.check_compilation(strategy, config.jit_compile)
     strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
+    trainable_layers = adaptation.check_trainable_layers(
+        config.trainable_layers
+    )
     preset = presets.resolve(config.preset)
     _check_length(config.max_seq_length, preset.max_positions, config.preset)
     parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
-    class_names = checking.check_labels(parts)
+    task = known.task_class(config.task).from_parts(parts, config)
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
-            config,
-            metric_for_best_model=metrics_lib.headline_metric(class_names),
+            config, metric_for_best_model=task.selection_metric
         )
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
-        preset.vocabulary, sequence_length=config.max_seq_length
+        preset.vocabulary,
+        sequence_length=config.max_seq_length,
+        long_text=config.long_text,
     )
     encoded = {
         name: records
         if records is not None and name == "train"
-        else pipeline.encode(preprocessor, examples.segments(part))
+        else pipeline.encode(
+            preprocessor,
+            examples.segments(part),
+            with_places=task.with_places,
+            stride=task.stride,
+        )
         for name, part in parts.items()
     }
     data_report = checking.data_report(
@@ -114,6 +123,7 @@ def _train(
         encoded,
         max_seq_length=config.max_seq_length,
         max_positions=preset.max_positions,
+        count_labels=lambda labels: task.count_labels(labels, config),
     )
     logging.info("%s", checking.describe(data_report))
 
@@ -124,9 +134,13 @@ def _train(
         _check_length(
             config.max_seq_length, backbone.max_sequence_length, config.preset
         )
-        model = classifier.build_classifier(
+        if trainable_layers is not None:
+            adaptation.freeze_lower_layers(backbone, trainable_layers)
+        if config.lora_rank is not None:
+            adaptation.add_lora(backbone, config.lora_rank)
+        model = head.build_model(
+            task,
             backbone,
-            num_classes=len(class_names),
             dropout=config.dropout,
             freeze_backbone=config.freeze_backbone,
         )
@@ -136,13 +150,14 @@ def _train(
             learning_rate=optimizer_lib.default_learning_rate(
                 trained.count_parameters(backbone),
                 freeze_backbone=config.freeze_backbone,
+                has_lora=config.lora_rank is not None,
             ),
         )
     state = TrainingState(data=checkpoints.data_fingerprint(parts, encoded))
     if resuming:
         _check_settings(config)
     elif strategy_lib.is_chief(strategy):
-        _write_run(config, class_names, preset, backbone, data_report)
+        _write_run(config, task, preset, backbone, data_report)
     logging.info(
         "Model: %s, %.1f M parameters, learning rate %g%s, %s; %s",
         config.preset,
@@ -155,7 +170,7 @@ def _train(
     fit = Fit(
         config,
         parts=parts,
-        class_names=class_names,
+        task=task,
         strategy=strategy,
         model=model,
         encoded=encoded,
@@ -163,7 +178,7 @@ def _train(
         after_save=after_save,
     )
     data_alarms = _data_alarms(fit, data_report)
-    if fit.is_chief:
+    if fit.is_chief and task.has_single_label:
         callbacks = [
             alarms.AlarmCallback(
                 config.output_dir, fit.labels, config.class_weight
@@ -177,6 +192,7 @@ def _train(
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
         model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
+        results_lib.tune(fit)
         calibrated = results_lib.calibrate(fit) if config.calibrate else None
         results = results_lib.evaluate_best(
             fit, outcome, data_report, calibrated
@@ -195,6 +211,7 @@ def _train(
 
 def _data_alarms(fit: Fit, data_report: dict) -> list[alarms.Alarm]:
     """Returns and logs what is wrong before the first step."""
+    has_classes = fit.task.has_single_label
     plan = pipeline.plan_training_epoch(
         fit.encoded["train"].lengths,
         batch_size=fit.config.train_batch_size,
@@ -202,10 +219,12 @@ def _data_alarms(fit: Fit, data_report: dict) -> list[alarms.Alarm]:
         epoch=0,
     )
     found = alarms.of_data(
-        fit.labels,
+        fit.labels if has_classes else None,
         data_report,
         max_truncated_share=fit.config.max_truncated_share,
-    ) + alarms.of_batches(fit.labels, plan)
+    )
+    if has_classes:
+        found += alarms.of_batches(fit.labels, plan)
     for alarm in found:
         logging.warning("ALARM, %s", alarm.message)
     return found
@@ -257,7 +276,7 @@ def _check_length(length: int, longest: int | None, preset: str) -> None:
         )
 
 
-def _write_run(config, class_names, preset, backbone, data_report) -> None:
+def _write_run(config, task, preset, backbone, data_report) -> None:
     with run_dir.create(
         config.output_dir, overwrite=config.overwrite_output_dir
     ) as folder:
@@ -267,7 +286,7 @@ def _write_run(config, class_names, preset, backbone, data_report) -> None:
 
         run_dir.write_json(path(run_dir.CONFIG), config.to_json())
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-        labels_lib.write_labels(path(run_dir.LABELS), class_names)
+        labels_lib.write_labels(path(run_dir.LABELS), task.class_names)
         trained.save_vocabulary(folder, preset.vocabulary)
         presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())

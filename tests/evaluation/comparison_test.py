@@ -3,7 +3,7 @@ import pytest
 
 from bert_tf.errors import InputError
 from bert_tf.evaluation import comparison, evaluate
-from bert_tf.evaluation.metrics import classification_metrics
+from bert_tf.metrics.classification import classification_metrics
 from tests.conftest import review_rows, write_csv
 from tests.data.splitting_test import frame
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from bert_tf.evaluation import intervals, metrics, significance
+from bert_tf.evaluation import intervals, significance
+from bert_tf.metrics import classification as metrics
 
 NAMES = ("no", "yes")
 TRUE_ACCURACY = 0.8

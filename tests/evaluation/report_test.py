@@ -3,13 +3,13 @@ import pytest
 from matplotlib import image
 
 from bert_tf.evaluation import (
-    calibration,
     confusion,
     curves,
     figures,
     plots,
     report,
 )
+from bert_tf.metrics import calibration
 from tests.data.splitting_test import frame
 
 

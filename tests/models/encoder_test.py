@@ -45,6 +45,24 @@ def pooled_output(backbone, inputs):
     )
 
 
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_all_tokens_equal_the_layers_of_kerasnlp(num_layers):
+    backbone = trained_backbone(num_layers=num_layers)
+    inputs = features(length=9)
+    output = encoder.sequence_output(
+        encoder.encoder_weights(backbone),
+        inputs,
+        num_heads=backbone.num_heads,
+        drop=no_dropout,
+    )
+    mask = inputs["padding_mask"].numpy().astype(bool)
+    np.testing.assert_allclose(
+        output.numpy()[mask],
+        backbone(inputs)["sequence_output"].numpy()[mask],
+        atol=1e-5,
+    )
+
+
 def classify(model, inputs):
     return classifier.classify(
         classifier.classifier_weights(model), inputs, num_heads=2

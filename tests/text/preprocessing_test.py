@@ -85,6 +85,17 @@ def test_truncation_equals_kerasnlp_packer(vocabulary):
             assert not np.any(token_ids[:, width:])
 
 
+def test_head_and_tail(vocabulary):
+    preprocessor = Preprocessor(
+        vocabulary, sequence_length=10, long_text="head_tail"
+    )
+    texts = ["a b c d e f g h i j k l", "a b c d e f g h", "a", ""]
+    assert [
+        [token for token in tokens if token != "[PAD]"][1:-1]
+        for tokens in tokens_of(preprocessor, texts)
+    ] == [list("abghijkl"), list("abcdefgh"), ["a"], []]
+
+
 def test_token_table(preprocessor):
     table = inspection.token_table(preprocessor, ("good film", "bad"))
     rows = [line.split() for line in table.splitlines()]

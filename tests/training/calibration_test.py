@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bert_tf.evaluation import calibration, evaluate
-from bert_tf.evaluation import metrics as metrics_lib
+from bert_tf.evaluation import evaluate
+from bert_tf.metrics import calibration
+from bert_tf.metrics import classification as metrics_lib
 from bert_tf.serving.export import export
 from bert_tf.serving.predictor import Predictor
 from bert_tf.training.train import train

@@ -6,11 +6,13 @@ import pytest
 
 from bert_tf.data import pipeline
 from bert_tf.models import classifier, inference
+from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop, strategy
 from bert_tf.training import optimizer as optimizer_lib
 from tests.conftest import review_rows, tiny_backbone
 
 BATCH_SIZE = 8
+TASK = Classification(("a", "b"))
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,7 @@ def build(
     batches = replicas.experimental_distribute_dataset(dataset)
     step = loop.build_train_step(
         strategy=replicas,
+        task=TASK,
         model=model,
         optimizer=model.optimizer,
         element_spec=batches.element_spec,
@@ -68,8 +71,12 @@ def train(encoded, name, accumulate_steps=1, jit_compile="auto"):
         for _ in range(5)
         for batch in batches
     ]
-    predict = inference.ProbabilityPredictor(
-        model, strategy=replicas, batch_size=BATCH_SIZE, pad_token_id=0
+    predict = inference.MemoryPredictor(
+        model,
+        task=TASK,
+        strategy=replicas,
+        batch_size=BATCH_SIZE,
+        pad_token_id=0,
     )
     return np.array(results), model.get_weights(), predict(encoded)
 
@@ -114,8 +121,9 @@ def test_predictions_are_in_row_order(encoded):
         tiny_backbone(), num_classes=3, dropout=0.1
     )
     predictors = [
-        inference.ProbabilityPredictor(
+        inference.MemoryPredictor(
             model,
+            task=Classification(("a", "b", "c")),
             strategy=strategy.build_strategy("auto"),
             batch_size=size,
             pad_token_id=0,

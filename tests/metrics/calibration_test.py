@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from bert_tf.evaluation import calibration, thresholds
+from bert_tf.evaluation import thresholds
+from bert_tf.metrics import calibration
 
 
 def overconfident(rows=4000, temperature=2.5, classes=3):

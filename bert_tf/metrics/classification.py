@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
-from bert_tf.config import SELECTION_METRICS
-from bert_tf.evaluation import calibration
+from bert_tf.metrics import calibration
 
 
 def classification_metrics(
@@ -100,13 +99,6 @@ def positive_class(class_names: Sequence[str]) -> str:
 def headline_metric(class_names: Sequence[str]) -> str:
     """Returns the metric that chooses the best epoch unless one is named."""
     return "f1" if len(class_names) == 2 else "accuracy"
-
-
-def is_better(value: float | None, best: float | None, metric: str) -> bool:
-    """Whether a metric's value is better; None is where it is undefined."""
-    if value is None or best is None:
-        return value is not None
-    return value > best if SELECTION_METRICS[metric] else value < best
 
 
 def _precision_recall_f1(labels, predicted, ids, average: str) -> dict:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from bert_tf.evaluation import metrics
+from bert_tf.metrics import classification as metrics
 
 
 def random_predictions(rows, classes):

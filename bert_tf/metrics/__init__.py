@@ -1,0 +1,1 @@
+"""Metrics by task: functions of labels and answers, for any model."""

@@ -1,0 +1,93 @@
+"""The metrics of any number of labels for each text."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import metrics
+
+# A probability of exactly 0 or 1 has no logarithm.
+_SMALLEST = 1e-7
+
+
+def multi_label_metrics(
+    targets: np.ndarray,
+    probabilities: np.ndarray,
+    thresholds: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    seconds: float,
+) -> dict:
+    """Returns the metrics of `metrics.json`; every number finite or None.
+
+    Args:
+        targets: <int>[rows, labels], 1 where a text has the label.
+        probabilities: <float>[rows, labels].
+        thresholds: <float>[labels], from which on a label is answered.
+        class_names: one a label.
+        seconds: how long the prediction took.
+    """
+    found = probabilities >= thresholds
+    clipped = np.clip(probabilities.astype(np.float64), _SMALLEST, None)
+    clipped = np.minimum(clipped, 1 - _SMALLEST)
+    loss = -np.where(targets, np.log(clipped), np.log1p(-clipped)).mean()
+    values = {"loss": float(loss)}
+    for average in ("micro", "macro"):
+        scores = metrics.precision_recall_fscore_support(
+            targets, found, average=average, zero_division=0
+        )
+        names = ("precision", "recall", "f1")
+        for name, score in zip(names, scores, strict=False):
+            values[f"{name}_{average}"] = float(score)
+    values["subset_accuracy"] = float((found == (targets > 0)).all(1).mean())
+    halves = metrics.f1_score(
+        targets, probabilities >= 0.5, average="micro", zero_division=0
+    )
+    values["f1_micro_at_0.5"] = float(halves)
+    per_class = metrics.precision_recall_fscore_support(
+        targets, found, zero_division=0
+    )
+    return {
+        **{f"eval_{name}": value for name, value in values.items()},
+        "eval_samples": len(targets),
+        "eval_runtime": seconds,
+        "eval_samples_per_second": len(targets) / seconds,
+        "labels": list(class_names),
+        "thresholds": [float(threshold) for threshold in thresholds],
+        "per_class": {
+            name: {
+                "precision": float(per_class[0][i]),
+                "recall": float(per_class[1][i]),
+                "f1": float(per_class[2][i]),
+                "support": int(per_class[3][i]),
+            }
+            for i, name in enumerate(class_names)
+        },
+    }
+
+
+def best_thresholds(
+    targets: np.ndarray, probabilities: np.ndarray
+) -> np.ndarray:
+    """Returns for each label the threshold of the largest F1 <float32>[labels].
+
+    It lies half-way between two probabilities; 0.5 where no text has the
+    label.
+
+    Args:
+        targets: <int>[rows, labels].
+        probabilities: <float>[rows, labels].
+    """
+    thresholds = np.full(targets.shape[1], 0.5, np.float32)
+    for label in range(targets.shape[1]):
+        truth, scores = targets[:, label], probabilities[:, label]
+        if not truth.any():
+            continue
+        order = np.argsort(-scores, kind="stable")
+        hits = np.cumsum(truth[order])
+        f1 = 2 * hits / (np.arange(1, len(truth) + 1) + truth.sum())
+        ordered = scores[order].astype(np.float64)
+        # Only where the next score is lower is there a threshold between.
+        below = np.append(ordered[1:], 0.0)
+        best = np.where(ordered > below, f1, -1.0).argmax()
+        thresholds[label] = (ordered[best] + below[best]) / 2
+    return thresholds

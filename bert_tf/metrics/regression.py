@@ -1,0 +1,39 @@
+"""The metrics of a regression."""
+
+import numpy as np
+from scipy import stats
+
+
+def regression_metrics(
+    targets: np.ndarray, predicted: np.ndarray, *, seconds: float
+) -> dict:
+    """Returns the metrics of `metrics.json`; every number finite or None.
+
+    Pearson's and Spearman's correlation as the STS benchmarks report them;
+    None where either side is constant.
+
+    Args:
+        targets: <float>[rows].
+        predicted: <float>[rows].
+        seconds: how long the prediction took.
+    """
+    targets = np.asarray(targets, np.float64)
+    predicted = np.asarray(predicted, np.float64)
+    errors = predicted - targets
+    squared = float(np.mean(errors**2))
+    varies = np.ptp(targets) > 0 and np.ptp(predicted) > 0
+    return {
+        "eval_loss": squared,
+        "eval_mean_squared_error": squared,
+        "eval_mean_absolute_error": float(np.mean(np.abs(errors))),
+        "eval_pearson": float(stats.pearsonr(targets, predicted).statistic)
+        if varies
+        else None,
+        "eval_spearman": float(stats.spearmanr(targets, predicted).statistic)
+        if varies
+        else None,
+        "eval_samples": len(targets),
+        "eval_runtime": seconds,
+        "eval_samples_per_second": len(targets) / seconds,
+        "mean_baseline_squared_error": float(np.var(targets)),
+    }

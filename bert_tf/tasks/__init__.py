@@ -1,0 +1,1 @@
+"""What differs between tasks: labels, head, loss, metrics and answers."""

@@ -1,0 +1,175 @@
+"""One class of several for each text."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bert_tf import labels as labels_lib
+from bert_tf.data import checking
+from bert_tf.data.weighting import example_weights
+from bert_tf.metrics import classification as metrics_lib
+from bert_tf.models import classifier
+from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks.task import Signature
+
+# How many classes top_k answers, where there are so many.
+_MOST_CLASSES = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """See `Task`."""
+
+    class_names: tuple[str, ...]
+
+    name: ClassVar[str] = "classification"
+    encoder_output: ClassVar[str] = classifier.POOLED
+    predicted: ClassVar[str] = "probabilities"
+    stride: ClassVar[None] = None
+    with_places: ClassVar[bool] = False
+    labels_may_be_empty: ClassVar[bool] = False
+    has_parameters: ClassVar[bool] = False
+    has_single_label: ClassVar[bool] = True
+    parameters: ClassVar[dict] = {}
+    answer_columns: ClassVar[tuple[str, ...]] = ("label", "score")
+
+    @property
+    def num_outputs(self) -> int:
+        """One for each class."""
+        return len(self.class_names)
+
+    @property
+    def selection_metric(self) -> str:
+        """F1 for two classes, accuracy for more."""
+        return metrics_lib.headline_metric(self.class_names)
+
+    @property
+    def metric_rows(self) -> tuple[tuple[str, str], ...]:
+        """See `Task`."""
+        f1 = (("F1", "eval_f1"),) if len(self.class_names) == 2 else ()
+        return (
+            ("accuracy", "eval_accuracy"),
+            *f1,
+            ("F1, macro", "eval_f1_macro"),
+            ("F1, weighted", "eval_f1_weighted"),
+            ("Matthews correlation", "eval_matthews_correlation"),
+            ("ROC AUC", "eval_roc_auc"),
+            ("cross-entropy", "eval_loss"),
+        )
+
+    @property
+    def detail_columns(self) -> tuple[str, ...]:
+        """A probability for each class."""
+        return cells_lib.probability_columns(self.class_names)
+
+    @classmethod
+    def from_parts(cls, parts, config) -> "Classification":
+        """See `Task`."""
+        del config
+        return cls(checking.check_labels(parts))
+
+    @staticmethod
+    def strata(labels: pd.Series) -> pd.Series:
+        """Returns the classes."""
+        labels_lib.check_class_names(
+            labels_lib.class_names(labels), len(labels)
+        )
+        return labels
+
+    @staticmethod
+    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+        """See `Task`."""
+        del config
+        return checking.count_classes(labels)
+
+    def check_labels(self, examples: pd.DataFrame) -> None:
+        """See `Task`."""
+        checking.check_known_labels(examples, self.class_names)
+
+    def targets(self, examples, encoded) -> np.ndarray:
+        """Returns class ids <int32>[rows]."""
+        del encoded
+        ids = labels_lib.class_ids(examples["label"], self.class_names)
+        return np.array(ids, np.int32)
+
+    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
+        """See `example_weights`."""
+        return example_weights(targets, class_weight)
+
+    def activate(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the softmax."""
+        return tf.nn.softmax(logits)
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the cross-entropy."""
+        return classifier.classification_loss(labels, logits)
+
+    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns 1 where the likeliest class is the right one."""
+        predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
+        return tf.cast(predicted == labels, tf.float32)
+
+    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+        """See `classification_metrics`."""
+        return metrics_lib.classification_metrics(
+            self.targets(examples, encoded),
+            predicted,
+            self.class_names,
+            seconds=seconds,
+        )
+
+    def tuned(self, examples, encoded, predicted) -> "Classification":
+        """Returns itself."""
+        del examples, encoded, predicted
+        return self
+
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
+        class_names = tf.constant(list(self.class_names))
+        most = min(_MOST_CLASSES, len(self.class_names))
+
+        def answer(outputs):
+            probabilities = outputs["probabilities"]
+            return {
+                "label": tf.gather(
+                    class_names, tf.argmax(probabilities, axis=1)
+                ),
+                "score": tf.reduce_max(probabilities, axis=1),
+                "probabilities": probabilities,
+            }
+
+        def top_k(outputs):
+            scores, ids = tf.math.top_k(outputs["probabilities"], k=most)
+            return {"labels": tf.gather(class_names, ids), "scores": scores}
+
+        return {
+            "serving_default": (
+                "The class of each text, its probability (score), and the "
+                "probabilities of all classes in the order of labels.txt.",
+                answer,
+            ),
+            "top_k": (
+                "The likeliest classes of each text, the likeliest first.",
+                top_k,
+            ),
+        }
+
+    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+        """See `Task`."""
+        return (
+            [
+                answer["label"][row].decode(),
+                cells_lib.number(answer["score"][row]),
+            ],
+            [cells_lib.number(p) for p in answer["probabilities"][row]],
+        )
+
+    def difference(self, expected: Mapping[str, str], cells) -> float:
+        """Returns the largest difference of a probability."""
+        return cells_lib.largest_difference(
+            expected, self.detail_columns, cells[1]
+        )

@@ -1,0 +1,57 @@
+"""The model of a task: its weights in Keras, its computation in the graph."""
+
+from collections.abc import Mapping
+
+import keras
+import keras_nlp
+import tensorflow as tf
+
+from bert_tf.models import classifier
+from bert_tf.models.classifier import ClassifierWeights
+from bert_tf.models.dropout import no_dropout
+from bert_tf.models.encoder import Drop
+from bert_tf.tasks.task import Task
+
+
+def build_model(
+    task: Task,
+    backbone: keras_nlp.models.BertBackbone,
+    *,
+    dropout: float,
+    freeze_backbone: bool = False,
+) -> keras.Model:
+    """Puts the task's head on a backbone, see `build_classifier`."""
+    return classifier.build_classifier(
+        backbone,
+        num_classes=task.num_outputs,
+        dropout=dropout,
+        freeze_backbone=freeze_backbone,
+        encoder_output=task.encoder_output,
+    )
+
+
+def compute(
+    task: Task,
+    model: keras.Model,
+    features: Mapping[str, tf.Tensor],
+    *,
+    weights: ClassifierWeights | None = None,
+    drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
+) -> dict[str, tf.Tensor]:
+    """Returns the model's outputs, see `classify`.
+
+    Args:
+        task: the model's.
+        model: of `build_model`.
+        features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
+        weights: the model's, where they are to be had already.
+        drops: while training, see `dropouts`.
+    """
+    return classifier.classify(
+        weights or classifier.classifier_weights(model),
+        features,
+        num_heads=classifier.backbone_of(model).num_heads,
+        drops=drops,
+        encoder_output=task.encoder_output,
+        activation=task.activate,
+    )

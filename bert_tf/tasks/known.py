@@ -1,0 +1,53 @@
+"""The tasks by name, and a run's or an export's task on disk."""
+
+import os
+from collections.abc import Sequence
+
+from bert_tf import run_dir
+from bert_tf.tasks.classification import Classification
+from bert_tf.tasks.multi_label import MultiLabel
+from bert_tf.tasks.regression import Regression
+from bert_tf.tasks.span import Span
+from bert_tf.tasks.task import Task
+from bert_tf.tasks.token import Token
+
+_TASKS = {
+    task.name: task
+    for task in (Classification, Regression, MultiLabel, Token, Span)
+}
+
+
+def task_class(name: str) -> type[Task]:
+    """Returns the class of a task by its name."""
+    return _TASKS[name]
+
+
+def write_task(folder: str, task: Task, *, name_it: bool) -> None:
+    """Writes task.json, which the simplest task does without.
+
+    Args:
+        folder: a run folder, or the extra assets of an export.
+        task: its parameters are written.
+        name_it: whether the folder says nowhere else which task it is.
+    """
+    if task.parameters or (name_it and task.name != Classification.name):
+        run_dir.write_json(
+            os.path.join(folder, run_dir.TASK),
+            {"task": task.name, "parameters": task.parameters},
+        )
+
+
+def read_task(
+    folder: str, class_names: Sequence[str], *, name: str | None = None
+) -> Task:
+    """Returns the task of a folder that `write_task` wrote to.
+
+    Args:
+        folder: the run folder, or the extra assets.
+        class_names: what labels.txt holds.
+        name: the task where it is known; classification unless written.
+    """
+    path = os.path.join(folder, run_dir.TASK)
+    saved = run_dir.read_json(path) if os.path.exists(path) else {}
+    name = name or saved.get("task", Classification.name)
+    return _TASKS[name](tuple(class_names), **saved.get("parameters", {}))

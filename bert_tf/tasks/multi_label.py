@@ -1,0 +1,230 @@
+"""Any number of labels for each text, none included."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bert_tf import labels as labels_lib
+from bert_tf.errors import InputError, list_some
+from bert_tf.metrics.multi_label import best_thresholds, multi_label_metrics
+from bert_tf.models import classifier
+from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks.task import Signature
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiLabel:
+    """See `Task`.
+
+    Attributes:
+        class_names: the labels.
+        separator: stands between the labels of a text.
+        thresholds: from which probability on each label is answered; 0.5 for
+            all until they are fitted.
+    """
+
+    class_names: tuple[str, ...]
+    separator: str = ","
+    thresholds: tuple[float, ...] = ()
+
+    name: ClassVar[str] = "multi_label"
+    encoder_output: ClassVar[str] = classifier.POOLED
+    predicted: ClassVar[str] = "probabilities"
+    stride: ClassVar[None] = None
+    with_places: ClassVar[bool] = False
+    labels_may_be_empty: ClassVar[bool] = True
+    has_parameters: ClassVar[bool] = True
+    has_single_label: ClassVar[bool] = False
+    selection_metric: ClassVar[str] = "f1_micro"
+    metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("F1, micro", "eval_f1_micro"),
+        ("F1, macro", "eval_f1_macro"),
+        ("F1, micro, above 0.5", "eval_f1_micro_at_0.5"),
+        ("precision, micro", "eval_precision_micro"),
+        ("recall, micro", "eval_recall_micro"),
+        ("all labels right", "eval_subset_accuracy"),
+        ("binary cross-entropy", "eval_loss"),
+    )
+    answer_columns: ClassVar[tuple[str, ...]] = ("label",)
+
+    @property
+    def parameters(self) -> dict:
+        """See `Task`."""
+        return {
+            "separator": self.separator,
+            "thresholds": list(self.thresholds),
+        }
+
+    @property
+    def num_outputs(self) -> int:
+        """One for each label."""
+        return len(self.class_names)
+
+    @property
+    def detail_columns(self) -> tuple[str, ...]:
+        """A probability for each label."""
+        return cells_lib.probability_columns(self.class_names)
+
+    @classmethod
+    def from_parts(cls, parts, config) -> "MultiLabel":
+        """See `Task`."""
+        separator = config.label_separator
+        train = parts["train"]
+        names = labels_lib.class_names(
+            label
+            for labels in train["label"]
+            for label in split(labels, separator)
+        )
+        if len(names) < 2:
+            raise InputError(
+                f"the {len(train):,} training rows have "
+                f"{f'one label, {names[0]!r}' if names else 'no label'}; "
+                "--task=multi_label needs at least two. Are --label_column "
+                f"and --label_separator={separator!r} right?"
+            )
+        task = cls(names, separator)
+        for part in parts.values():
+            task.check_labels(part)
+        return task
+
+    @staticmethod
+    def strata(labels: pd.Series) -> pd.Series:
+        """Returns one stratum: most sets of labels are too rare for a split."""
+        return pd.Series("", index=labels.index)
+
+    @staticmethod
+    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+        """See `Task`."""
+        counts = Counter(
+            label
+            for one in labels
+            for label in split(one, config.label_separator)
+        )
+        return {name: counts[name] for name in labels_lib.class_names(counts)}
+
+    def check_labels(self, examples: pd.DataFrame) -> None:
+        """Raises InputError where a label is not one of training's."""
+        known = set(self.class_names)
+        rows = zip(
+            examples["label"], examples["path"], examples["line"], strict=True
+        )
+        for labels, path, line in rows:
+            for label in split(labels, self.separator):
+                if label not in known:
+                    raise InputError(
+                        f'{path}, line {line}: the label "{label}" is not in '
+                        "the training data; it has: "
+                        f"{list_some(self.class_names, 20)}"
+                    )
+
+    def targets(self, examples, encoded) -> np.ndarray:
+        """Returns 1 for each label of a text <int32>[rows, labels]."""
+        del encoded
+        ids = {name: i for i, name in enumerate(self.class_names)}
+        targets = np.zeros([len(examples), len(ids)], np.int32)
+        for row, labels in enumerate(examples["label"]):
+            for label in split(labels, self.separator):
+                targets[row, ids[label]] = 1
+        return targets
+
+    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
+        """Returns 1 for each row."""
+        del class_weight
+        return np.ones(len(targets), np.float32)
+
+    def activate(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the sigmoid."""
+        return tf.sigmoid(logits)
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the binary cross-entropy, the mean over the labels."""
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(
+            tf.cast(labels, logits.dtype), logits
+        )
+        return tf.reduce_mean(losses, axis=1)
+
+    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the share of labels that are rightly there or not."""
+        right = (logits >= 0) == (labels > 0)
+        return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
+
+    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+        """See `multi_label_metrics`."""
+        return multi_label_metrics(
+            self.targets(examples, encoded),
+            predicted,
+            self._limits(),
+            self.class_names,
+            seconds=seconds,
+        )
+
+    def tuned(self, examples, encoded, predicted) -> "MultiLabel":
+        """Returns the task with the thresholds of the largest F1."""
+        found = best_thresholds(self.targets(examples, encoded), predicted)
+        # As decimals that read back as the same float32.
+        thresholds = tuple(float(str(value)) for value in found)
+        return dataclasses.replace(self, thresholds=thresholds)
+
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
+        class_names = tf.constant(list(self.class_names))
+        limits = tf.constant(self._limits())
+
+        def answer(outputs):
+            probabilities = outputs["probabilities"]
+            is_found = probabilities >= limits
+            # Those that are answered first, the likeliest first.
+            order = tf.argsort(
+                tf.where(is_found, probabilities, probabilities - 2.0),
+                direction="DESCENDING",
+                stable=True,
+                axis=1,
+            )
+            count = tf.reduce_sum(tf.cast(is_found, tf.int32), axis=1)
+            is_shown = tf.sequence_mask(count, len(self.class_names))
+            scores = tf.gather(probabilities, order, batch_dims=1)
+            return {
+                "labels": tf.where(is_shown, tf.gather(class_names, order), ""),
+                "scores": tf.where(is_shown, scores, 0.0),
+                "count": count,
+                "probabilities": probabilities,
+            }
+
+        return {
+            "serving_default": (
+                "The labels of each text whose probability reaches their "
+                "threshold, the likeliest first, padded with empty ones; how "
+                "many (count), their probabilities (scores), and the "
+                "probabilities of all labels in the order of labels.txt.",
+                answer,
+            )
+        }
+
+    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+        """See `Task`."""
+        labels = answer["labels"][row][: answer["count"][row]]
+        return (
+            [self.separator.join(label.decode() for label in labels)],
+            [cells_lib.number(p) for p in answer["probabilities"][row]],
+        )
+
+    def difference(self, expected: Mapping[str, str], cells) -> float:
+        """Returns the largest difference of a probability."""
+        return cells_lib.largest_difference(
+            expected, self.detail_columns, cells[1]
+        )
+
+    def _limits(self) -> np.ndarray:
+        limits = self.thresholds or [0.5] * len(self.class_names)
+        return np.array(limits, np.float32)
+
+
+def split(labels: str, separator: str) -> list[str]:
+    """Returns the labels of a text, each once."""
+    names = (name.strip() for name in labels.split(separator))
+    return list(dict.fromkeys(name for name in names if name))

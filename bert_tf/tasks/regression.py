@@ -1,0 +1,143 @@
+"""One number for each text or pair, such as a similarity score."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bert_tf.errors import InputError
+from bert_tf.metrics.regression import regression_metrics
+from bert_tf.models import classifier
+from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks.task import Signature
+
+
+@dataclasses.dataclass(frozen=True)
+class Regression:
+    """See `Task`."""
+
+    class_names: tuple[str, ...] = ()
+
+    name: ClassVar[str] = "regression"
+    encoder_output: ClassVar[str] = classifier.POOLED
+    predicted: ClassVar[str] = "logits"
+    stride: ClassVar[None] = None
+    with_places: ClassVar[bool] = False
+    labels_may_be_empty: ClassVar[bool] = False
+    has_parameters: ClassVar[bool] = False
+    has_single_label: ClassVar[bool] = False
+    num_outputs: ClassVar[int] = 1
+    parameters: ClassVar[dict] = {}
+    selection_metric: ClassVar[str] = "pearson"
+    metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("Pearson correlation", "eval_pearson"),
+        ("Spearman correlation", "eval_spearman"),
+        ("mean squared error", "eval_mean_squared_error"),
+        ("mean absolute error", "eval_mean_absolute_error"),
+        ("... of the mean", "mean_baseline_squared_error"),
+    )
+    answer_columns: ClassVar[tuple[str, ...]] = ("score",)
+    detail_columns: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def from_parts(cls, parts, config) -> "Regression":
+        """See `Task`."""
+        del config
+        task = cls()
+        for part in parts.values():
+            task.check_labels(part)
+        values = parts["train"]["label"]
+        if values.nunique() == 1:
+            raise InputError(
+                f"all {len(values):,} training rows have the number "
+                f"{values.iloc[0]}; is --label_column right?"
+            )
+        return task
+
+    @staticmethod
+    def strata(labels: pd.Series) -> pd.Series:
+        """Returns one stratum: numbers have no classes."""
+        return pd.Series("", index=labels.index)
+
+    @staticmethod
+    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+        """Returns nothing: numbers have no classes."""
+        del labels, config
+        return {}
+
+    def check_labels(self, examples: pd.DataFrame) -> None:
+        """Raises InputError where a label is no number."""
+        labels = zip(
+            examples["label"], examples["path"], examples["line"], strict=True
+        )
+        for label, path, line in labels:
+            if not _is_number(label):
+                raise InputError(
+                    f'{path}, line {line}: the label "{label}" is not a '
+                    "number, as --task=regression needs; is --label_column "
+                    "right?"
+                )
+
+    def targets(self, examples, encoded) -> np.ndarray:
+        """Returns the numbers <float32>[rows, 1]."""
+        del encoded
+        values = [float(label) for label in examples["label"]]
+        return np.array(values, np.float32)[:, np.newaxis]
+
+    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
+        """Returns 1 for each row."""
+        del class_weight
+        return np.ones(len(targets), np.float32)
+
+    def activate(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the logits."""
+        return logits
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the squared error."""
+        return tf.reduce_mean(tf.math.squared_difference(logits, labels), 1)
+
+    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns 0: no number is right."""
+        del logits
+        return tf.zeros(tf.shape(labels)[:1])
+
+    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+        """See `regression_metrics`."""
+        targets = self.targets(examples, encoded)[:, 0]
+        return regression_metrics(targets, predicted[:, 0], seconds=seconds)
+
+    def tuned(self, examples, encoded, predicted) -> "Regression":
+        """Returns itself."""
+        del examples, encoded, predicted
+        return self
+
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
+        return {
+            "serving_default": (
+                "The number for each text, on the scale of the training data.",
+                lambda outputs: {"score": outputs["logits"][:, 0]},
+            )
+        }
+
+    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+        """See `Task`."""
+        return [cells_lib.number(answer["score"][row])], []
+
+    def difference(self, expected: Mapping[str, str], cells) -> float:
+        """Returns the difference of the numbers."""
+        return cells_lib.largest_difference(
+            expected, self.answer_columns, cells[0]
+        )
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False

@@ -1,0 +1,274 @@
+"""The answer to a question, as a span of a context: SQuAD 1.1 and 2.0."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import ClassVar
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bert_tf.errors import InputError
+from bert_tf.metrics import answers as metrics_lib
+from bert_tf.models import classifier
+from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks.answers import windowed
+from bert_tf.tasks.task import Signature
+from bert_tf.text import spans
+
+# A margin that no logits reach, finite for JSON.
+_ALWAYS = 1e9
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """See `Task`.
+
+    Attributes:
+        class_names: none.
+        stride: see `windows.cut`.
+        threshold: see `best_of_windows`.
+    """
+
+    class_names: tuple[str, ...] = ()
+    stride: int = 64
+    threshold: float = 0.0
+
+    name: ClassVar[str] = "span"
+    encoder_output: ClassVar[str] = classifier.SEQUENCE
+    predicted: ClassVar[str] = "logits"
+    with_places: ClassVar[bool] = True
+    labels_may_be_empty: ClassVar[bool] = False
+    has_parameters: ClassVar[bool] = True
+    has_single_label: ClassVar[bool] = False
+    num_outputs: ClassVar[int] = 2
+    window_types: ClassVar[dict[str, tf.DType]] = spans.WINDOW_TYPES
+    selection_metric: ClassVar[str] = "f1"
+    metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("exact match", "eval_exact_match"),
+        ("F1", "eval_f1"),
+        ("F1, with an answer", "eval_f1_answerable"),
+        ("F1, without one", "eval_f1_no_answer"),
+    )
+    answer_columns: ClassVar[tuple[str, ...]] = (
+        "answer", "start", "end", "score",
+    )  # fmt: skip
+    detail_columns: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def parameters(self) -> dict:
+        """See `Task`."""
+        return {"stride": self.stride, "threshold": self.threshold}
+
+    @classmethod
+    def from_parts(cls, parts, config) -> "Span":
+        """See `Task`; without unanswered questions, it always answers."""
+        if config.text_pair_column is None:
+            raise InputError(
+                "--task=span needs a question and a context: a .json file in "
+                "the format of SQuAD, or columns question, context and answers"
+            )
+        has_unanswered = any(
+            not answers
+            for part in parts.values()
+            for answers in map(json.loads, part["label"])
+        )
+        task = cls(
+            stride=config.doc_stride,
+            threshold=0.0 if has_unanswered else _ALWAYS,
+        )
+        for part in parts.values():
+            task.check_labels(part)
+        return task
+
+    @staticmethod
+    def strata(labels: pd.Series) -> pd.Series:
+        """Returns whether there is an answer."""
+        return labels.map(lambda answers: str(answers != "[]"))
+
+    @staticmethod
+    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+        """Returns how many questions have an answer."""
+        del config
+        none = int((labels == "[]").sum())
+        counts = {"answer": len(labels) - none, "no answer": none}
+        return {name: count for name, count in counts.items() if count}
+
+    def check_labels(self, examples: pd.DataFrame) -> None:
+        """Raises InputError where an answer is not where it is said to be."""
+        for row in examples.itertuples():
+            for text, start in _gold(row):
+                if not text or row.text_pair[start : start + len(text)] != text:
+                    raise InputError(
+                        f"{row.path}, question {row.id or row.line}: the "
+                        f"context does not have the answer {text!r} at its "
+                        f"answer_start {start}"
+                    )
+
+    def targets(self, examples, encoded) -> np.ndarray:
+        """Returns the first and last token of the answer <int32>[windows, 2].
+
+        0, which is [CLS], in windows that do not hold the whole answer. Of
+        several answers the first is learned, as in run_squad.py.
+        """
+        targets = np.zeros([len(encoded.lengths), 2], np.int32)
+        rows = list(examples.itertuples())
+        for window, owner in enumerate(encoded.owners):
+            gold = _gold(rows[owner])
+            if not gold:
+                continue
+            text, start = gold[0]
+            end = start + len(text)
+            places = encoded.places[
+                encoded.row_splits[window] : encoded.row_splits[window + 1]
+            ]
+            within = np.flatnonzero(
+                (places[:, 1] > start) & (places[:, 0] < end)
+            )
+            seen = places[places[:, 1] > 0]
+            if len(within) and seen[0, 0] <= start and seen[-1, 1] >= end:
+                targets[window] = within[0], within[-1]
+        return targets
+
+    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
+        """Returns 1 for each window."""
+        del class_weight
+        return np.ones(len(targets), np.float32)
+
+    def activate(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns a softmax over the tokens."""
+        return tf.nn.softmax(logits, axis=1)
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the mean cross-entropy of first and last token."""
+        losses = [
+            keras.losses.sparse_categorical_crossentropy(
+                labels[:, side], logits[:, :, side], from_logits=True
+            )
+            for side in (0, 1)
+        ]
+        return (losses[0] + losses[1]) / 2
+
+    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns 1 where both tokens are right."""
+        best = tf.argmax(logits, axis=1, output_type=tf.int32)
+        return tf.cast(tf.reduce_all(best == labels, axis=1), tf.float32)
+
+    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+        """See `answer_metrics`; loss as in training, over the windows."""
+        found, _ = self._answers(examples, encoded, predicted)
+        gold = [
+            [text for text, _ in _gold(row)] for row in examples.itertuples()
+        ]
+        values = metrics_lib.answer_metrics(found, gold, seconds=seconds)
+        loss = _loss(self.targets(examples, encoded), encoded, predicted)
+        return {"eval_loss": loss, **values, "threshold": self.threshold}
+
+    def tuned(self, examples, encoded, predicted) -> "Span":
+        """Returns the task with the threshold of the largest F1."""
+        if self.threshold == _ALWAYS:
+            return self
+        always = dataclasses.replace(self, threshold=_ALWAYS)
+        found, margins = always._answers(examples, encoded, predicted)
+        gold = [
+            [text for text, _ in _gold(row)] for row in examples.itertuples()
+        ]
+        f1s = np.array(
+            [
+                metrics_lib.f1(one, right)
+                for one, right in zip(found, gold, strict=True)
+            ]
+        )
+        none = np.array([not right for right in gold])
+        threshold = metrics_lib.best_threshold(margins, f1s, none)
+        return dataclasses.replace(self, threshold=threshold)
+
+    def in_windows(self, outputs: Mapping[str, tf.Tensor]) -> dict:
+        """See `best_in_windows`."""
+        return spans.best_in_windows(outputs["logits"], outputs["places"])
+
+    def signatures(self) -> dict[str, Signature]:
+        """See `Task`."""
+
+        def answer(outputs):
+            found = spans.best_of_windows(
+                outputs,
+                outputs["owners"],
+                outputs["text"],
+                threshold=self.threshold,
+            )
+            del found["margin"]
+            return found
+
+        return {
+            "serving_default": (
+                "The answer to each question, a piece of its context, empty "
+                "where there is none; its first character and the one after "
+                "its last, in Unicode code points of the context as it was "
+                "sent (bytes that are not UTF-8 do not count); and its "
+                "probability (score).",
+                answer,
+            )
+        }
+
+    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+        """See `Task`."""
+        return (
+            [
+                answer["answer"][row].decode(),
+                str(answer["start"][row]),
+                str(answer["end"][row]),
+                cells_lib.number(answer["score"][row]),
+            ],
+            [],
+        )
+
+    def difference(self, expected: Mapping[str, str], cells) -> float:
+        """Returns the difference of the scores; inf for other answers."""
+        *span, score = cells[0]
+        if span != [expected[name] for name in self.answer_columns[:3]]:
+            return np.inf
+        return cells_lib.largest_difference(expected, ["score"], [score])
+
+    def _answers(self, examples, encoded, predicted):
+        """Returns the answers, and the margins <float32>[questions]."""
+        windows = windowed(self, encoded, predicted)
+        found = spans.best_of_windows(
+            windows,
+            tf.constant(encoded.owners),
+            tf.constant(
+                [
+                    text.encode("utf-8", "ignore")
+                    for text in examples["text_pair"]
+                ]
+            ),
+            threshold=self.threshold,
+        )
+        answers = [text.decode() for text in found["answer"].numpy()]
+        return answers, found["margin"].numpy()
+
+
+def _gold(row) -> list[tuple[str, int]]:
+    """Returns the answers to a question and where they start."""
+    return [
+        (answer["text"], int(answer["answer_start"]))
+        for answer in json.loads(row.label)
+    ]
+
+
+def _gold_texts(examples: pd.DataFrame) -> list[list[str]]:
+    return [[text for text, _ in _gold(row)] for row in examples.itertuples()]
+
+
+def _loss(targets: np.ndarray, encoded, predicted: np.ndarray) -> float:
+    """Returns the mean loss of the windows."""
+    losses = []
+    for window, target in enumerate(targets):
+        start, end = encoded.row_splits[window : window + 2]
+        logits = predicted[start:end].astype(np.float64)
+        logits -= logits.max(axis=0)
+        normal = np.log(np.exp(logits).sum(axis=0))
+        losses.append((normal - logits[target, [0, 1]]).mean())
+    return float(np.mean(losses))

@@ -1,0 +1,154 @@
+"""What a task has to say; everything else asks it and knows no task."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Protocol
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from bert_tf.data.pipeline import EncodedTexts
+
+# Of a signature: what it is for, and from the model's outputs to its own.
+Signature = tuple[str, Callable[[dict], dict]]
+
+
+class Task(Protocol):
+    """What differs between tasks.
+
+    Attributes:
+        name: what --task is.
+        class_names: one for each output; empty where outputs are no classes.
+        parameters: what was fitted to the validation part, for JSON.
+        encoder_output: what the head is put on, see `build_classifier`.
+        predicted: the model's output from which metrics and answers are made.
+        with_places: whether these need to know where the word pieces are.
+        stride: of windows over long texts, see `encode`; None cuts them off.
+        has_parameters: whether there is something to fit.
+        has_single_label: whether each example has one class of several: then
+            there are a confusion matrix, a baseline, calibration and so on.
+        labels_may_be_empty: whether a row without label is no fault.
+        selection_metric: what chooses the best epoch unless one is named.
+        metric_rows: what to show of the metrics: title and key.
+        answer_columns: of the predictions file, before the true label.
+        detail_columns: after it.
+    """
+
+    name: ClassVar[str]
+    encoder_output: ClassVar[str]
+    predicted: ClassVar[str]
+    with_places: ClassVar[bool]
+    stride: int | None
+    has_parameters: ClassVar[bool]
+    has_single_label: ClassVar[bool]
+    labels_may_be_empty: ClassVar[bool]
+    class_names: tuple[str, ...]
+
+    @property
+    def parameters(self) -> dict: ...  # noqa: D102
+
+    @property
+    def num_outputs(self) -> int: ...  # noqa: D102
+
+    @property
+    def selection_metric(self) -> str: ...  # noqa: D102
+
+    @property
+    def metric_rows(self) -> Sequence[tuple[str, str]]: ...  # noqa: D102
+
+    @property
+    def answer_columns(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def detail_columns(self) -> Sequence[str]: ...  # noqa: D102
+
+    @classmethod
+    def from_parts(cls, parts: Mapping[str, pd.DataFrame], config) -> "Task":
+        """Builds the task that labelled rows ask for.
+
+        Args:
+            parts: `train` and others.
+            config: a TrainConfig.
+
+        Raises:
+            InputError: the labels do not make such a task.
+        """
+
+    @staticmethod
+    def strata(labels: pd.Series) -> pd.Series:
+        """Returns a name for each label; a split keeps the shares of each."""
+
+    @staticmethod
+    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+        """Returns how many examples have each label, for the data report."""
+
+    def check_labels(self, examples: pd.DataFrame) -> None:
+        """Raises InputError where a label is none that the task knows."""
+
+    def targets(
+        self, examples: pd.DataFrame, encoded: EncodedTexts
+    ) -> np.ndarray | tf.RaggedTensor:
+        """Returns the labels as `build_dataset` takes them."""
+
+    def weights(self, targets, class_weight: str) -> np.ndarray:
+        """Returns how much each row counts <float32>[rows]."""
+
+    def activate(self, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the output `probabilities` <float32>, shaped as logits."""
+
+    def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns <float32>[batch]."""
+
+    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns how much of each row is right, 0 to 1: <float32>[batch]."""
+
+    def metrics(
+        self,
+        examples: pd.DataFrame,
+        encoded: EncodedTexts,
+        predicted: np.ndarray,
+        *,
+        seconds: float,
+    ) -> dict:
+        """Returns what metrics.json holds; every number finite or None.
+
+        Args:
+            examples: the labelled rows.
+            encoded: their tokens.
+            predicted: <float32>[rows, outputs], or [all tokens, outputs] of a
+                head on each token.
+            seconds: how long the prediction took.
+        """
+
+    def tuned(self, examples, encoded, predicted) -> "Task":
+        """Returns the task with parameters fitted to these predictions."""
+
+    def in_windows(self, outputs: Mapping[str, tf.Tensor]) -> dict:
+        """Returns vectors of what is kept of each window.
+
+        Tasks with a stride have it, and their dtypes as `window_types`.
+
+        It takes what functions of `signatures` take without windows; theirs
+        take its results, `owners` <int64>[windows] and `text`.
+        """
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns the signatures of the SavedModel that take texts.
+
+        Their functions take the model's outputs and, with places, `places`
+        <int32>[batch, length, 3] and `text` <string>[batch]; serving_default
+        is the answer.
+        """
+
+    def cells(
+        self, answer: Mapping[str, np.ndarray], row: int
+    ) -> tuple[list[str], list[str]]:
+        """Returns answer_columns and detail_columns of a row of an answer."""
+
+    def difference(self, expected: Mapping[str, str], cells) -> float:
+        """Returns how far two answers are apart; inf where they contradict.
+
+        Args:
+            expected: a row of predictions.csv by column.
+            cells: what `cells` returned.
+        """

@@ -1,0 +1,69 @@
+"""Writes a vector for each text of files: mean-pooled, of length 1.
+
+    python -m pipelines.embed --input_file=texts.csv --output_file=vectors.npy
+    python -m pipelines.embed --input_file=texts.csv \
+        --output_file=vectors.parquet
+
+.npy holds <float32>[texts, width] in the order of the texts; .parquet a row
+for each text, with id, text and embedding.
+"""
+
+import os
+
+import numpy as np
+import pandas as pd
+from absl import flags, logging
+
+from bert_tf.errors import InputError, InstallationError
+from bert_tf.models import embedding, presets
+from bert_tf.serving import stream
+from pipelines import app, common_flags
+
+common_flags.define_columns()
+common_flags.define_stream()
+common_flags.define_text()
+common_flags.define_batch_size()
+flags.adopt_module_key_flags(common_flags)
+
+_SUFFIXES = (".npy", ".parquet")
+
+
+def main(argv: list[str]) -> None:
+    """Embeds the rows of the input files."""
+    del argv
+    path = flags.FLAGS.output_file
+    suffix = os.path.splitext(path)[1]
+    if suffix not in _SUFFIXES:
+        raise InputError(f"--output_file={path} must end with .npy or .parquet")
+    preset = presets.resolve(flags.FLAGS.preset)
+    ids, texts = stream.read_texts(
+        flags.FLAGS.input_file,
+        file_format=flags.FLAGS.input_format,
+        **common_flags.column_names(),
+    )
+    vectors = embedding.Embedder(
+        preset,
+        max_seq_length=flags.FLAGS.max_seq_length,
+        batch_size=flags.FLAGS.batch_size,
+    )(texts)
+    aside = f"{path}.partial"
+    if suffix == ".npy":
+        with open(aside, "wb") as file:
+            np.save(file, vectors)
+    else:
+        table = pd.DataFrame({"id": ids, "text": texts})
+        table["embedding"] = list(vectors)
+        try:
+            table.to_parquet(aside, index=False)
+        except ImportError:
+            raise InstallationError(
+                "Parquet needs the package pyarrow: pip install pyarrow, or "
+                "name an --output_file that ends with .npy"
+            ) from None
+    os.replace(aside, path)
+    logging.info("%d vectors of %d numbers are in %s.", *vectors.shape, path)
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["input_file", "output_file"])
+    app.run_script(main)

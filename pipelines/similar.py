@@ -1,0 +1,88 @@
+"""Finds the texts of files that are nearest to queries, by their vectors.
+
+    python -m pipelines.similar --input_file=texts.csv "a query" "another"
+    python -m pipelines.similar --input_file=texts.csv \
+        --embeddings=vectors.npy "a query"
+
+Prints cosine, id and text, the nearest first. --embeddings takes what
+pipelines.embed wrote for the same files, which are else embedded each time.
+"""
+
+import os
+
+import numpy as np
+from absl import flags
+
+from bert_tf.errors import InputError
+from bert_tf.evaluation.report import shorten
+from bert_tf.models import embedding, presets
+from bert_tf.serving import stream
+from pipelines import app, common_flags
+
+common_flags.define_columns()
+common_flags.define_input()
+common_flags.define_text()
+common_flags.define_batch_size()
+flags.adopt_module_key_flags(common_flags)
+_EMBEDDINGS = flags.DEFINE_string(
+    "embeddings",
+    None,
+    "Vectors of the texts: the .npy file of pipelines.embed.",
+)
+_TOP_K = flags.DEFINE_integer(
+    "top_k", 5, "How many texts for each query.", lower_bound=1
+)
+
+
+def main(argv: list[str]) -> None:
+    """Prints the nearest texts to each argument."""
+    queries = argv[1:]
+    if not queries:
+        raise InputError("give one or more queries as arguments")
+    preset = presets.resolve(flags.FLAGS.preset)
+    ids, texts = stream.read_texts(
+        flags.FLAGS.input_file,
+        file_format=flags.FLAGS.input_format,
+        **common_flags.column_names(),
+    )
+    vectors = None
+    if _EMBEDDINGS.value:
+        vectors = _read_vectors(_EMBEDDINGS.value, len(texts))
+    embedder = embedding.Embedder(
+        preset,
+        max_seq_length=flags.FLAGS.max_seq_length,
+        batch_size=flags.FLAGS.batch_size,
+    )
+    if vectors is None:
+        vectors = embedder(texts)
+    if vectors.shape[1] != embedder.width:
+        raise InputError(
+            f"--embeddings={_EMBEDDINGS.value} holds vectors of "
+            f"{vectors.shape[1]} numbers, {flags.FLAGS.preset} makes "
+            f"{embedder.width}: they are of another --preset"
+        )
+    found = embedding.nearest(embedder(queries), vectors, _TOP_K.value)
+    for query, rows, cosines in zip(queries, *found, strict=True):
+        print(shorten(query))
+        for row, cosine in zip(rows, cosines, strict=True):
+            print(f"  {cosine:.4f}\t{ids[row]}\t{shorten(texts[row])}")
+
+
+def _read_vectors(path: str, count: int) -> np.ndarray:
+    if not os.path.exists(path):
+        raise InputError(f"--embeddings={path}: no such file")
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except ValueError:
+        raise InputError(f"--embeddings={path} is not a .npy file") from None
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise InputError(
+            f"--embeddings={path} holds {len(vectors):,} vectors, the input "
+            f"{count:,} texts; make it again with pipelines.embed"
+        )
+    return vectors
+
+
+if __name__ == "__main__":
+    flags.mark_flags_as_required(["input_file"])
+    app.run_script(main)
