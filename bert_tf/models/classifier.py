@@ -13,7 +13,7 @@ from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 # As BERT's own layers are initialized.
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
-_HEAD_SITE = 1_000_000
+HEAD_SITE = 1_000_000
 
 
 def build_classifier(
@@ -126,7 +126,7 @@ def classify(
         weights.encoder, features, num_heads=num_heads, drop=backbone_drop
     )
     pooled = tf.cast(pooled, tf.float32)
-    logits = weights.logits(head_drop(pooled, _HEAD_SITE))
+    logits = weights.logits(head_drop(pooled, HEAD_SITE))
     return {
         "logits": logits,
         "probabilities": tf.nn.softmax(logits),

@@ -42,6 +42,7 @@ class Fit:
         encoded: dict[str, EncodedTexts | TokenizedRecords],
         pad_token_id: int,
         after_save: Callable[[], None],
+        compute: Callable | None = None,
     ):
         self.config = config
         self.parts = parts
@@ -50,12 +51,12 @@ class Fit:
         self.model = model
         self.encoded = encoded
         self.pad_token_id = pad_token_id
+        self.compute = compute
         self.is_chief = strategy_lib.is_chief(strategy)
         self.labels = self._class_ids("train")
         self.weights = example_weights(self.labels, config.class_weight)
         self.steps = math.ceil(len(self.labels) / config.train_batch_size)
-        self.train_step = None
-        self.train_steps = {}
+        self.train_step, self.train_steps = None, {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
@@ -220,8 +221,8 @@ class Fit:
         )
 
     def _class_ids(self, name: str) -> np.ndarray:
-        ids = labels_lib.class_ids(self.parts[name]["label"], self.class_names)
-        return np.array(ids, np.int32)
+        labels = self.parts[name]["label"]
+        return np.int32(labels_lib.class_ids(labels, self.class_names))
 
     def _train_epoch(self, state: TrainingState, callback_list):
         """Trains the epoch's steps from state.step on, yielding after each."""
@@ -254,6 +255,7 @@ class Fit:
                 seed=config.seed,
                 accumulate_steps=config.accumulate_steps,
                 jit_compile=config.jit_compile,
+                compute=self.compute,
             )
         iterator = iter(batches)
         while state.step < self.steps:
@@ -281,16 +283,13 @@ class Fit:
 
     def _stop_on_nan(self, state: TrainingState, loss: float):
         rate = float(self.model.optimizer.learning_rate)
+        is_wide = self.config.mixed_precision == "float32"
         raise InputError(
             f"the training loss became {loss} in epoch {state.epoch + 1}, "
             f"step {state.step + 1} of {self.steps}, at learning rate "
             f"{rate:.3g} (peak {self.config.learning_rate:.3g}); try a lower "
             "--learning_rate"
-            + (
-                " or --mixed_precision=float32"
-                if self.config.mixed_precision != "float32"
-                else ""
-            )
+            + ("" if is_wide else " or --mixed_precision=float32")
         )
 
     def _save_weights(self) -> None:

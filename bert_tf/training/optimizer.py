@@ -58,19 +58,24 @@ def build_optimizer(
     variables: list[keras.Variable],
     learning_rate: float,
     warmup_proportion: float,
-    total_steps: int,
+    total_steps: int | None,
     weight_decay: float,
     mixed_precision: str,
     num_replicas: int = 1,
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer; under float16 it scales the loss.
 
+    Without `total_steps` the learning rate is a variable that the training
+    sets at each step.
+
     `loop` hands over the mean of the replicas' gradients, which Keras clips
     and then sums up: hence a clip norm divided by the replicas.
     """
-    schedule = WarmupLinearDecay(
-        learning_rate, round(total_steps * warmup_proportion), total_steps
-    )
+    schedule = learning_rate
+    if total_steps is not None:
+        schedule = WarmupLinearDecay(
+            learning_rate, round(total_steps * warmup_proportion), total_steps
+        )
     optimizer = keras.optimizers.AdamW(
         schedule,
         weight_decay=weight_decay,
