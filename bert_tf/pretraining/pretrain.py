@@ -1,27 +1,22 @@
 """From files of raw text to a run folder with a backbone; sees every part."""
 
-import dataclasses
 import math
 import os
 
 import keras
-import keras_nlp
 from absl import logging
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError
-from bert_tf.models import masked_lm as masked_lm_lib
 from bert_tf.models import presets, trained
-from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.pretraining import budget as budget_lib
 from bert_tf.pretraining import corpus as corpus_lib
-from bert_tf.pretraining import documents, masking, speed
+from bert_tf.pretraining import documents, masking, speed, start
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget
 from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
-from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import checkpoints, remote
 from bert_tf.training import results as results_lib
@@ -60,7 +55,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     strategy_lib.check_agreement(
         strategy, "whether there is a run to go on with", [resuming]
     )
-    preset, vocabulary = _read_vocabulary(config)
+    preset, vocabulary = start.read_vocabulary(config)
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length
@@ -73,7 +68,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         for name, corpus in corpora.items()
     }
     with strategy.scope():
-        pretrainer, config = _build_model(config, preset, vocabulary)
+        pretrainer, config = start.build_model(config, preset, vocabulary)
     # Where there is too little text, InputError comes here.
     rows = {name: part.rows for name, part in batches.items()}
     state = PretrainingState(
@@ -136,27 +131,6 @@ def _check_surroundings(config: PretrainConfig, strategy) -> None:
     strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
 
 
-def _read_vocabulary(config: PretrainConfig):
-    if config.preset is None:
-        if not os.path.exists(config.vocab_file):
-            raise InputError(f"--vocab_file={config.vocab_file}: no such file")
-        vocabulary = presets.read_vocabulary(config.vocab_file)
-        vocabulary_lib.check_vocabulary(
-            vocabulary.tokens,
-            embedding_rows=len(vocabulary.tokens),
-            source=config.vocab_file,
-        )
-        return None, vocabulary
-    preset = presets.resolve(config.preset)
-    longest = preset.max_positions
-    if longest is not None and config.max_seq_length > longest:
-        raise InputError(
-            f"--max_seq_length={config.max_seq_length} is beyond the {longest} "
-            f"positions that {config.preset} knows"
-        )
-    return preset, preset.vocabulary
-
-
 def _read_corpora(config: PretrainConfig, preprocessor: Preprocessor) -> dict:
     def read(patterns):
         return documents.read_documents(
@@ -196,41 +170,6 @@ def _batches(config, vocabulary, corpus, trains: bool) -> Batches:
     )
 
 
-def _build_model(config: PretrainConfig, preset, vocabulary):
-    settings = {"dropout": config.dropout, "dtype": config.dtype_policy}
-    if preset is None:
-        backbone = keras_nlp.models.BertBackbone(
-            vocabulary_size=len(vocabulary.tokens),
-            max_sequence_length=config.max_seq_length,
-            **config.shape(),
-            **settings,
-        )
-    else:
-        backbone = preset.build_backbone(**settings)
-    pretrainer = pretrainer_lib.build_pretrainer(
-        backbone, has_pairs=config.has_pairs
-    )
-    if preset is not None and not masked_lm_lib.read_head(
-        preset, pretrainer.masked_lm
-    ):
-        logging.info(
-            "%s has no head for masked words: it starts at random",
-            config.preset,
-        )
-    if config.learning_rate is None:
-        config = dataclasses.replace(
-            config, learning_rate=_default_learning_rate(backbone, preset)
-        )
-    return pretrainer, config
-
-
-def _default_learning_rate(backbone, preset) -> float:
-    """1e-4 is BERT-base's; small models want more, checkpoints half."""
-    parameters = trained.count_parameters(backbone)
-    rate = 1e-3 if parameters < 15e6 else 5e-4 if parameters < 60e6 else 1e-4
-    return rate if preset is None else min(rate / 2, 5e-5)
-
-
 def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
     if config.time_budget is not None:
         return Budget(seconds=budget_lib.parse_duration(config.time_budget))
@@ -254,12 +193,12 @@ def _check_settings(config: PretrainConfig) -> None:
     )
 
 
-def _restore(fit: PretrainingFit, start: PretrainingState) -> PretrainingState:
+def _restore(fit: PretrainingFit, fresh: PretrainingState) -> PretrainingState:
     state = fit.checkpoints.restore()
     if state is None:
         logging.info("The run had not begun.")
-        return start
-    checkpoints.check_same("data", state.data, start.data)
+        return fresh
+    checkpoints.check_same("data", state.data, fresh.data)
     logging.info("Going on from step %d.", state.step)
     return state
 
