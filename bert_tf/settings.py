@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+from bert_tf.errors import InputError, list_some
+
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
@@ -36,7 +38,19 @@ class Settings:
 
     @classmethod
     def from_json(cls, values: dict):
-        """Builds a configuration from config.json; unknown keys raise."""
+        """Builds a configuration from config.json.
+
+        Raises:
+            InputError: it is of another kind of run, or of another version.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise InputError(
+                "its config.json is of another kind of run, or of another "
+                f"version of bert_tf: {cls.__name__} has no "
+                f"{list_some(unknown)}"
+            )
         return cls(**values)
 
     def to_flagfile(self) -> str:

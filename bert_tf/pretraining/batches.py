@@ -58,7 +58,7 @@ class Batches:
         """Returns the batches of an epoch from a step on.
 
         They are dicts of token_ids, segment_ids, padding_mask
-        <int32>[batch, length]; masked_positions, masked_ids
+        <int32>[batch, sequence_length]; masked_positions, masked_ids
         <int32>[batch, max_predictions]; masked_weights <float32> of that
         shape and weight <float32>[batch], each of which adds up to 1;
         is_random <int32>[batch], 1 where the second text is from elsewhere;
@@ -159,9 +159,9 @@ class Batches:
         weight = tf.cast(counts, tf.float32)
         masked = batch["masked_weights"] * weight[:, tf.newaxis]
         masked /= tf.maximum(tf.reduce_sum(masked), 1.0)
-        length = None if self.has_pairs else self.sequence_length
+        shape = [self.batch_size, self.sequence_length]
         shaped = {
-            name: tf.ensure_shape(batch[name], [self.batch_size, length])
+            name: tf.ensure_shape(batch[name], shape)
             for name in ("token_ids", "segment_ids", "padding_mask")
         }
         return {

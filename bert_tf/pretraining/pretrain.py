@@ -181,11 +181,6 @@ def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
 def _check_settings(config: PretrainConfig) -> None:
     path = os.path.join(config.output_dir, run_dir.CONFIG)
     saved = run_dir.read_json(path)
-    if "objective" not in saved:
-        raise InputError(
-            f"--output_dir={config.output_dir} holds an unfinished run of "
-            "pipelines.train; name another folder"
-        )
     checkpoints.check_same(
         "settings",
         PretrainConfig.from_json(saved).result_settings(),

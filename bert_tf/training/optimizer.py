@@ -3,7 +3,7 @@
 import keras
 
 # Without decay: biases and LayerNorm, as in google-research/bert.
-_NO_DECAY = ("bias", "gamma", "beta")
+_NO_DECAY = ("bias", "gamma", "beta", "output_bias")
 _CLIP_NORM = 1.0
 
 
