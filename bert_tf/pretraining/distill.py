@@ -76,7 +76,12 @@ def distill(
     distillation.chosen_layers(backbone.num_layers, num_layers)
     # Beside the run, for a run folder has to be new; --resume needs it.
     start = f"{config.output_dir.rstrip(os.sep)}.start"
-    if os.path.exists(start) and not _is_unfinished(config.output_dir):
+    resuming = run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    if os.path.exists(start) and not resuming:
         shutil.rmtree(start)
     if not os.path.exists(start):
         with run_dir.staged(start) as aside:
@@ -106,12 +111,6 @@ def distill(
     run_dir.write_json(os.path.join(config.output_dir, DISTILLATION), report)
     shutil.rmtree(start)
     return report
-
-
-def _is_unfinished(path: str) -> bool:
-    return os.path.exists(
-        os.path.join(path, run_dir.CONFIG)
-    ) and not os.path.exists(os.path.join(path, run_dir.METRICS))
 
 
 def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:

@@ -6,14 +6,32 @@ from safetensors.numpy import load_file, save_file
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError
+from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.fill_mask import MaskFiller, describe
 from bert_tf.pretraining.pretrain import pretrain
 from tests.conftest import TOKENS
+from tests.pretraining.conftest import raw_text
 
 
-@pytest.fixture
-def language(pretrain_config) -> str:
-    config = pretrain_config(max_steps=150, learning_rate=3e-3)
+@pytest.fixture(scope="module")
+def language(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("language")
+    (folder / "raw.txt").write_text(raw_text(documents=600))
+    (folder / "vocab.txt").write_text("".join(f"{t}\n" for t in TOKENS))
+    config = PretrainConfig(
+        train_file=(str(folder / "raw.txt"),),
+        vocab_file=str(folder / "vocab.txt"),
+        output_dir=str(folder / "run"),
+        num_layers=2,
+        hidden_size=64,
+        num_attention_heads=2,
+        objective="mlm",
+        max_seq_length=32,
+        dropout=0.0,
+        learning_rate=3e-3,
+        max_steps=400,
+        eval_steps=10**6,
+    )
     pretrain(config)
     return config.output_dir
 

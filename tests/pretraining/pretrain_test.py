@@ -108,6 +108,7 @@ def test_going_on_from_a_preset(pretrain_config, headless_preset, tmp_path):
             preset=headless_preset,
             output_dir=str(tmp_path / "first"),
             max_steps=30,
+            eval_steps=10**6,
             learning_rate=3e-3,
             **shape,
         )
@@ -175,15 +176,16 @@ def test_overfits_200_sentences(pretrain_config, tmp_path):
         for number, line in enumerate(lines)
     ]
     path = tmp_path / "sentences.txt"
-    path.write_text("\n".join(lines))
+    # Many times over: an epoch of a few steps is mostly preparation.
+    path.write_text("\n".join(lines * 20))
     metrics = pretrain(
         pretrain_config(
             train_file=(str(path),),
             validation_file=(str(path),),
             hidden_size=128,
             learning_rate=2e-3,
-            num_train_epochs=600,
-            eval_steps=1000,
+            max_steps=3000,
+            eval_steps=10**6,
         )
     )
     assert metrics["eval_mlm_accuracy"] > 0.95
