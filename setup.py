@@ -12,7 +12,8 @@ VERSION = re.search(
 SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
     "query_server", "create_tfrecords", "launch_workers",
-    "tpu_check", "compare", "doctor", "embed", "similar",
+    "tpu_check", "compare", "doctor", "embed", "similar", "build_vocabulary",
+    "pretrain", "fill_mask", "distill",
 )  # fmt: skip
 
 setuptools.setup(
@@ -48,6 +49,8 @@ setuptools.setup(
         "tensorboard==2.21.*",
         "tensorflow==2.21.*",
         "tensorflow-text==2.21.*",
+        # Trains vocabularies; keras-hub brings it, too.
+        "tokenizers>=0.20",
     ],
     extras_require={
         "dev": ["check-jsonschema", "pre-commit", "pytest>=8", "ruff==0.17.5"],

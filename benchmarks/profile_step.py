@@ -16,6 +16,7 @@ from absl import app, flags
 
 from bert_tf.models import classifier, presets
 from bert_tf.models.dropout import dropout_keys
+from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop
 from bert_tf.training import optimizer as optimizer_lib
 
@@ -172,6 +173,7 @@ def whole_step(model, inputs: dict) -> Callable[[], object]:
     }
     step = loop.build_train_step(
         strategy=tf.distribute.get_strategy(),
+        task=Classification(("no", "yes")),
         model=model,
         optimizer=optimizer,
         element_spec=spec,

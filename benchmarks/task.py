@@ -13,7 +13,7 @@ from absl import flags
 from benchmarks.contestant import Contestant
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples
-from bert_tf.evaluation import metrics
+from bert_tf.metrics import classification
 from bert_tf.models import presets
 
 TRAIN_FILE = flags.DEFINE_string("train_file", None, "Labelled texts.")
@@ -82,7 +82,7 @@ def task_settings(folder: str) -> dict:
     }
     if len(class_names) == 2:
         settings["positive_class"] = class_names.index(
-            metrics.positive_class(class_names)
+            classification.positive_class(class_names)
         )
     for name, part in parts.items():
         settings[f"{name}texts"] = list(part["text"])

@@ -1,10 +1,10 @@
 """The settings of a training run: checked on creation, JSON in and out."""
 
 import dataclasses
-import json
 import math
 
 from bert_tf.errors import InputError
+from bert_tf.settings import Settings
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
@@ -39,7 +39,7 @@ _SHORTEST_SEQUENCE = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Every setting of `pipelines.train`; a field has its flag's name.
 
     Fields that are None are decided while training starts; what config.json
@@ -195,46 +195,6 @@ class TrainConfig:
                 )
 
     @property
-    def dtype_policy(self) -> str:
-        """The name of Keras' dtype policy."""
-        if self.mixed_precision == "float32":
-            return "float32"
-        return f"mixed_{self.mixed_precision}"
-
-    @property
     def backbone_dropout(self) -> float:
         """The backbone's dropout: frozen, its features must not change."""
         return 0.0 if self.freeze_backbone else self.dropout
-
-    def to_json(self) -> dict:
-        """Returns a dict that `from_json` takes."""
-        return dataclasses.asdict(self)
-
-    def result_settings(self) -> dict:
-        """Returns the settings that decide what training results in."""
-        # Through JSON, as those of config.json went: tuples become lists.
-        settings = json.loads(json.dumps(self.to_json()))
-        return {
-            name: value
-            for name, value in settings.items()
-            if name not in _NOT_OF_THE_RESULT
-        }
-
-    @classmethod
-    def from_json(cls, values: dict) -> "TrainConfig":
-        """Builds a configuration from config.json; unknown keys raise."""
-        return cls(**values)
-
-    def to_flagfile(self) -> str:
-        """Returns the settings as a --flagfile that repeats the run."""
-        lines = []
-        for name, value in self.to_json().items():
-            # A run that is repeated, or gone on with, replaces nothing.
-            if value in (None, ()) or name == "overwrite_output_dir":
-                continue
-            if isinstance(value, tuple):
-                value = ",".join(value)
-            if isinstance(value, bool):
-                value = str(value).lower()
-            lines.append(f"--{name}={value}\n")
-        return "".join(lines)

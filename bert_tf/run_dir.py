@@ -29,6 +29,8 @@ BASELINE = "baseline.npz"
 TASK = "task.json"
 CALIBRATION = "calibration.json"
 MODEL_CARD = "README.md"
+# Of a pretraining: a KerasNLP preset folder.
+PRESET = "preset"
 
 
 def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
@@ -146,6 +148,11 @@ def check_is_run(path: str) -> None:
         raise InputError(
             f"{path} is not a run folder: it has no {CONFIG}. A run folder is "
             "what pipelines.train writes to --output_dir"
+        )
+    if "objective" in read_json(os.path.join(path, CONFIG)):
+        raise InputError(
+            f"{path} is a run of pipelines.pretrain, which knows no classes; "
+            f"fine-tune it first: pipelines.train --preset={path}"
         )
     if not os.path.exists(os.path.join(path, METRICS)):
         raise InputError(

@@ -99,6 +99,23 @@ def define_files() -> None:
     )
 
 
+def define_raw_text() -> None:
+    """Declares files of unlabelled text."""
+    flags.DEFINE_list(
+        "train_file",
+        None,
+        "Raw text: paths and globs, separated by commas. In .txt a blank line "
+        "ends a document; in .jsonl, .csv and .tsv each row is one; in "
+        ".tfrecord each tf.train.Example has one in the feature `text`.",
+    )
+    flags.DEFINE_string(
+        "text_column",
+        None,
+        "Column, or TFRecord feature, of the text; found by common names "
+        "unless given.",
+    )
+
+
 def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
     """Declares the checkpoint and the length."""
     flags.DEFINE_string(

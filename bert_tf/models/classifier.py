@@ -14,7 +14,7 @@ from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 # As BERT's own layers are initialized.
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
-_HEAD_SITE = 1_000_000
+HEAD_SITE = 1_000_000
 # What of the encoder a head is put on: one vector a text, or one a token.
 POOLED, SEQUENCE = "pooled_output", "sequence_output"
 
@@ -143,14 +143,14 @@ def classify(
         )
         batch, length, _ = tf.unstack(tf.shape(hidden))
         hidden = tf.cast(tf.reshape(hidden, [-1, hidden.shape[2]]), tf.float32)
-        logits = weights.logits(head_drop(hidden, _HEAD_SITE))
+        logits = weights.logits(head_drop(hidden, HEAD_SITE))
         logits = tf.reshape(logits, [batch, length, logits.shape[1]])
         return {"logits": logits, "probabilities": activation(logits)}
     pooled = encoder.pooled_output(
         weights.encoder, features, num_heads=num_heads, drop=backbone_drop
     )
     pooled = tf.cast(pooled, tf.float32)
-    logits = weights.logits(head_drop(pooled, _HEAD_SITE))
+    logits = weights.logits(head_drop(pooled, HEAD_SITE))
     return {
         "logits": logits,
         "probabilities": activation(logits),

@@ -136,6 +136,9 @@ def _resolve_tf1(name: str, folder: str) -> Preset:
 def _resolve_folder(name: str, folder: str) -> Preset:
     if os.path.exists(os.path.join(folder, tf1_checkpoint.CONFIG)):
         return _resolve_tf1(name, folder)
+    if os.path.isdir(os.path.join(folder, run_dir.PRESET)):
+        # A run of pipelines.pretrain.
+        folder = os.path.join(folder, run_dir.PRESET)
     config = _read_config(name, os.path.join(folder, "config.json"))
     if "model_type" in config:
         if config["model_type"] != "bert":
@@ -153,7 +156,8 @@ def _resolve_folder(name: str, folder: str) -> Preset:
     else:
         raise InputError(
             f"--preset={name}: its config.json is neither that of a "
-            "Transformers BERT nor of a KerasNLP BertBackbone"
+            "Transformers BERT nor of a KerasNLP BertBackbone (is it a "
+            "pretraining that did not finish?)"
         )
     vocabulary_lib.check_vocabulary(
         vocabulary.tokens, embedding_rows=rows, source=name
@@ -171,11 +175,19 @@ def _transformers_vocabulary(name: str, folder: str) -> Vocabulary:
     path = os.path.join(folder, "vocab.txt")
     if not os.path.exists(path):
         raise InputError(f"--preset={name}: the folder has no vocab.txt")
+    return read_vocabulary(path)
+
+
+def read_vocabulary(path: str) -> Vocabulary:
+    """Reads a vocab.txt and the tokenizer_config.json beside it, if any.
+
+    Uncased without one, as Transformers takes it.
+    """
     tokens = vocabulary_lib.read_tokens(path)
-    config_path = os.path.join(folder, "tokenizer_config.json")
+    config_path = os.path.join(os.path.dirname(path), "tokenizer_config.json")
     config = {}
     if os.path.exists(config_path):
-        config = _read_config(name, config_path)
+        config = _read_config(os.path.dirname(path), config_path)
     lowercase = config.get("do_lower_case", True)
     strip_accents = config.get("strip_accents")
     if strip_accents is None:
@@ -240,6 +252,22 @@ def _hub_is_reachable(source: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def save_preset(
+    folder: str, model: keras.Model, vocabulary: Vocabulary
+) -> None:
+    """Writes a KerasNLP preset folder, which --preset takes.
+
+    Args:
+        folder: to write to.
+        model: a BertBackbone, or a task of KerasNLP on one.
+        vocabulary: of its tokens. Accents are taken to go with case.
+    """
+    model.save_to_preset(folder)
+    keras_nlp.models.BertTokenizer(
+        list(vocabulary.tokens), lowercase=vocabulary.lowercase
+    ).save_to_preset(folder)
 
 
 def save_backbone_config(

@@ -10,6 +10,8 @@ import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
+from bert_tf.config import TrainConfig
+from bert_tf.data import pipeline
 
 # A loss so near to that of guessing by the classes' shares has not moved.
 _UNMOVED = 0.98
@@ -42,6 +44,38 @@ class Alarm:
     def to_json(self) -> dict:
         """Returns the fields as metrics.json has them."""
         return dataclasses.asdict(self)
+
+
+def before_training(
+    config: TrainConfig,
+    data_report: dict,
+    *,
+    labels: np.ndarray | None,
+    lengths: np.ndarray,
+) -> list[Alarm]:
+    """Returns and logs what is wrong before the first step.
+
+    Args:
+        config: every setting.
+        data_report: what `checking.data_report` returned.
+        labels: <int>[rows] class ids of the training rows; None where a text
+            has not one class.
+        lengths: <int>[rows] tokens of the training rows.
+    """
+    found = of_data(
+        labels, data_report, max_truncated_share=config.max_truncated_share
+    )
+    if labels is not None:
+        plan = pipeline.plan_training_epoch(
+            lengths,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            epoch=0,
+        )
+        found += of_batches(labels, plan)
+    for alarm in found:
+        logging.warning("ALARM, %s", alarm.message)
+    return found
 
 
 def of_data(

@@ -61,6 +61,7 @@ class Checkpoints:
             written less often, so that it takes 5% of the time.
         writes: whether this process is the one that writes.
         after_save: called when the file is there.
+        state_class: the dataclass of the state.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Checkpoints:
         every_seconds: float,
         writes: bool,
         after_save: Callable[[], None] = lambda: None,
+        state_class: type = TrainingState,
     ):
         self._path = path
         self._variables = variables
         self._pause = self._every_seconds = every_seconds
         self._writes = writes
         self._after_save = after_save
+        self._state_class = state_class
         self._last = time.monotonic()
 
     def is_due(self) -> bool:
@@ -111,7 +114,7 @@ class Checkpoints:
         if not os.path.exists(self._path):
             return None
         with np.load(self._path) as arrays:
-            state = TrainingState(**json.loads(str(arrays[_STATE])))
+            state = self._state_class(**json.loads(str(arrays[_STATE])))
             for i, variable in enumerate(self._variables):
                 key = _key(i, variable)
                 if key not in arrays:

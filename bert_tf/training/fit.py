@@ -40,6 +40,7 @@ class Fit:
         encoded: dict[str, EncodedTexts | TokenizedRecords],
         pad_token_id: int,
         after_save: Callable[[], None],
+        compute: Callable | None = None,
     ):
         self.config = config
         self.parts = parts
@@ -48,13 +49,13 @@ class Fit:
         self.model = model
         self.encoded = encoded
         self.pad_token_id = pad_token_id
+        self.compute = compute
         self.is_chief = strategy_lib.is_chief(strategy)
         self.labels = task.targets(parts["train"], encoded["train"])
         self.weights = task.weights(self.labels, config.class_weight)
         self.rows = len(encoded["train"].lengths)
         self.steps = math.ceil(self.rows / config.train_batch_size)
-        self.train_step = None
-        self.train_steps = {}
+        self.train_step, self.train_steps = None, {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
@@ -254,6 +255,7 @@ class Fit:
                 seed=config.seed,
                 accumulate_steps=config.accumulate_steps,
                 jit_compile=config.jit_compile,
+                compute=self.compute,
             )
         iterator = iter(batches)
         while state.step < self.steps:

@@ -52,6 +52,7 @@ def build_train_step(
     seed: int,
     accumulate_steps: int = 1,
     jit_compile: str = "auto",
+    compute: Callable | None = None,
 ) -> Callable[[dict], tuple[tf.Tensor, tf.Tensor]]:
     """Returns a function of one batch that trains and returns (loss, hits).
 
@@ -64,8 +65,62 @@ def build_train_step(
 
     With `accumulate_steps` a replica works through its rows in so many pieces
     one after the other and adds up their gradients: less memory, same result.
+
+    `compute` takes the place of the task's loss, see `build_step`.
     """
-    variables = model.trainable_variables
+
+    def task_loss(batch, keys):
+        logits = head.compute(
+            task,
+            model,
+            features(batch),
+            drops=classifier.dropouts(model, keys),
+        )["logits"]
+        losses = task.loss(batch["label"], logits)
+        hits = task.hits(batch["label"], logits)
+        hits *= tf.cast(batch["row"] >= 0, tf.float32)
+        return tf.reduce_sum(losses * batch["weight"]), tf.reduce_sum(hits)
+
+    return build_step(
+        compute or task_loss,
+        results=2,
+        strategy=strategy,
+        variables=model.trainable_variables,
+        optimizer=optimizer,
+        element_spec=element_spec,
+        seed=seed,
+        accumulate_steps=accumulate_steps,
+        jit_compile=jit_compile,
+    )
+
+
+def build_step(
+    compute: Callable[[dict, tf.Tensor], tuple[tf.Tensor, ...]],
+    *,
+    results: int,
+    strategy: tf.distribute.Strategy,
+    variables: list[keras.Variable],
+    optimizer: keras.optimizers.Optimizer,
+    element_spec: dict,
+    seed: int,
+    accumulate_steps: int = 1,
+    jit_compile: str = "auto",
+) -> Callable[[dict], tuple[tf.Tensor, ...]]:
+    """Returns a function of one batch that trains whatever has a loss.
+
+    Args:
+        compute: takes a batch, with `row` <int32>[batch], and the keys of its
+            dropout <uint32>[batch]; returns the loss and other sums, of which
+            the replicas' add up, <float32>[] each.
+        results: how many `compute` returns, and the step.
+        strategy: what the step runs under.
+        variables: the trained ones.
+        optimizer: built for them.
+        element_spec: of the batches.
+        seed: of the dropout.
+        accumulate_steps: as in `build_train_step`.
+        jit_compile: as in `build_train_step`.
+    """
     replicas = strategy.num_replicas_in_sync
     apply_gradients = optimizer.apply
     if (
@@ -80,29 +135,18 @@ def build_train_step(
         )
 
     def piece_results(batch):
-        """Returns (loss, hits) and the scaled loss's gradients."""
+        """Returns what `compute` does and the scaled loss's gradients."""
         with tf.GradientTape() as tape:
             keys = dropout_keys(seed, optimizer.iterations.value, batch["row"])
-            logits = head.compute(
-                task,
-                model,
-                features(batch),
-                drops=classifier.dropouts(model, keys),
-            )["logits"]
-            losses = task.loss(batch["label"], logits)
-            loss = tf.reduce_sum(losses * batch["weight"])
-            scaled_loss = optimizer.scale_loss(loss)
+            found = tuple(compute(batch, keys))
+            scaled_loss = optimizer.scale_loss(found[0])
         gradients = tape.gradient(
             scaled_loss, [variable.value for variable in variables]
         )
-        hits = task.hits(batch["label"], logits)
-        hits *= tf.cast(batch["row"] >= 0, tf.float32)
-        return (loss, tf.reduce_sum(hits)), [
-            tf.convert_to_tensor(gradient) for gradient in gradients
-        ]
+        return found, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def accumulated_results(batch):
-        rows = batch["label"].shape[0] // accumulate_steps
+        rows = batch["row"].shape[0] // accumulate_steps
         pieces = {
             name: tf.reshape(
                 value,
@@ -111,27 +155,27 @@ def build_train_step(
             for name, value in batch.items()
         }
 
-        def add_piece(number, results, gradients):
+        def add_piece(number, found, gradients):
             piece = {name: value[number] for name, value in pieces.items()}
             return number + 1, *tf.nest.map_structure(
-                tf.add, (results, gradients), piece_results(piece)
+                tf.add, (found, gradients), piece_results(piece)
             )
 
         zeros = [tf.zeros(variable.shape) for variable in variables]
-        _, results, gradients = tf.while_loop(
+        _, found, gradients = tf.while_loop(
             lambda number, *_: number < accumulate_steps,
             add_piece,
-            (0, (0.0, 0.0), zeros),
+            (0, (0.0,) * results, zeros),
             parallel_iterations=1,
             maximum_iterations=accumulate_steps,
         )
-        return results, gradients
+        return found, gradients
 
     def replica_step(batch):
         if accumulate_steps == 1:
-            results, gradients = piece_results(batch)
+            found, gradients = piece_results(batch)
         else:
-            results, gradients = accumulated_results(batch)
+            found, gradients = accumulated_results(batch)
         if replicas > 1:
             # Before the optimizer, since Keras clips what one replica has
             # where the norm of the whole gradient is meant.
@@ -142,7 +186,7 @@ def build_train_step(
                 )
             ]
         apply_gradients(gradients)
-        return results
+        return found
 
     if jit_compile == "true":
         replica_step = tf.function(
@@ -152,10 +196,10 @@ def build_train_step(
     # With the signature, batches of any length share one graph.
     @tf.function(input_signature=[element_spec], autograph=False)
     def train_step(batch):
-        results = strategy.run(replica_step, args=(batch,))
+        found = strategy.run(replica_step, args=(batch,))
         return tuple(
             strategy.reduce(tf.distribute.ReduceOp.SUM, result, axis=None)
-            for result in results
+            for result in found
         )
 
     return train_step

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 # Without decay: biases and LayerNorm, as in google-research/bert.
-_NO_DECAY = ("bias", "gamma", "beta")
+_NO_DECAY = ("bias", "gamma", "beta", "output_bias")
 _CLIP_NORM = 1.0
 
 
@@ -81,7 +81,7 @@ def build_optimizer(
     variables: list[keras.Variable],
     learning_rate: float,
     warmup_proportion: float,
-    total_steps: int,
+    total_steps: int | None,
     weight_decay: float,
     mixed_precision: str,
     num_replicas: int = 1,
@@ -89,14 +89,18 @@ def build_optimizer(
 ) -> keras.optimizers.Optimizer:
     """Builds the optimizer; under float16 it scales the loss.
 
-    With `factors`, one a variable, these are on the learning rate.
+    With `factors`, one a variable, these are on the learning rate. Without
+    `total_steps` the learning rate is a variable that the training sets at
+    each step.
 
     `loop` hands over the mean of the replicas' gradients, which Keras clips
     and then sums up: hence a clip norm divided by the replicas.
     """
-    schedule = WarmupLinearDecay(
-        learning_rate, round(total_steps * warmup_proportion), total_steps
-    )
+    schedule = learning_rate
+    if total_steps is not None:
+        schedule = WarmupLinearDecay(
+            learning_rate, round(total_steps * warmup_proportion), total_steps
+        )
     settings = {
         "weight_decay": weight_decay,
         "beta_2": 0.999,

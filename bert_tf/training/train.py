@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 from absl import logging
@@ -28,7 +28,9 @@ from bert_tf.training.interruption import Interruption
 
 
 def train(
-    config: TrainConfig, callbacks: Sequence[keras.callbacks.Callback] = ()
+    config: TrainConfig,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    build_compute: Callable[[keras.Model], Callable] | None = None,
 ) -> dict:
     """Trains a model and writes the run folder config.output_dir.
 
@@ -36,6 +38,9 @@ def train(
         config: every setting.
         callbacks: called beside the ones for progress, history and
             TensorBoard.
+        build_compute: takes the model that is to be trained and returns what
+            computes its loss in place of the classifier's, see
+            `loop.build_step`.
 
     Returns:
         What metrics.json holds.
@@ -50,11 +55,13 @@ def train(
     )
     with strategy_lib.telling_of_lost_workers(strategy):
         if not remote.is_remote(config.output_dir):
-            return _train(config, strategy, callbacks)
-        return _train_remotely(config, strategy, callbacks)
+            return _train(config, strategy, callbacks, build_compute)
+        return _train_remotely(config, strategy, callbacks, build_compute)
 
 
-def _train_remotely(config: TrainConfig, strategy, callbacks) -> dict:
+def _train_remotely(
+    config: TrainConfig, strategy, callbacks, build_compute
+) -> dict:
     """Trains in a local folder whose files are copied to the remote one."""
     if strategy_lib.has_workers(strategy):
         raise InputError(
@@ -70,6 +77,7 @@ def _train_remotely(config: TrainConfig, strategy, callbacks) -> dict:
             dataclasses.replace(config, output_dir=local),
             strategy,
             callbacks,
+            build_compute,
             after_save=lambda: remote.push(local, address),
         )
         remote.push(local, address)
@@ -77,7 +85,11 @@ def _train_remotely(config: TrainConfig, strategy, callbacks) -> dict:
 
 
 def _train(
-    config: TrainConfig, strategy, callbacks, after_save=lambda: None
+    config: TrainConfig,
+    strategy,
+    callbacks,
+    build_compute=None,
+    after_save=lambda: None,
 ) -> dict:
     resuming = run_dir.check_output_dir(
         config.output_dir,
@@ -176,8 +188,14 @@ def _train(
         encoded=encoded,
         pad_token_id=preprocessor.tokenizer.pad_token_id,
         after_save=after_save,
+        compute=build_compute and build_compute(model),
     )
-    data_alarms = _data_alarms(fit, data_report)
+    data_alarms = alarms.before_training(
+        config,
+        data_report,
+        labels=fit.labels if task.has_single_label else None,
+        lengths=encoded["train"].lengths,
+    )
     if fit.is_chief and task.has_single_label:
         callbacks = [
             alarms.AlarmCallback(
@@ -207,27 +225,6 @@ def _train(
             )
         fit.checkpoints.delete()
     return metrics
-
-
-def _data_alarms(fit: Fit, data_report: dict) -> list[alarms.Alarm]:
-    """Returns and logs what is wrong before the first step."""
-    has_classes = fit.task.has_single_label
-    plan = pipeline.plan_training_epoch(
-        fit.encoded["train"].lengths,
-        batch_size=fit.config.train_batch_size,
-        seed=fit.config.seed,
-        epoch=0,
-    )
-    found = alarms.of_data(
-        fit.labels if has_classes else None,
-        data_report,
-        max_truncated_share=fit.config.max_truncated_share,
-    )
-    if has_classes:
-        found += alarms.of_batches(fit.labels, plan)
-    for alarm in found:
-        logging.warning("ALARM, %s", alarm.message)
-    return found
 
 
 def _alone(fit: Fit):

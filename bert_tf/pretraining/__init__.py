@@ -1,0 +1,1 @@
+"""Learning a language from raw text, and smaller models of larger ones."""

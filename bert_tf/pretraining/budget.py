@@ -1,0 +1,91 @@
+"""How long a pretraining lasts, in steps or by the clock, and its rate."""
+
+import dataclasses
+import os
+import re
+import time
+
+from bert_tf import run_dir
+from bert_tf.errors import InputError
+
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+# How often the clock is written down: what a kill can lose of it.
+_CLOCK_SECONDS = 1.0
+
+
+def parse_duration(text: str) -> float:
+    """Returns the seconds of 24h, 90m, 1h30m or 45s; InputError otherwise."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+    if not parts or "".join(map("".join, parts)) != text:
+        raise InputError(
+            f"--time_budget={text} is not a duration such as 24h, 90m, 1h30m "
+            "or 45s"
+        )
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise InputError(f"--time_budget={text} must be above 0")
+    return seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """So many steps, or so many seconds.
+
+    Attributes:
+        steps: in all, or None.
+        seconds: of training, or None.
+    """
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    def progress(self, step: int, seconds: float) -> float:
+        """Returns the share that is spent, 1.0 at the end.
+
+        Args:
+            step: steps done.
+            seconds: spent training, before interruptions too.
+        """
+        if self.seconds is not None:
+            return min(1.0, seconds / self.seconds)
+        return min(1.0, step / self.steps) if self.steps else 1.0
+
+
+def learning_rate(
+    progress: float, *, peak: float, warmup_proportion: float
+) -> float:
+    """Returns the rate: up linearly, then down linearly to 0 at the end.
+
+    With half the budget for the way up it is the one-cycle schedule of
+    https://arxiv.org/abs/2212.14034.
+    """
+    rising = progress / warmup_proportion if warmup_proportion else 1.0
+    falling = (1.0 - progress) / (1.0 - warmup_proportion)
+    return peak * max(0.0, min(1.0, rising, falling))
+
+
+class Clock:
+    """The seconds spent training, kept on disk so that a kill loses none.
+
+    The time from the last checkpoint to a kill is spent as well: the steps
+    are done again, but the budget does not begin anew.
+
+    Args:
+        path: of the file, or None to keep nothing.
+        seconds: spent before, by the checkpoint.
+    """
+
+    def __init__(self, path: str | None, seconds: float):
+        self._path = path
+        if path is not None and os.path.exists(path):
+            seconds = max(seconds, run_dir.read_json(path)["seconds"])
+        self._start = time.monotonic() - seconds
+        self._written = time.monotonic()
+
+    def seconds(self) -> float:
+        """Returns the seconds spent, and notes them from time to time."""
+        now = time.monotonic()
+        if self._path is not None and now - self._written >= _CLOCK_SECONDS:
+            self._written = now
+            run_dir.write_json(self._path, {"seconds": now - self._start})
+        return now - self._start

@@ -1,0 +1,178 @@
+"""The settings of a pretraining: checked on creation, JSON in and out."""
+
+import dataclasses
+import math
+
+from bert_tf.config import JIT_COMPILE, MIXED_PRECISION, RESUME
+from bert_tf.errors import InputError
+from bert_tf.pretraining import budget
+from bert_tf.settings import Settings
+
+OBJECTIVES = ("mlm+nsp", "mlm")
+# https://arxiv.org/abs/1908.08962 (tiny to medium) and 1810.04805: layers and
+# width. Heads are 64 wide, the layer between is 4 times as wide.
+MODEL_SIZES = {
+    "tiny": (2, 128),
+    "mini": (4, 256),
+    "small": (4, 512),
+    "medium": (8, 512),
+    "base": (12, 768),
+    "large": (24, 1024),
+}
+_HEAD_WIDTH = 64
+# [CLS], two tokens and two [SEP].
+_SHORTEST_SEQUENCE = 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainConfig(Settings):
+    """Every setting of `pipelines.pretrain`; a field has its flag's name."""
+
+    train_file: tuple[str, ...]
+    output_dir: str
+    validation_file: tuple[str, ...] = ()
+    validation_split: float = 0.05
+    text_column: str | None = None
+    preset: str | None = None
+    vocab_file: str | None = None
+    model_size: str | None = None
+    num_layers: int | None = None
+    hidden_size: int | None = None
+    num_attention_heads: int | None = None
+    intermediate_size: int | None = None
+    objective: str = "mlm+nsp"
+    max_seq_length: int = 128
+    max_predictions_per_seq: int | None = None
+    whole_word_masking: bool = False
+    train_batch_size: int = 64
+    eval_batch_size: int = 64
+    max_eval_samples: int = 1000
+    eval_steps: int | None = None
+    learning_rate: float | None = None
+    max_steps: int | None = None
+    num_train_epochs: int | None = None
+    time_budget: str | None = None
+    warmup_proportion: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    seed: int = 42
+    distribution_strategy: str = "auto"
+    tpu: str | None = None
+    mixed_precision: str = "float32"
+    accumulate_steps: int = 1
+    jit_compile: str = "auto"
+    log_steps: int = 50
+    resume: str = "auto"
+    checkpoint_seconds: float = 60.0
+    overwrite_output_dir: bool = False
+
+    def __post_init__(self):
+        """Raises InputError for a value that no data could make right."""
+        for name in ("train_file", "validation_file"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in ("train_file", "output_dir"):
+            if not getattr(self, name):
+                raise InputError(f"--{name} is needed")
+        self._check_ranges()
+        self._check_model()
+        self._check_budget()
+
+    def _check_ranges(self) -> None:
+        above_zero = (
+            "num_layers", "hidden_size", "num_attention_heads",
+            "intermediate_size", "max_predictions_per_seq", "eval_steps",
+            "train_batch_size", "eval_batch_size", "max_eval_samples",
+            "learning_rate", "num_train_epochs", "accumulate_steps",
+            "log_steps",
+        )  # fmt: skip
+        for name in above_zero:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"--{name}={value} must be above 0")
+        for name in ("validation_split", "warmup_proportion", "dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(
+                    f"--{name}={getattr(self, name)} must be from 0 to below 1"
+                )
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"--weight_decay={self.weight_decay} is below 0")
+        if self.checkpoint_seconds < 0:
+            raise InputError("--checkpoint_seconds must not be below 0")
+        if self.max_seq_length < _SHORTEST_SEQUENCE:
+            raise InputError(
+                f"--max_seq_length={self.max_seq_length} must be at least "
+                f"{_SHORTEST_SEQUENCE}"
+            )
+        for name, allowed in (
+            ("objective", OBJECTIVES),
+            ("model_size", (None, *MODEL_SIZES)),
+            ("mixed_precision", MIXED_PRECISION),
+            ("jit_compile", JIT_COMPILE),
+            ("resume", RESUME),
+        ):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"--{name}={getattr(self, name)} must be one of "
+                    f"{', '.join(choice for choice in allowed if choice)}"
+                )
+
+    def _check_model(self) -> None:
+        shape = (
+            self.model_size, self.num_layers, self.hidden_size,
+            self.num_attention_heads, self.intermediate_size, self.vocab_file,
+        )  # fmt: skip
+        if self.preset:
+            if any(value is not None for value in shape):
+                raise InputError(
+                    f"--preset={self.preset} goes on from a checkpoint, which "
+                    "has its shape and vocabulary: leave out --model_size, "
+                    "--num_layers and the like, and --vocab_file"
+                )
+            return
+        if self.vocab_file is None:
+            raise InputError(
+                "--vocab_file is needed to train from scratch (pipelines."
+                "build_vocabulary makes one), or --preset to go on from a "
+                "checkpoint"
+            )
+        if self.model_size is None and not (
+            self.num_layers and self.hidden_size
+        ):
+            raise InputError(
+                "name the shape by --model_size="
+                f"{'|'.join(MODEL_SIZES)}, or by --num_layers and --hidden_size"
+            )
+        shape = self.shape()
+        if shape["hidden_dim"] % shape["num_heads"]:
+            raise InputError(
+                f"--hidden_size={shape['hidden_dim']} must be divisible by "
+                f"--num_attention_heads={shape['num_heads']}"
+            )
+
+    def _check_budget(self) -> None:
+        budgets = (self.max_steps, self.num_train_epochs, self.time_budget)
+        if sum(value is not None for value in budgets) != 1:
+            raise InputError(
+                "give one of --max_steps, --num_train_epochs and --time_budget"
+            )
+        if self.max_steps is not None and self.max_steps < 0:
+            raise InputError(f"--max_steps={self.max_steps} is below 0")
+        if self.time_budget is not None:
+            budget.parse_duration(self.time_budget)
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether the next sentence is predicted too."""
+        return self.objective == "mlm+nsp"
+
+    def shape(self) -> dict[str, int]:
+        """Returns KerasNLP's arguments for a model from scratch."""
+        layers, width = MODEL_SIZES.get(self.model_size, (None, None))
+        width = self.hidden_size or width
+        return {
+            "num_layers": self.num_layers or layers,
+            "hidden_dim": width,
+            "num_heads": self.num_attention_heads
+            or max(1, width // _HEAD_WIDTH),
+            "intermediate_dim": self.intermediate_size or 4 * width,
+        }

@@ -1,0 +1,101 @@
+"""Files of raw text to documents, and documents to sentences."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import tensorflow as tf
+
+from bert_tf.data import columns as columns_lib
+from bert_tf.data import reading
+from bert_tf.errors import InputError
+
+_RECORD_SUFFIXES = (".tfrecord", ".tfrecords")
+# White space after a full stop; NSP needs units of about a sentence, not the
+# exact ones.
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def read_documents(
+    patterns: Sequence[str], *, text_column: str | None = None
+) -> Iterator[str]:
+    """Yields the documents of files, one after the other.
+
+    Args:
+        patterns: paths and globs. In .txt files a blank line ends a document;
+            in .jsonl, .csv and .tsv files each row is one; in .tfrecord files
+            each record is a tf.train.Example with one in the bytes feature
+            `text` (or the one that `text_column` names).
+        text_column: found by common names unless given.
+
+    Raises:
+        InputError: a file is missing, or not in its format.
+    """
+    for path in reading.expand_paths(patterns):
+        if path.endswith(_RECORD_SUFFIXES):
+            documents = _records(path, text_column or "text")
+        elif reading.format_of(path) == "text":
+            documents = _paragraphs(reading.open_table(path).rows)
+        else:
+            documents = _rows(reading.open_table(path), text_column)
+        for document in documents:
+            if document.strip():
+                yield document
+
+
+def sentences(document: str) -> list[str]:
+    """Splits a document at line ends and after . ! ?, white space dropped."""
+    return [
+        stripped
+        for line in document.splitlines()
+        for part in _SENTENCE_END.split(line)
+        if (stripped := part.strip())
+    ]
+
+
+def is_held_out(document: str, *, share: float, seed: int) -> bool:
+    """Tells whether a document is of the held-out part.
+
+    By a hash of its words, so that equal documents are on one side.
+    """
+    words = " ".join(document.lower().split())
+    digest = hashlib.sha256(f"{seed} {words}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def _paragraphs(rows: Iterable[reading.Row]) -> Iterator[str]:
+    lines: list[str] = []
+    for row in rows:
+        if row.fields["text"].strip():
+            lines.append(row.fields["text"])
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)
+
+
+def _rows(table: reading.Table, text_column: str | None) -> Iterator[str]:
+    columns = columns_lib.choose_columns(
+        table.columns, path=table.path, text_column=text_column, labelled=False
+    )
+    for row in table.rows:
+        yield row.fields.get(columns.text, "")
+
+
+def _records(path: str, feature: str) -> Iterator[str]:
+    specification = {feature: tf.io.FixedLenFeature([], tf.string)}
+    dataset = tf.data.TFRecordDataset(path).batch(256)
+    dataset = dataset.map(
+        lambda records: tf.io.parse_example(records, specification)[feature]
+    )
+    try:
+        for batch in dataset.as_numpy_iterator():
+            for value in batch:
+                yield value.decode("utf-8", "replace")
+    except tf.errors.OpError as error:
+        raise InputError(
+            f"{path}: not TFRecords of tf.train.Example with a bytes feature "
+            f"{feature!r} ({error.message.splitlines()[0][:150]}); name the "
+            "feature with --text_column"
+        ) from error

@@ -1,0 +1,247 @@
+"""From files of raw text to a run folder with a backbone; sees every part."""
+
+import math
+import os
+
+import keras
+from absl import logging
+
+from bert_tf import run_dir
+from bert_tf.errors import InputError
+from bert_tf.models import presets, trained
+from bert_tf.pretraining import budget as budget_lib
+from bert_tf.pretraining import corpus as corpus_lib
+from bert_tf.pretraining import documents, masking, speed, start
+from bert_tf.pretraining.batches import Batches
+from bert_tf.pretraining.budget import Budget
+from bert_tf.pretraining.config import PretrainConfig
+from bert_tf.pretraining.evaluation import Evaluator
+from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
+from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.training import checkpoints, remote
+from bert_tf.training import results as results_lib
+from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.interruption import Interruption
+
+# The held-out part is of the same seed in every run of a corpus, so that runs
+# with other seeds can be compared.
+_HELD_OUT_SEED = 0
+
+
+def pretrain(config: PretrainConfig) -> dict:
+    """Pretrains a backbone and writes the run folder config.output_dir.
+
+    Returns:
+        What metrics.json holds.
+
+    Raises:
+        InputError: the settings or the data are wrong.
+        InterruptedTrainingError: SIGTERM came; the same call goes on.
+    """
+    strategy = strategy_lib.build_strategy(
+        config.distribution_strategy, tpu=config.tpu
+    )
+    with strategy_lib.telling_of_lost_workers(strategy):
+        return _pretrain(config, strategy)
+
+
+def _pretrain(config: PretrainConfig, strategy) -> dict:
+    _check_surroundings(config, strategy)
+    resuming = run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    strategy_lib.check_agreement(
+        strategy, "whether there is a run to go on with", [resuming]
+    )
+    preset, vocabulary = start.read_vocabulary(config)
+    keras.utils.set_random_seed(config.seed)
+    preprocessor = Preprocessor(
+        vocabulary, sequence_length=config.max_seq_length
+    )
+    corpora = _read_corpora(config, preprocessor)
+    for name, corpus in corpora.items():
+        logging.info("%s: %s", name, corpus.describe())
+    batches = {
+        name: _batches(config, vocabulary, corpus, name == "train")
+        for name, corpus in corpora.items()
+    }
+    with strategy.scope():
+        pretrainer, config = start.build_model(config, preset, vocabulary)
+    # Where there is too little text, InputError comes here.
+    rows = {name: part.rows for name, part in batches.items()}
+    state = PretrainingState(
+        data={name: part.fingerprint() for name, part in corpora.items()}
+    )
+    if resuming:
+        _check_settings(config)
+    elif strategy_lib.is_chief(strategy):
+        _write_run(config, vocabulary, pretrainer)
+    limit = speed.matrix_product_limit(
+        "float32"
+        if config.mixed_precision == "float32"
+        else config.mixed_precision
+    )
+    logging.info(
+        "Model: %.1f M parameters, learning rate %g, %s; %s rows an epoch, %s "
+        "of %d a step; matrix products at most %.0f GFLOP/s; %s",
+        trained.count_parameters(pretrainer.backbone) / 1e6,
+        config.learning_rate,
+        config.objective,
+        f"{rows['train']:,}",
+        "pairs" if config.has_pairs else "full sequences",
+        config.train_batch_size,
+        limit / 1e9,
+        strategy_lib.describe_devices(strategy),
+    )
+    fit = PretrainingFit(
+        config,
+        strategy=strategy,
+        pretrainer=pretrainer,
+        batches=batches["train"],
+        evaluator=Evaluator(
+            pretrainer, batches["validation"], strategy=strategy
+        ),
+        budget=_budget(config, batches["train"].steps),
+        flops_limit=limit,
+    )
+    with run_dir.locked(config.output_dir), Interruption() as interruption:
+        state = _restore(fit, state) if resuming else state
+        outcome = fit.run(state, interruption)
+        metrics = _metrics(config, state, outcome, limit, strategy)
+        if fit.is_chief:
+            _write_results(config, vocabulary, pretrainer, metrics)
+        fit.delete_state()
+    return metrics
+
+
+def _check_surroundings(config: PretrainConfig, strategy) -> None:
+    if remote.is_remote(config.output_dir):
+        raise InputError(
+            f"--output_dir={config.output_dir}: pretraining writes to local "
+            "folders so far; copy the run when it is done"
+        )
+    if strategy_lib.has_workers(strategy):
+        raise InputError(
+            "pretraining runs in one process so far, on one device or on all "
+            "GPUs of a machine (--distribution_strategy=mirrored)"
+        )
+    strategy_lib.check_compilation(strategy, config.jit_compile)
+    strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
+
+
+def _read_corpora(config: PretrainConfig, preprocessor: Preprocessor) -> dict:
+    def read(patterns):
+        return documents.read_documents(
+            patterns, text_column=config.text_column
+        )
+
+    train, held_out = corpus_lib.read_corpora(
+        preprocessor,
+        read(config.train_file),
+        held_out_share=0.0
+        if config.validation_file
+        else config.validation_split,
+        seed=_HELD_OUT_SEED,
+        needs_held_out=not config.validation_file,
+    )
+    if config.validation_file:
+        held_out = corpus_lib.read_corpus(
+            preprocessor, read(config.validation_file)
+        )
+    return {"train": train, "validation": held_out}
+
+
+def _batches(config, vocabulary, corpus, trains: bool) -> Batches:
+    return Batches(
+        corpus=corpus,
+        vocabulary=vocabulary,
+        has_pairs=config.has_pairs,
+        sequence_length=config.max_seq_length,
+        batch_size=(
+            config.train_batch_size if trains else config.eval_batch_size
+        ),
+        max_predictions=config.max_predictions_per_seq
+        or masking.default_max_predictions(config.max_seq_length),
+        whole_words=config.whole_word_masking,
+        seed=config.seed if trains else _HELD_OUT_SEED,
+        max_rows=None if trains else config.max_eval_samples,
+    )
+
+
+def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
+    if config.time_budget is not None:
+        return Budget(seconds=budget_lib.parse_duration(config.time_budget))
+    if config.max_steps is not None:
+        return Budget(steps=config.max_steps)
+    return Budget(steps=config.num_train_epochs * steps_an_epoch)
+
+
+def _check_settings(config: PretrainConfig) -> None:
+    path = os.path.join(config.output_dir, run_dir.CONFIG)
+    saved = run_dir.read_json(path)
+    checkpoints.check_same(
+        "settings",
+        PretrainConfig.from_json(saved).result_settings(),
+        config.result_settings(),
+    )
+
+
+def _restore(fit: PretrainingFit, fresh: PretrainingState) -> PretrainingState:
+    state = fit.checkpoints.restore()
+    if state is None:
+        logging.info("The run had not begun.")
+        return fresh
+    checkpoints.check_same("data", state.data, fresh.data)
+    logging.info("Going on from step %d.", state.step)
+    return state
+
+
+def _write_run(config, vocabulary, pretrainer) -> None:
+    with run_dir.create(
+        config.output_dir, overwrite=config.overwrite_output_dir
+    ) as folder:
+
+        def path(name):
+            return os.path.join(folder, name)
+
+        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
+        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
+        trained.save_vocabulary(folder, vocabulary)
+        presets.save_backbone_config(
+            path(run_dir.BACKBONE), pretrainer.backbone
+        )
+        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
+
+
+def _metrics(config, state, outcome, limit, strategy) -> dict:
+    first, last = state.history[0], state.history[-1]
+    return {
+        "schema_version": 1,
+        **{key: last[key] for key in last if key.startswith("eval_")},
+        "first": {key: first[key] for key in first if key.startswith("eval_")},
+        **{
+            key: value
+            for key, value in outcome.items()
+            if value is None or math.isfinite(value)
+        },
+        "matrix_product_limit_flops": limit,
+        "data": state.data,
+        "objective": config.objective,
+        "seed": config.seed,
+        "strategy": type(strategy).__name__,
+        "replicas": strategy.num_replicas_in_sync,
+        "mixed_precision": config.mixed_precision,
+        "versions": results_lib.versions(),
+    }
+
+
+def _write_results(config, vocabulary, pretrainer, metrics) -> None:
+    folder = os.path.join(config.output_dir, run_dir.PRESET)
+    if not os.path.exists(folder):
+        with run_dir.staged(folder) as aside:
+            presets.save_preset(aside, pretrainer.masked_lm, vocabulary)
+    run_dir.write_json(
+        os.path.join(config.output_dir, run_dir.METRICS), metrics
+    )

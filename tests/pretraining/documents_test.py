@@ -1,0 +1,79 @@
+import json
+
+import numpy as np
+import pytest
+
+from bert_tf.errors import InputError
+from bert_tf.pretraining import budget, corpus, documents
+
+
+def test_blank_lines_end_documents(tmp_path):
+    path = tmp_path / "raw.txt"
+    path.write_text("One.\ntwo\n\n \nThree\n")
+    (tmp_path / "more.txt").write_text("\nFour")
+    found = list(documents.read_documents([str(tmp_path / "*.txt")]))
+    assert found == ["Four", "One.\ntwo", "Three"]
+
+
+def test_rows_are_documents(tmp_path):
+    path = tmp_path / "raw.jsonl"
+    rows = [{"id": 1, "body": "one\ntwo"}, {"id": 2, "body": ""}]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    assert list(documents.read_documents([str(path)])) == ["one\ntwo"]
+    with pytest.raises(InputError, match='no column "words"'):
+        list(documents.read_documents([str(path)], text_column="words"))
+
+
+def test_not_a_tfrecord(tmp_path):
+    path = tmp_path / "raw.tfrecord"
+    path.write_text("plain text, long enough to be read as a record's head")
+    with pytest.raises(InputError, match="not TFRecords"):
+        list(documents.read_documents([str(path)]))
+
+
+def test_sentences():
+    assert documents.sentences("It rose 3.5%. Why?  Nobody\nknows。是") == [
+        "It rose 3.5%.", "Why?", "Nobody", "knows。", "是",
+    ]  # fmt: skip
+
+
+def test_held_out_share_and_equal_documents():
+    def held_out(text, seed=0):
+        return documents.is_held_out(text, share=0.2, seed=seed)
+
+    chosen = [held_out(f"document {i}") for i in range(5000)]
+    assert 0.18 < np.mean(chosen) < 0.22
+    assert chosen != [held_out(f"document {i}", seed=1) for i in range(5000)]
+    for i in range(50):
+        assert held_out(f"document {i}") == held_out(f" DOCUMENT\n {i}")
+
+
+def test_corpus(preprocessor):
+    """16 tokens a sequence: sentences of six at most; lonely ones in two."""
+    texts = ["the film was good . the plot was bad .", "a b c d", "x", " "]
+    found = corpus.read_corpus(
+        preprocessor, [*texts, " ".join("abcdefghijklmn")]
+    )
+    lengths = np.diff(found.sentence_starts)
+    assert lengths.tolist() == [5, 5, 2, 2, 1, 4, 5, 5]
+    assert found.sentence_counts.tolist() == [2, 2, 1, 3]
+    assert found.document_lengths.tolist() == [10, 4, 1, 14]
+    assert len(found.token_ids) == 29
+
+
+def test_durations():
+    assert budget.parse_duration("24h") == 86400
+    assert budget.parse_duration("1h30m") == 5400
+    assert budget.parse_duration("0.5m") == 30
+    for wrong in ("", "5", "h", "5 m", "0s", "1h30"):
+        with pytest.raises(InputError, match="--time_budget"):
+            budget.parse_duration(wrong)
+
+
+def test_learning_rate_up_and_down():
+    rates = [
+        budget.learning_rate(progress, peak=1.0, warmup_proportion=0.5)
+        for progress in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    assert rates == [0, 0.5, 1, 0.5, 0]
+    assert budget.learning_rate(0, peak=2.0, warmup_proportion=0) == 2

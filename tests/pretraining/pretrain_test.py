@@ -1,0 +1,219 @@
+import json
+import math
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from bert_tf.errors import InputError, InterruptedTrainingError
+from bert_tf.models import presets, trained
+from bert_tf.pretraining import budget
+from bert_tf.pretraining.pretrain import pretrain
+from bert_tf.training.train import train
+from tests.conftest import TOKENS
+from tests.pretraining.conftest import raw_text
+
+
+@pytest.mark.parametrize("objective", ["mlm+nsp", "mlm"])
+def test_run_folder_is_a_preset(
+    pretrain_config, tiny_config, tmp_path, objective
+):
+    metrics = pretrain(pretrain_config(objective=objective))
+    folder = str(tmp_path / "language")
+    assert set(os.listdir(folder)) == {
+        "config.json", "flags.txt", "versions.json", "vocab.txt",
+        "tokenizer.json", "backbone.json", "checkpoints", "logs", "preset",
+        "history.csv", "metrics.json",
+    }  # fmt: skip
+    assert not os.listdir(f"{folder}/checkpoints")
+    assert metrics["train_steps"] == 6
+    assert ("eval_nsp_loss" in metrics) == (objective == "mlm+nsp")
+    fine_tuned = train(
+        tiny_config(preset=folder, output_dir=str(tmp_path / "classifier"))
+    )
+    assert math.isfinite(fine_tuned["eval_loss"])
+    with pytest.raises(InputError, match="--preset="):
+        trained.load(folder)
+
+
+def test_loss_at_the_start(pretrain_config):
+    """ln(vocabulary size) and ln 2, within 5%."""
+    metrics = pretrain(pretrain_config(max_steps=0, max_seq_length=64))
+    first = metrics["first"]
+    assert first["eval_mlm_loss"] == pytest.approx(
+        math.log(len(TOKENS)), rel=0.05
+    )
+    assert first["eval_nsp_loss"] == pytest.approx(math.log(2), rel=0.05)
+    assert first["eval_perplexity"] == pytest.approx(
+        math.exp(first["eval_mlm_loss"])
+    )
+
+
+def test_resumed_ends_as_uninterrupted(pretrain_config, tmp_path):
+    runs = {}
+    for name in ("whole", "interrupted"):
+        config = pretrain_config(
+            output_dir=str(tmp_path / name), max_steps=40, eval_steps=10
+        )
+        if name == "interrupted":
+            with pytest.raises(InterruptedTrainingError):
+                terminate_at(f"{tmp_path}/{name}/history.csv", config)
+            assert os.path.exists(f"{tmp_path}/{name}/checkpoints/latest.npz")
+        pretrain(config)
+        runs[name] = pd.read_csv(f"{tmp_path}/{name}/history.csv")
+    assert list(runs["whole"]["step"]) == [0, 10, 20, 30, 40]
+    for column in ("loss", "eval_mlm_loss", "eval_nsp_loss"):
+        np.testing.assert_array_equal(
+            runs["whole"][column], runs["interrupted"][column]
+        )
+
+
+def terminate_at(path, config):
+    """Sends SIGTERM when the second evaluation is written."""
+
+    def watch():
+        while not (os.path.exists(path) and len(pd.read_csv(path)) > 1):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+    pretrain(config)
+
+
+def test_time_budget_follows_the_clock(pretrain_config, tmp_path):
+    # Epochs of some length: between two of them no step is done.
+    (tmp_path / "raw.txt").write_text(raw_text(documents=1000))
+    metrics = pretrain(pretrain_config(time_budget="20s", eval_steps=10**6))
+    assert metrics["train_runtime"] == pytest.approx(20, rel=0.05)
+    assert metrics["final_learning_rate"] == 0.0
+    assert metrics["last_learning_rate"] < 0.1 * 1e-3
+
+
+def test_time_of_an_interrupted_run_counts(pretrain_config, tmp_path):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "clock.json").write_text('{"seconds": 5.0}')
+    clock = budget.Clock(str(folder / "clock.json"), seconds=3.0)
+    assert 5.0 <= clock.seconds() < 5.5
+
+
+def test_going_on_from_a_preset(pretrain_config, headless_preset, tmp_path):
+    shape = dict.fromkeys(
+        ("vocab_file", "num_layers", "hidden_size", "num_attention_heads")
+    )
+    first = pretrain(
+        pretrain_config(
+            preset=headless_preset,
+            output_dir=str(tmp_path / "first"),
+            max_steps=30,
+            eval_steps=10**6,
+            learning_rate=3e-3,
+            **shape,
+        )
+    )
+    again = pretrain(
+        pretrain_config(
+            preset=str(tmp_path / "first"),
+            output_dir=str(tmp_path / "again"),
+            max_steps=0,
+            **shape,
+        )
+    )
+    assert first["eval_mlm_loss"] < first["first"]["eval_mlm_loss"] - 0.5
+    # The head comes along.
+    assert again["eval_mlm_loss"] == pytest.approx(first["eval_mlm_loss"])
+
+
+def test_accumulation_and_replicas_give_the_same(pretrain_config, tmp_path):
+    losses = {}
+    for name, settings in (
+        ("plain", {}),
+        ("accumulated", {"accumulate_steps": 4}),
+        ("mirrored", {"distribution_strategy": "mirrored"}),
+    ):
+        metrics = pretrain(
+            pretrain_config(output_dir=str(tmp_path / name), **settings)
+        )
+        losses[name] = metrics["eval_mlm_loss"], metrics["eval_nsp_loss"]
+    for name in ("accumulated", "mirrored"):
+        np.testing.assert_allclose(losses[name], losses["plain"], rtol=1e-4)
+
+
+def test_same_words_from_jsonl_and_tfrecords(pretrain_config, tmp_path):
+    text = (tmp_path / "raw.txt").read_text()
+    documents = text.strip().split("\n\n")
+    rows = [json.dumps({"text": document}) for document in documents]
+    (tmp_path / "raw.jsonl").write_text("\n".join(rows))
+    path = str(tmp_path / "raw.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        for document in documents:
+            value = tf.train.BytesList(value=[document.encode()])
+            example = tf.train.Example()
+            example.features.feature["text"].bytes_list.CopyFrom(value)
+            writer.write(example.SerializeToString())
+    found = [
+        pretrain(
+            pretrain_config(
+                train_file=(str(tmp_path / f"raw.{suffix}"),),
+                output_dir=str(tmp_path / suffix),
+                max_steps=0,
+            )
+        )["data"]
+        for suffix in ("txt", "jsonl", "tfrecord")
+    ]
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.slow
+def test_overfits_200_sentences(pretrain_config, tmp_path):
+    generator = np.random.default_rng(0)
+    words = [token for token in TOKENS if token.isalpha()]
+    lines = [" ".join(generator.choice(words, 9)) for _ in range(200)]
+    lines = [
+        line + ("\n" if number % 10 == 9 else "")
+        for number, line in enumerate(lines)
+    ]
+    path = tmp_path / "sentences.txt"
+    # Many times over: an epoch of a few steps is mostly preparation.
+    path.write_text("\n".join(lines * 20))
+    metrics = pretrain(
+        pretrain_config(
+            train_file=(str(path),),
+            validation_file=(str(path),),
+            hidden_size=128,
+            learning_rate=2e-3,
+            max_steps=3000,
+            eval_steps=10**6,
+        )
+    )
+    assert metrics["eval_mlm_accuracy"] > 0.95
+
+
+def test_faults(pretrain_config, tmp_path):
+    for changes, message in (
+        ({"max_steps": 5, "time_budget": "5m"}, "give one of"),
+        ({"time_budget": "5 minutes"}, "is not a duration"),
+        ({"preset": "x"}, "goes on from a checkpoint"),
+        ({"vocab_file": None}, "--vocab_file is needed"),
+        ({"num_attention_heads": 5}, "divisible"),
+        ({"objective": "nsp"}, "must be one of"),
+    ):
+        with pytest.raises(InputError, match=message):
+            pretrain_config(**changes)
+    with pytest.raises(InputError, match="no such file"):
+        pretrain(pretrain_config(vocab_file="nowhere/vocab.txt"))
+    (tmp_path / "one.txt").write_text("the film was good .")
+    with pytest.raises(InputError, match="held out"):
+        pretrain(pretrain_config(train_file=(str(tmp_path / "one.txt"),)))
+
+
+def test_presets_know_no_unfinished_run(pretrain_config, tmp_path):
+    pretrain(pretrain_config(max_steps=0))
+    os.rename(tmp_path / "language" / "preset", tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="did not finish"):
+        presets.resolve(str(tmp_path / "language"))
