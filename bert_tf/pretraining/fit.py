@@ -102,6 +102,7 @@ class PretrainingFit:
         self._clock_path = None
         if self.is_chief:
             self._clock_path = os.path.join(config.output_dir, _CLOCK)
+        self._learning_rate = 0.0
         self._train_step = None
 
     def run(
@@ -163,7 +164,7 @@ class PretrainingFit:
             "train_tokens": state.tokens,
             "train_tokens_per_second": state.tokens / spent if spent else 0.0,
             "last_learning_rate": last_rate,
-            "final_learning_rate": float(self.optimizer.learning_rate),
+            "final_learning_rate": self._learning_rate,
         }
 
     def delete_state(self) -> None:
@@ -217,7 +218,7 @@ class PretrainingFit:
             peak=self.config.learning_rate,
             warmup_proportion=self.config.warmup_proportion,
         )
-        self.optimizer.learning_rate = rate
+        self.optimizer.learning_rate = self._learning_rate = rate
         return None if progress >= 1.0 else rate
 
     def _eval_steps(self) -> int:
@@ -229,7 +230,7 @@ class PretrainingFit:
             "step": state.step,
             "epoch": state.step / self._steps_an_epoch,
             "train_tokens": state.tokens,
-            "learning_rate": float(self.optimizer.learning_rate),
+            "learning_rate": self._learning_rate,
         }
         steps = state.summed_steps
         means = Results(*(steps and value / steps for value in state.sums))
