@@ -102,6 +102,8 @@ class PretrainingFit:
         self._clock_path = None
         if self.is_chief:
             self._clock_path = os.path.join(config.output_dir, _CLOCK)
+        self._learning_rate = 0.0
+        self._step_seconds = self._eval_seconds = 0.0
         self._train_step = None
 
     def run(
@@ -122,13 +124,17 @@ class PretrainingFit:
         last_rate, begun = None, (state.step, state.tokens, time.monotonic())
         logged = begun
         for batch in self._batches(state.step):
+            # As it will be at the end of the step: a time budget is not
+            # overrun, and the last step has a rate of about 0.
             rate = self._set_learning_rate(
-                self.budget.progress(state.step, clock.seconds())
+                self.budget.progress(
+                    state.step, clock.seconds() + self._step_seconds
+                )
             )
             if rate is None:
                 break
             last_rate = rate
-            results = [float(value) for value in self._step(batch)]
+            results = self._timed_step(batch)
             self._check_finite(results[0], state.step, rate)
             state.step += 1
             state.tokens += results[Results._fields.index("tokens")]
@@ -147,7 +153,7 @@ class PretrainingFit:
                 interruption.stop()
             if self.checkpoints.is_due():
                 self.checkpoints.save(state)
-            if state.step % self._eval_steps() == 0:
+            if state.step % self._eval_steps() == 0 and self._fits(clock):
                 self._evaluate(state, clock)
                 logged = (state.step, state.tokens, time.monotonic())
         self._set_learning_rate(1.0)
@@ -163,7 +169,7 @@ class PretrainingFit:
             "train_tokens": state.tokens,
             "train_tokens_per_second": state.tokens / spent if spent else 0.0,
             "last_learning_rate": last_rate,
-            "final_learning_rate": float(self.optimizer.learning_rate),
+            "final_learning_rate": self._learning_rate,
         }
 
     def delete_state(self) -> None:
@@ -182,6 +188,22 @@ class PretrainingFit:
             ):
                 yield batch
                 step += 1
+
+    def _timed_step(self, batch) -> list[float]:
+        is_first = self._train_step is None
+        start = time.monotonic()
+        results = [float(value) for value in self._step(batch)]
+        # The first step holds the tracing and compiling.
+        self._step_seconds = 0.0 if is_first else time.monotonic() - start
+        return results
+
+    def _fits(self, clock: Clock) -> bool:
+        """Whether there is time for an evaluation as long as the last."""
+        left = 1.0 - self.budget.progress(0, clock.seconds())
+        return (
+            self.budget.seconds is None
+            or self._eval_seconds < left * self.budget.seconds
+        )
 
     def _step(self, batch):
         if self._train_step is None:
@@ -217,7 +239,7 @@ class PretrainingFit:
             peak=self.config.learning_rate,
             warmup_proportion=self.config.warmup_proportion,
         )
-        self.optimizer.learning_rate = rate
+        self.optimizer.learning_rate = self._learning_rate = rate
         return None if progress >= 1.0 else rate
 
     def _eval_steps(self) -> int:
@@ -229,7 +251,7 @@ class PretrainingFit:
             "step": state.step,
             "epoch": state.step / self._steps_an_epoch,
             "train_tokens": state.tokens,
-            "learning_rate": float(self.optimizer.learning_rate),
+            "learning_rate": self._learning_rate,
         }
         steps = state.summed_steps
         means = Results(*(steps and value / steps for value in state.sums))
@@ -239,7 +261,9 @@ class PretrainingFit:
         if self.config.has_pairs:
             row["nsp_loss"] = means.next_loss if steps else None
             row["nsp_accuracy"] = means.next_accuracy if steps else None
+        start = time.monotonic()
         row.update(self._evaluator())
+        self._eval_seconds = time.monotonic() - start
         row["train_runtime"] = clock.seconds()
         state.sums = [0.0] * len(state.sums)
         state.summed_steps = 0

@@ -85,11 +85,12 @@ def terminate_at(path, config):
     pretrain(config)
 
 
+@pytest.mark.slow
 def test_time_budget_follows_the_clock(pretrain_config, tmp_path):
     # Epochs of some length: between two of them no step is done.
     (tmp_path / "raw.txt").write_text(raw_text(documents=1000))
-    metrics = pretrain(pretrain_config(time_budget="20s", eval_steps=10**6))
-    assert metrics["train_runtime"] == pytest.approx(20, rel=0.05)
+    metrics = pretrain(pretrain_config(time_budget="60s", eval_steps=10**6))
+    assert metrics["train_runtime"] == pytest.approx(60, rel=0.05)
     assert metrics["final_learning_rate"] == 0.0
     assert metrics["last_learning_rate"] < 0.1 * 1e-3
 
