@@ -53,7 +53,13 @@ setuptools.setup(
         "tokenizers>=0.20",
     ],
     extras_require={
-        "dev": ["check-jsonschema", "pre-commit", "pytest>=8", "ruff==0.17.5"],
+        "dev": [
+            "check-jsonschema",
+            "pre-commit",
+            "pytest>=8",
+            "ruff==0.17.5",
+            "seqeval",
+        ],
         # Warm-up requests, and the client over gRPC.
         "serving": ["tensorflow-serving-api==2.21.*"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as
