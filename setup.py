@@ -50,7 +50,13 @@ setuptools.setup(
         "tensorflow-text==2.21.*",
     ],
     extras_require={
-        "dev": ["check-jsonschema", "pre-commit", "pytest>=8", "ruff==0.17.5"],
+        "dev": [
+            "check-jsonschema",
+            "pre-commit",
+            "pytest>=8",
+            "ruff==0.17.5",
+            "seqeval",
+        ],
         # Warm-up requests, and the client over gRPC.
         "serving": ["tensorflow-serving-api==2.21.*"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as

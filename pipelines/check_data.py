@@ -3,12 +3,14 @@
 python -m pipelines.check_data --train_file=train.csv --test_file=test.csv
 """
 
+import functools
 import json
 
 from absl import flags
 
 from bert_tf.data import checking, examples
 from bert_tf.models import presets
+from bert_tf.tasks import known
 from bert_tf.text.preprocessing import Preprocessor
 from pipelines import app, common_flags
 
@@ -16,6 +18,7 @@ common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
+common_flags.define_task()
 flags.adopt_module_key_flags(common_flags)
 _JSON = flags.DEFINE_boolean("json", False, "Print JSON instead of lines.")
 
@@ -24,9 +27,12 @@ def main(argv: list[str]) -> None:
     """Reads and tokenizes the files and prints the report."""
     del argv
     flag = common_flags.FLAGS
+    task_class = known.task_class(flag["task"].value)
     parts = {
         name: examples.read_examples(
-            flag[f"{name}_file"].value, **common_flags.column_names()
+            flag[f"{name}_file"].value,
+            labels_may_be_empty=task_class.labels_may_be_empty,
+            **common_flags.column_names(),
         )[0]
         for name in ("train", "validation", "test")
         if flag[f"{name}_file"].value
@@ -35,7 +41,19 @@ def main(argv: list[str]) -> None:
     preprocessor = Preprocessor(
         preset.vocabulary, sequence_length=flag["max_seq_length"].value
     )
-    report = checking.check_data(parts, preprocessor, preset.max_positions)
+    separator = flag["label_separator"].value
+    # Where windows start does not matter here.
+    task_class.from_parts(
+        parts, label_separator=separator, stride=preprocessor.sequence_length
+    )
+    report = checking.check_data(
+        parts,
+        preprocessor,
+        preset.max_positions,
+        count_labels=functools.partial(
+            task_class.count_labels, label_separator=separator
+        ),
+    )
     if _JSON.value:
         print(json.dumps(report, indent=2))
     else:

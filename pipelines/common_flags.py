@@ -4,6 +4,7 @@ import dataclasses
 
 from absl import flags
 
+from bert_tf import config
 from bert_tf.data import reading
 
 FLAGS = flags.FLAGS
@@ -114,6 +115,23 @@ def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
         128,
         "Longest text in tokens, [CLS] and [SEP] included; the rest is cut "
         "off. pipelines.check_data recommends a value.",
+    )
+
+
+def define_task() -> None:
+    """Declares what is learned."""
+    flags.DEFINE_enum(
+        "task",
+        "classification",
+        config.TASKS,
+        "classification: one class of several; regression: a number; "
+        "multi_label: any number of labels; token: a tag for each word, IOB2; "
+        "span: the answer to a question in its context.",
+    )
+    flags.DEFINE_string(
+        "label_separator",
+        ",",
+        "What stands between the labels of a text with --task=multi_label.",
     )
 
 

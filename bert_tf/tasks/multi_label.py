@@ -71,9 +71,10 @@ class MultiLabel:
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, config) -> "MultiLabel":
+    def from_parts(cls, parts, *, label_separator, stride) -> "MultiLabel":
         """See `Task`."""
-        separator = config.label_separator
+        del stride
+        separator = label_separator
         train = parts["train"]
         names = labels_lib.class_names(
             label
@@ -98,12 +99,12 @@ class MultiLabel:
         return pd.Series("", index=labels.index)
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """See `Task`."""
         counts = Counter(
-            label
-            for one in labels
-            for label in split(one, config.label_separator)
+            label for one in labels for label in split(one, label_separator)
         )
         return {name: counts[name] for name in labels_lib.class_names(counts)}
 

@@ -44,9 +44,9 @@ class Regression:
     detail_columns: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def from_parts(cls, parts, config) -> "Regression":
+    def from_parts(cls, parts, *, label_separator, stride) -> "Regression":
         """See `Task`."""
-        del config
+        del label_separator, stride
         task = cls()
         for part in parts.values():
             task.check_labels(part)
@@ -64,9 +64,11 @@ class Regression:
         return pd.Series("", index=labels.index)
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """Returns nothing: numbers have no classes."""
-        del labels, config
+        del labels, label_separator
         return {}
 
     def check_labels(self, examples: pd.DataFrame) -> None:

@@ -63,9 +63,10 @@ class Span:
         return {"stride": self.stride, "threshold": self.threshold}
 
     @classmethod
-    def from_parts(cls, parts, config) -> "Span":
+    def from_parts(cls, parts, *, label_separator, stride) -> "Span":
         """See `Task`; without unanswered questions, it always answers."""
-        if config.text_pair_column is None:
+        del label_separator
+        if parts["train"]["text_pair"].iloc[0] is None:
             raise InputError(
                 "--task=span needs a question and a context: a .json file in "
                 "the format of SQuAD, or columns question, context and answers"
@@ -76,7 +77,7 @@ class Span:
             for answers in map(json.loads, part["label"])
         )
         task = cls(
-            stride=config.doc_stride,
+            stride=stride,
             threshold=0.0 if has_unanswered else _ALWAYS,
         )
         for part in parts.values():
@@ -89,9 +90,11 @@ class Span:
         return labels.map(lambda answers: str(answers != "[]"))
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """Returns how many questions have an answer."""
-        del config
+        del label_separator
         none = int((labels == "[]").sum())
         counts = {"answer": len(labels) - none, "no answer": none}
         return {name: count for name, count in counts.items() if count}

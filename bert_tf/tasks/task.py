@@ -63,12 +63,19 @@ class Task(Protocol):
     def detail_columns(self) -> Sequence[str]: ...  # noqa: D102
 
     @classmethod
-    def from_parts(cls, parts: Mapping[str, pd.DataFrame], config) -> "Task":
+    def from_parts(
+        cls,
+        parts: Mapping[str, pd.DataFrame],
+        *,
+        label_separator: str,
+        stride: int,
+    ) -> "Task":
         """Builds the task that labelled rows ask for.
 
         Args:
             parts: `train` and others.
-            config: a TrainConfig.
+            label_separator: stands between labels, where there are several.
+            stride: of windows, where there are any.
 
         Raises:
             InputError: the labels do not make such a task.
@@ -79,7 +86,9 @@ class Task(Protocol):
         """Returns a name for each label; a split keeps the shares of each."""
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """Returns how many examples have each label, for the data report."""
 
     def check_labels(self, examples: pd.DataFrame) -> None:

@@ -59,9 +59,9 @@ class Token:
         return len(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, config) -> "Token":
+    def from_parts(cls, parts, *, label_separator, stride) -> "Token":
         """See `Task`."""
-        del config
+        del label_separator, stride
         train = parts["train"]
         _check_tags(train)
         kinds = sorted(
@@ -85,9 +85,11 @@ class Token:
         return pd.Series("", index=labels.index)
 
     @staticmethod
-    def count_labels(labels: pd.Series, config) -> dict[str, int]:
+    def count_labels(
+        labels: pd.Series, *, label_separator: str
+    ) -> dict[str, int]:
         """Returns how many entities there are of each type."""
-        del config
+        del label_separator
         counts = Counter(
             kind for tags in labels for kind, *_ in spans_of(tags.split(" "))
         )

@@ -99,7 +99,7 @@ def _is_finished(config: TrainConfig) -> bool:
 
 def _summarize(found: list[dict]) -> dict:
     summary = {}
-    for name in _METRICS:
+    for name in _metric_names(found[0]):
         values = [metrics[name] for metrics in found]
         defined = [value for value in values if value is not None]
         summary[name] = {
@@ -110,6 +110,19 @@ def _summarize(found: list[dict]) -> dict:
             "values": values,
         }
     return summary
+
+
+def _metric_names(metrics: dict) -> list[str]:
+    """Returns the metrics of a classification, or all of another task."""
+    if all(name in metrics for name in _METRICS):
+        return list(_METRICS)
+    return [
+        name
+        for name, value in metrics.items()
+        if name.startswith("eval_")
+        and not name.endswith(("_runtime", "_samples", "_per_second"))
+        and (value is None or isinstance(value, float))
+    ]
 
 
 def describe(summary: dict) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import tempfile
 from collections.abc import Sequence
@@ -96,7 +97,11 @@ def _train(
     preset = presets.resolve(config.preset)
     _check_length(config.max_seq_length, preset.max_positions, config.preset)
     parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
-    task = known.task_class(config.task).from_parts(parts, config)
+    task = known.task_class(config.task).from_parts(
+        parts,
+        label_separator=config.label_separator,
+        stride=config.doc_stride,
+    )
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
             config, metric_for_best_model=task.selection_metric
@@ -123,7 +128,9 @@ def _train(
         encoded,
         max_seq_length=config.max_seq_length,
         max_positions=preset.max_positions,
-        count_labels=lambda labels: task.count_labels(labels, config),
+        count_labels=functools.partial(
+            task.count_labels, label_separator=config.label_separator
+        ),
     )
     logging.info("%s", checking.describe(data_report))
 

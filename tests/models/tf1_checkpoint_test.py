@@ -35,13 +35,14 @@ def folder(tmp_path):
     path = tmp_path / "uncased_L-2_H-32_A-2"
     path.mkdir()
     backbone = trained_backbone()
+    values = {
+        name: original_shape(name, np.asarray(variable))
+        for name, variable in tf1_checkpoint.named_variables(backbone)
+    }
+    assert len(values) == 5 + 2 * 16 + 2
     with tf.Graph().as_default():
-        saved = {
-            name: tf.compat.v1.get_variable(
-                name, initializer=original_shape(name, np.asarray(variable))
-            )
-            for name, variable in tf1_checkpoint.named_variables(backbone)
-        }
+        for name, value in values.items():
+            tf.compat.v1.get_variable(name, initializer=value)
         # As in the published ones: heads of pretraining, and Adam's slots.
         tf.compat.v1.get_variable("cls/predictions/output_bias", [len(TOKENS)])
         with tf.compat.v1.Session() as session:
@@ -49,7 +50,6 @@ def folder(tmp_path):
             tf.compat.v1.train.Saver().save(
                 session, str(path / "bert_model.ckpt"), write_meta_graph=False
             )
-    assert len(saved) == 5 + 2 * 16 + 2
     (path / "bert_config.json").write_text(json.dumps(CONFIG))
     (path / "vocab.txt").write_text("".join(f"{token}\n" for token in TOKENS))
     return path, backbone

@@ -15,6 +15,7 @@ from bert_tf.serving.export import export
 from bert_tf.serving.predictor import Predictor
 from bert_tf.training.train import train
 from tests.conftest import LETTERS, WORDS
+from tests.serving import hermetic
 from tests.serving.export_test import HOSTILE
 
 GOOD, BAD = WORDS[:4], WORDS[4:8]
@@ -154,9 +155,28 @@ def test_multi_label_answers(multi_label):
         assert answers["count"][row] == count
         labels = [label.decode() for label in answers["labels"][row]]
         assert labels == [*names[wanted], *[""] * (2 - count)]
-        assert answers["scores"][row, :count].tolist() == list(chances[wanted])
+        np.testing.assert_array_equal(
+            answers["scores"][row, :count], chances[wanted]
+        )
         assert not answers["scores"][row, count:].any()
         assert cells[row][0] == [";".join(names[wanted])]
+
+
+@pytest.mark.slow
+def test_hermetic(regression, multi_label, tmp_path):
+    text = "it was good"
+    for folder, model, inputs, key in (
+        (tmp_path / "a", regression[3], ("text_a", "text_b"), "score"),
+        (tmp_path / "b", multi_label[3], ("text",), "probabilities"),
+    ):
+        folder.mkdir()
+        texts = {name: [text] for name in inputs}
+        found = hermetic.answers(model, folder, **texts)[key]
+        here = Predictor(model).call(
+            "serving_default",
+            {name: np.array([text], object) for name in inputs},
+        )[key]
+        np.testing.assert_allclose(found, here, atol=1e-6)
 
 
 @pytest.mark.parametrize("which", ["regression", "multi_label"])

@@ -18,6 +18,7 @@ from bert_tf.text import spans
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training.train import train
 from tests.conftest import LETTERS, WORDS
+from tests.serving import hermetic
 from tests.serving.export_test import HOSTILE
 from tests.tasks.token_test import _POOL
 
@@ -115,6 +116,15 @@ def test_answers_of_long_contexts(model):
     answer, start, end, _ = cells
     assert answer == "great"
     assert context[int(start) : int(end)] == answer
+
+
+@pytest.mark.slow
+def test_hermetic(model, tmp_path):
+    found = hermetic.answers(
+        model, tmp_path, question=["a good ?"], context=["é x great y"]
+    )
+    assert found["answer"] == ["great"]
+    assert found["start"] == [4]
 
 
 def test_neighbours_and_empty_batches(model):

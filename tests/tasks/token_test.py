@@ -16,6 +16,7 @@ from bert_tf.serving.predictor import Predictor
 from bert_tf.tasks.token import Token
 from bert_tf.training.train import train
 from tests.conftest import LETTERS, WORDS
+from tests.serving import hermetic
 from tests.serving.export_test import HOSTILE
 
 GOOD, BAD = WORDS[:4], WORDS[4:8]
@@ -104,6 +105,13 @@ def test_spans_in_the_text(model):
     assert (found[0]["label"], found[0]["entity"]) == ("up", "GOOD")
     for one in found:
         assert text[one["start"] : one["end"]] == one["entity"]
+
+
+@pytest.mark.slow
+def test_hermetic(model, tmp_path):
+    found = hermetic.answers(model, tmp_path, text=["é  GOOD y"])
+    assert found["entity"][0][0] == "GOOD"
+    assert found["start"][0][0] == 3
 
 
 def test_neighbours_and_empty_batches(model):

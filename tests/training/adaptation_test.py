@@ -17,6 +17,7 @@ def weights_of(path):
     return {
         variable.path: variable.numpy()
         for variable in trained.load(path).model.variables
+        if "seed_generator" not in variable.path
     }
 
 
