@@ -52,7 +52,8 @@ def multi_label_metrics(
         "eval_runtime": seconds,
         "eval_samples_per_second": len(targets) / seconds,
         "labels": list(class_names),
-        "thresholds": [float(threshold) for threshold in thresholds],
+        # The shortest numbers that read back as the same float32.
+        "thresholds": [float(str(threshold)) for threshold in thresholds],
         "per_class": {
             name: {
                 "precision": float(per_class[0][i]),
