@@ -25,7 +25,7 @@ def runs(tmp_path_factory, preset):
 
     folder = tmp_path_factory.mktemp("calibrated")
     generator = np.random.default_rng(2)
-    path = write_csv(folder / "train.csv", review_rows(160))
+    path = write_csv(folder / "train.csv", review_rows(1600))
     turned = {"neg": "pos", "pos": "neg"}
     validation = write_csv(
         folder / "validation.csv",
@@ -41,8 +41,8 @@ def runs(tmp_path_factory, preset):
                 train_file=(path,), validation_file=(validation,),
                 test_file=(test,),
                 output_dir=str(folder / name), preset=preset,
-                max_seq_length=16, train_batch_size=8, learning_rate=3e-3,
-                num_train_epochs=5, dropout=0.0,
+                max_seq_length=16, train_batch_size=8, learning_rate=5e-3,
+                num_train_epochs=1, dropout=0.0,
                 metric_for_best_model="accuracy", calibrate=calibrate,
             )
         )  # fmt: skip
