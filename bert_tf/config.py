@@ -12,11 +12,6 @@ JIT_COMPILE = ("auto", "true", "false")
 TASKS = ("classification", "regression", "multi_label", "token", "span")
 LONG_TEXTS = ("truncate", "head_tail")
 RESUME = ("auto", "never", "must")
-# A run may be gone on with where these differ.
-_NOT_OF_THE_RESULT = (
-    "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
-    "log_steps", "max_truncated_share",
-)  # fmt: skip
 # What --metric_for_best_model takes, by task.
 _METRICS_OF_TASK = {
     "classification": (

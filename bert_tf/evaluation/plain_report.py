@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import examples as examples_lib
-from bert_tf.evaluation import figures, model_card, page, run_facts
+from bert_tf.evaluation import model_card, page, run_facts
 from bert_tf.evaluation.report import shorten
 from bert_tf.tasks.answers import Cells
 from bert_tf.tasks.task import Task
@@ -96,11 +96,6 @@ def write_page(
     run_dir.write_text(
         os.path.join(folder, run_dir.REPORT), template.render(values)
     )
-
-
-def write_curves(folder: str, curves: Figure) -> None:
-    """Writes the learning curves as a PNG file."""
-    figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
 
 
 def write_card(folder: str, metrics: dict, task: Task, *, part: str) -> None:

@@ -78,11 +78,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         _check_settings(config)
     elif strategy_lib.is_chief(strategy):
         _write_run(config, vocabulary, pretrainer)
-    limit = speed.matrix_product_limit(
-        "float32"
-        if config.mixed_precision == "float32"
-        else config.mixed_precision
-    )
+    limit = speed.matrix_product_limit(config.mixed_precision)
     logging.info(
         "Model: %.1f M parameters, learning rate %g, %s; %s rows an epoch, %s "
         "of %d a step; matrix products at most %.0f GFLOP/s; %s",

@@ -162,9 +162,7 @@ class Span:
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `answer_metrics`; loss as in training, over the windows."""
         found, _ = self._answers(examples, encoded, predicted)
-        gold = [
-            [text for text, _ in _gold(row)] for row in examples.itertuples()
-        ]
+        gold = _gold_texts(examples)
         values = metrics_lib.answer_metrics(found, gold, seconds=seconds)
         loss = _loss(self.targets(examples, encoded), encoded, predicted)
         return {"eval_loss": loss, **values, "threshold": self.threshold}
@@ -175,9 +173,7 @@ class Span:
             return self
         always = dataclasses.replace(self, threshold=_ALWAYS)
         found, margins = always._answers(examples, encoded, predicted)
-        gold = [
-            [text for text, _ in _gold(row)] for row in examples.itertuples()
-        ]
+        gold = _gold_texts(examples)
         f1s = np.array(
             [
                 metrics_lib.f1(one, right)
