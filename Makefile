@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# .ci/run cuts the demo down with the first two.
+# .ci/run cuts the demo down with the first two. Each article is longer than 64
+# tokens, which the demo need not raise an alarm about.
 DEMO_NAME := bbc_news
-DEMO_FLAGS := --max_seq_length=64 --num_train_epochs=2
+DEMO_FLAGS := --max_seq_length=64 --num_train_epochs=2 --max_truncated_share=1
 DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowed." \
 	"The striker scored twice in the second half to send her team to the final." \
 	"The new phone has a faster chip and a camera that sees in the dark."

@@ -1,17 +1,13 @@
 """The settings of a training run: checked on creation, JSON in and out."""
 
 import dataclasses
-import math
 
 from bert_tf.errors import InputError
 from bert_tf.settings import Settings
 
-MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
-JIT_COMPILE = ("auto", "true", "false")
 TASKS = ("classification", "regression", "multi_label", "token", "span")
 LONG_TEXTS = ("truncate", "head_tail")
-RESUME = ("auto", "never", "must")
 # What --metric_for_best_model takes, by task.
 _METRICS_OF_TASK = {
     "classification": (
@@ -88,31 +84,13 @@ class TrainConfig(Settings):
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
-        for name in ("train_file", "validation_file", "test_file"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not self.train_file:
-            raise InputError("--train_file is needed")
-        if not self.output_dir:
-            raise InputError("--output_dir is needed")
-        self._check_ranges()
-        self._check_choices()
-
-    def _check_ranges(self) -> None:
-        above_zero = (
-            "train_batch_size", "eval_batch_size", "num_train_epochs",
-            "max_train_samples", "max_eval_samples", "learning_rate",
-            "early_stopping_patience", "accumulate_steps",
-            "steps_per_execution", "log_steps", "doc_stride",
-            "lora_rank", "layerwise_learning_rate_decay",
+        self._check_files("train_file", "validation_file", "test_file")
+        self._check_training(shortest_sequence=_SHORTEST_SEQUENCE)
+        self._check_above_zero(
+            "max_train_samples", "early_stopping_patience",
+            "steps_per_execution", "doc_stride", "lora_rank",
+            "layerwise_learning_rate_decay",
         )  # fmt: skip
-        for name in above_zero:
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"--{name}={value} must be above 0")
-        for name in ("validation_split", "warmup_proportion", "dropout"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise InputError(f"--{name}={value} must be from 0 to below 1")
         if not self.validation_file and self.validation_split == 0:
             raise InputError(
                 "--validation_split=0 needs a --validation_file: without "
@@ -123,31 +101,9 @@ class TrainConfig(Settings):
                 f"--max_truncated_share={self.max_truncated_share} must be "
                 "from 0 to 1"
             )
-        if self.checkpoint_seconds < 0:
-            raise InputError("--checkpoint_seconds must not be below 0")
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"--weight_decay={self.weight_decay} is below 0")
-        if self.max_seq_length < _SHORTEST_SEQUENCE:
-            raise InputError(
-                f"--max_seq_length={self.max_seq_length} must be at least "
-                f"{_SHORTEST_SEQUENCE}"
-            )
-
-    def _check_choices(self) -> None:
-        choices = {
-            "mixed_precision": MIXED_PRECISION,
-            "class_weight": CLASS_WEIGHTS,
-            "resume": RESUME,
-            "jit_compile": JIT_COMPILE,
-            "task": TASKS,
-            "long_text": LONG_TEXTS,
-        }
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise InputError(
-                    f"--{name}={getattr(self, name)} must be one of "
-                    f"{', '.join(str(choice) for choice in allowed if choice)}"
-                )
+        self._check_choice("class_weight", CLASS_WEIGHTS)
+        self._check_choice("task", TASKS)
+        self._check_choice("long_text", LONG_TEXTS)
         self._check_task()
 
     def _check_task(self) -> None:

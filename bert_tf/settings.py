@@ -2,9 +2,14 @@
 
 import dataclasses
 import json
+import math
+from collections.abc import Collection
 
 from bert_tf.errors import InputError, list_some
 
+MIXED_PRECISION = ("float32", "bfloat16", "float16")
+JIT_COMPILE = ("auto", "true", "false")
+RESUME = ("auto", "never", "must")
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
@@ -14,6 +19,52 @@ _NOT_OF_THE_RESULT = (
 
 class Settings:
     """Base of frozen dataclasses whose fields have their flags' names."""
+
+    def _check_files(self, *names: str) -> None:
+        """Makes tuples of lists of files; the first one must not be empty."""
+        for name in names:
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name in (names[0], "output_dir"):
+            if not getattr(self, name):
+                raise InputError(f"--{name} is needed")
+
+    def _check_training(self, *, shortest_sequence: int) -> None:
+        """Checks the settings that every training has."""
+        self._check_above_zero(
+            "train_batch_size", "eval_batch_size", "num_train_epochs",
+            "max_eval_samples", "learning_rate", "accumulate_steps",
+            "log_steps",
+        )  # fmt: skip
+        for name in ("validation_split", "warmup_proportion", "dropout"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise InputError(f"--{name}={value} must be from 0 to below 1")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(f"--weight_decay={self.weight_decay} is below 0")
+        if self.checkpoint_seconds < 0:
+            raise InputError("--checkpoint_seconds must not be below 0")
+        if self.max_seq_length < shortest_sequence:
+            raise InputError(
+                f"--max_seq_length={self.max_seq_length} must be at least "
+                f"{shortest_sequence}"
+            )
+        self._check_choice("mixed_precision", MIXED_PRECISION)
+        self._check_choice("jit_compile", JIT_COMPILE)
+        self._check_choice("resume", RESUME)
+
+    def _check_above_zero(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise InputError(f"--{name}={value} must be above 0")
+
+    def _check_choice(self, name: str, allowed: Collection[str | None]) -> None:
+        value = getattr(self, name)
+        if value not in allowed:
+            raise InputError(
+                f"--{name}={value} must be one of "
+                f"{', '.join(choice for choice in allowed if choice)}"
+            )
 
     @property
     def dtype_policy(self) -> str:

@@ -25,7 +25,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _TEST_SPLIT = flags.DEFINE_float(
     "test_split", 0.1, "Share of each class that goes to test.csv."
 )
-_SEED = flags.DEFINE_integer("seed", 42, "Seed of the split.")
+_SEED = flags.DEFINE_integer("seed", 42, "Seed of the split and the order.")
 
 
 def main(argv: list[str]) -> None:
@@ -38,7 +38,9 @@ def main(argv: list[str]) -> None:
     )
     os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
     for name, part in (("train", train), ("test", test)):
-        part[["id", "text", "label"]].to_csv(
+        # By path they are sorted by class, which no file of a user should be.
+        shuffled = part.sample(frac=1.0, random_state=_SEED.value)
+        shuffled[["id", "text", "label"]].to_csv(
             os.path.join(_OUTPUT_DIR.value, f"{name}.csv"), index=False
         )
     with open(

@@ -14,9 +14,10 @@ import json
 
 from absl import flags
 
-from bert_tf.config import MIXED_PRECISION, TrainConfig
+from bert_tf.config import TrainConfig
 from bert_tf.errors import InputError
 from bert_tf.models import presets
+from bert_tf.settings import MIXED_PRECISION
 from bert_tf.training import tpu_check
 from bert_tf.training.tpu_compiler import OutOfMemoryError
 from pipelines import app, common_flags

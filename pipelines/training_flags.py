@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from bert_tf import config as config_lib
+from bert_tf import settings
 from bert_tf.training import strategy
 
 
@@ -41,7 +41,7 @@ def define() -> None:
     flags.DEFINE_enum(
         "mixed_precision",
         "float32",
-        config_lib.MIXED_PRECISION,
+        settings.MIXED_PRECISION,
         "Precision of the matrix products; bfloat16 or float16 need hardware "
         "that has them to be faster.",
     )
@@ -54,7 +54,7 @@ def define() -> None:
     flags.DEFINE_enum(
         "jit_compile",
         "auto",
-        config_lib.JIT_COMPILE,
+        settings.JIT_COMPILE,
         "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, "
         "which makes it ten times as fast; true: the whole step, once for "
         "each length that occurs (on CPUs slower, for dropout); false: "
@@ -63,7 +63,7 @@ def define() -> None:
     flags.DEFINE_enum(
         "resume",
         "auto",
-        config_lib.RESUME,
+        settings.RESUME,
         "auto: go on with an unfinished run of the same settings and data in "
         "--output_dir; must: fail if there is none; never: do not.",
     )

@@ -77,6 +77,7 @@ def build_encode_batch(
     with places also these.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def encode_batch(*texts):
         if with_places:
             placed = [preprocessor.tokenize_with_places(text) for text in texts]
@@ -112,6 +113,7 @@ def build_encode_windows(
 ) -> Callable[..., dict]:
     """Returns what `build_encode_batch` does, of windows, with owners."""
 
+    @tf.autograph.experimental.do_not_convert
     def encode_batch(*texts):
         packed = preprocessor.pack_windows(texts, stride)
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
@@ -244,6 +246,7 @@ def build_dataset(
         np.ones(count) if weights is None else weights, tf.float32
     )
 
+    @tf.autograph.experimental.do_not_convert
     def gather(rows):
         source = tf.where(rows < 0, rows[0], rows)
         tokens, first = gather_tokens(source)

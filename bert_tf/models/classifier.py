@@ -108,7 +108,7 @@ def dropouts(model: keras.Model, keys: tf.Tensor) -> tuple[Drop, Drop]:
         keys: <uint32>[batch], see `dropout_keys`.
     """
     rates = backbone_of(model).dropout, model.get_layer("head_dropout").rate
-    return tuple(Dropout(rate, keys) if rate else no_dropout for rate in rates)
+    return tuple(Dropout(rate, keys) for rate in rates)
 
 
 def classify(

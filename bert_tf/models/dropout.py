@@ -33,6 +33,8 @@ class Dropout:
                 or the first two.
             site: tells the dropouts of one model apart.
         """
+        if not self.rate:
+            return x
         examples = tf.shape(self.keys)[0]
         units = tf.size(x) // examples
         # A hash has bits for two units.

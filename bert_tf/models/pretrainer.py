@@ -14,7 +14,7 @@ import keras_nlp
 import tensorflow as tf
 
 from bert_tf.models import encoder
-from bert_tf.models.dropout import Dropout, no_dropout
+from bert_tf.models.dropout import no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights, LayerNorm
 
 _INITIALIZER_STDDEV = 0.02
@@ -179,12 +179,6 @@ def masked_logits(
     table = tf.convert_to_tensor(weights.encoder.token_embeddings)
     logits = tf.matmul(chosen, tf.cast(table, chosen.dtype), transpose_b=True)
     return tf.cast(logits, tf.float32) + weights.output_bias
-
-
-def dropout(backbone: keras_nlp.models.BertBackbone, keys: tf.Tensor) -> Drop:
-    """Returns the backbone's dropout for a training step."""
-    rate = backbone.dropout
-    return Dropout(rate, keys) if rate else no_dropout
 
 
 def _loss(logits, labels, weights) -> tuple[tf.Tensor, tf.Tensor]:

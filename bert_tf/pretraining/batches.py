@@ -71,14 +71,9 @@ class Batches:
         ).reshape(self.steps, self.batch_size)[first_step:]
         steps = np.arange(first_step, self.steps, dtype=np.int32)
         dataset = tf.data.Dataset.from_tensor_slices((steps, planned))
-        options = tf.data.Options()
-        # Every worker makes the whole batch and takes its rows of it.
-        options.experimental_distribute.auto_shard_policy = (
-            tf.data.experimental.AutoShardPolicy.DATA
-        )
         dataset = tf.data.Dataset.zip(
             (
-                dataset.with_options(options),
+                dataset,
                 tf.data.Dataset.from_tensors(tuple(places) or 0).repeat(),
             )
         )

@@ -1,9 +1,7 @@
 """The settings of a pretraining: checked on creation, JSON in and out."""
 
 import dataclasses
-import math
 
-from bert_tf.config import JIT_COMPILE, MIXED_PRECISION, RESUME
 from bert_tf.errors import InputError
 from bert_tf.pretraining import budget
 from bert_tf.settings import Settings
@@ -68,53 +66,16 @@ class PretrainConfig(Settings):
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
-        for name in ("train_file", "validation_file"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in ("train_file", "output_dir"):
-            if not getattr(self, name):
-                raise InputError(f"--{name} is needed")
-        self._check_ranges()
-        self._check_model()
-        self._check_budget()
-
-    def _check_ranges(self) -> None:
-        above_zero = (
+        self._check_files("train_file", "validation_file")
+        self._check_training(shortest_sequence=_SHORTEST_SEQUENCE)
+        self._check_above_zero(
             "num_layers", "hidden_size", "num_attention_heads",
             "intermediate_size", "max_predictions_per_seq", "eval_steps",
-            "train_batch_size", "eval_batch_size", "max_eval_samples",
-            "learning_rate", "num_train_epochs", "accumulate_steps",
-            "log_steps",
         )  # fmt: skip
-        for name in above_zero:
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InputError(f"--{name}={value} must be above 0")
-        for name in ("validation_split", "warmup_proportion", "dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InputError(
-                    f"--{name}={getattr(self, name)} must be from 0 to below 1"
-                )
-        if not 0 <= self.weight_decay < math.inf:
-            raise InputError(f"--weight_decay={self.weight_decay} is below 0")
-        if self.checkpoint_seconds < 0:
-            raise InputError("--checkpoint_seconds must not be below 0")
-        if self.max_seq_length < _SHORTEST_SEQUENCE:
-            raise InputError(
-                f"--max_seq_length={self.max_seq_length} must be at least "
-                f"{_SHORTEST_SEQUENCE}"
-            )
-        for name, allowed in (
-            ("objective", OBJECTIVES),
-            ("model_size", (None, *MODEL_SIZES)),
-            ("mixed_precision", MIXED_PRECISION),
-            ("jit_compile", JIT_COMPILE),
-            ("resume", RESUME),
-        ):
-            if getattr(self, name) not in allowed:
-                raise InputError(
-                    f"--{name}={getattr(self, name)} must be one of "
-                    f"{', '.join(choice for choice in allowed if choice)}"
-                )
+        self._check_choice("objective", OBJECTIVES)
+        self._check_choice("model_size", (None, *MODEL_SIZES))
+        self._check_model()
+        self._check_budget()
 
     def _check_model(self) -> None:
         shape = (

@@ -1,15 +1,14 @@
 """The steps of one pretraining: by count or by the clock, resumed anywhere."""
 
 import dataclasses
-import math
 import os
 import time
 
 import tensorflow as tf
 
 from bert_tf import run_dir
-from bert_tf.errors import InputError
 from bert_tf.models import pretrainer as pretrainer_lib
+from bert_tf.models.dropout import Dropout
 from bert_tf.models.pretrainer import Pretrainer, Results
 from bert_tf.pretraining import budget as budget_lib
 from bert_tf.pretraining.batches import Batches
@@ -17,7 +16,7 @@ from bert_tf.pretraining.budget import Budget, Clock
 from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.journal import Journal
-from bert_tf.training import loop
+from bert_tf.training import divergence, loop
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.checkpoints import Checkpoints
@@ -135,7 +134,12 @@ class PretrainingFit:
                 break
             last_rate = rate
             results = self._timed_step(batch)
-            self._check_finite(results[0], state.step, rate)
+            divergence.check_finite(
+                results[0],
+                self.config,
+                where=f"in step {state.step + 1}",
+                rate=rate,
+            )
             state.step += 1
             state.tokens += results[Results._fields.index("tokens")]
             state.sums = [
@@ -214,7 +218,7 @@ class PretrainingFit:
                     weights(),
                     batch,
                     num_heads=backbone.num_heads,
-                    drop=pretrainer_lib.dropout(backbone, keys),
+                    drop=Dropout(backbone.dropout, keys),
                 ),
                 results=len(Results._fields),
                 strategy=self._strategy,
@@ -288,11 +292,3 @@ class PretrainingFit:
                 seconds_left=max(left, 0.0),
             )
         return state.step, state.tokens, now
-
-    def _check_finite(self, loss: float, step: int, rate: float) -> None:
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the training loss became {loss} at step {step + 1}, at "
-                f"learning rate {rate:.3g} (peak "
-                f"{self.config.learning_rate:.3g}); try a lower --learning_rate"
-            )

@@ -18,7 +18,7 @@ from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import checkpoints, remote
+from bert_tf.training import checkpoints, new_run, remote
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.interruption import Interruption
@@ -75,9 +75,10 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         data={name: part.fingerprint() for name, part in corpora.items()}
     )
     if resuming:
-        _check_settings(config)
+        new_run.check_settings(config)
     elif strategy_lib.is_chief(strategy):
-        _write_run(config, vocabulary, pretrainer)
+        with new_run.begin(config, vocabulary, pretrainer.backbone):
+            pass
     limit = speed.matrix_product_limit(config.mixed_precision)
     logging.info(
         "Model: %.1f M parameters, learning rate %g, %s; %s rows an epoch, %s "
@@ -174,16 +175,6 @@ def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
     return Budget(steps=config.num_train_epochs * steps_an_epoch)
 
 
-def _check_settings(config: PretrainConfig) -> None:
-    path = os.path.join(config.output_dir, run_dir.CONFIG)
-    saved = run_dir.read_json(path)
-    checkpoints.check_same(
-        "settings",
-        PretrainConfig.from_json(saved).result_settings(),
-        config.result_settings(),
-    )
-
-
 def _restore(fit: PretrainingFit, fresh: PretrainingState) -> PretrainingState:
     state = fit.checkpoints.restore()
     if state is None:
@@ -192,23 +183,6 @@ def _restore(fit: PretrainingFit, fresh: PretrainingState) -> PretrainingState:
     checkpoints.check_same("data", state.data, fresh.data)
     logging.info("Going on from step %d.", state.step)
     return state
-
-
-def _write_run(config, vocabulary, pretrainer) -> None:
-    with run_dir.create(
-        config.output_dir, overwrite=config.overwrite_output_dir
-    ) as folder:
-
-        def path(name):
-            return os.path.join(folder, name)
-
-        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
-        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-        trained.save_vocabulary(folder, vocabulary)
-        presets.save_backbone_config(
-            path(run_dir.BACKBONE), pretrainer.backbone
-        )
-        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
 
 
 def _metrics(config, state, outcome, limit, strategy) -> dict:

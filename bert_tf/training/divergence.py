@@ -1,24 +1,26 @@
 """A loss that is no number any more, in words."""
 
-from bert_tf.config import TrainConfig
+import math
+
 from bert_tf.errors import InputError
+from bert_tf.settings import Settings
 
 
-def error(
-    config: TrainConfig, *, loss: float, epoch: int, step: str, rate: float
-) -> InputError:
-    """Returns what to raise when the loss of a step is not finite.
+def check_finite(
+    loss: float, config: Settings, *, where: str, rate: float
+) -> None:
+    """Raises InputError where the loss of a step is not finite.
 
     Args:
-        config: the training's.
         loss: what it became.
-        epoch: counted from 1.
-        step: in words, "3 of 90".
+        config: the training's.
+        where: in words, "in epoch 1, step 3 of 90".
         rate: the learning rate.
     """
-    return InputError(
-        f"the training loss became {loss} in epoch {epoch}, "
-        f"step {step}, at learning rate "
+    if math.isfinite(loss):
+        return
+    raise InputError(
+        f"the training loss became {loss} {where}, at learning rate "
         f"{rate:.3g} (peak {config.learning_rate:.3g}); try a lower "
         "--learning_rate"
         + (

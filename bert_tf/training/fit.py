@@ -262,14 +262,13 @@ class Fit:
             callback_list.on_train_batch_begin(state.step)
             count = min(config.steps_per_execution, self.steps - state.step)
             loss, hits = map(float, self._train_steps(iterator, count))
-            if not math.isfinite(loss):
-                raise divergence.error(
-                    config,
-                    loss=loss,
-                    epoch=state.epoch + 1,
-                    step=f"{state.step + 1} of {self.steps}",
-                    rate=float(self.model.optimizer.learning_rate),
-                )
+            divergence.check_finite(
+                loss,
+                config,
+                where=f"in epoch {state.epoch + 1}, step {state.step + 1} of "
+                f"{self.steps}",
+                rate=float(self.model.optimizer.learning_rate),
+            )
             state.step += count
             state.loss_sum += loss
             state.hits += hits

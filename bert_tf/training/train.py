@@ -18,7 +18,7 @@ from bert_tf.errors import InputError
 from bert_tf.models import adaptation, presets, trained
 from bert_tf.tasks import head, known
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import alarms, checkpoints, remote
+from bert_tf.training import alarms, checkpoints, new_run, remote
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
@@ -174,9 +174,15 @@ def _train(
         )
     state = TrainingState(data=checkpoints.data_fingerprint(parts, encoded))
     if resuming:
-        _check_settings(config)
+        new_run.check_settings(config)
     elif strategy_lib.is_chief(strategy):
-        _write_run(config, task, preset, backbone, data_report)
+        with new_run.begin(config, preset.vocabulary, backbone) as folder:
+            labels_lib.write_labels(
+                os.path.join(folder, run_dir.LABELS), task.class_names
+            )
+            run_dir.write_json(
+                os.path.join(folder, run_dir.DATA_REPORT), data_report
+            )
     logging.info(
         "Model: %s, %.1f M parameters, learning rate %g%s, %s; %s",
         config.preset,
@@ -240,15 +246,6 @@ def _alone(fit: Fit):
     return contextlib.nullcontext()
 
 
-def _check_settings(config: TrainConfig) -> None:
-    """Raises InputError unless a run was started with these settings."""
-    path = os.path.join(config.output_dir, run_dir.CONFIG)
-    saved = TrainConfig.from_json(run_dir.read_json(path))
-    checkpoints.check_same(
-        "settings", saved.result_settings(), config.result_settings()
-    )
-
-
 def _resume(fit: Fit, start: TrainingState) -> TrainingState:
     """Returns the state to go on from, the same on every worker."""
     state = fit.checkpoints.restore()
@@ -278,20 +275,3 @@ def _check_length(length: int, longest: int | None, preset: str) -> None:
             f"--max_seq_length={length} is beyond the {longest} positions "
             f"that {preset} knows; use --max_seq_length={longest} or less"
         )
-
-
-def _write_run(config, task, preset, backbone, data_report) -> None:
-    with run_dir.create(
-        config.output_dir, overwrite=config.overwrite_output_dir
-    ) as folder:
-
-        def path(name):
-            return os.path.join(folder, name)
-
-        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
-        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-        labels_lib.write_labels(path(run_dir.LABELS), task.class_names)
-        trained.save_vocabulary(folder, preset.vocabulary)
-        presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
-        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
-        run_dir.write_json(path(run_dir.DATA_REPORT), data_report)

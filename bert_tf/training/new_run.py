@@ -1,0 +1,46 @@
+"""What a run folder holds before the first step, and its check on resuming."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import keras
+
+from bert_tf import run_dir
+from bert_tf.models import presets, trained
+from bert_tf.settings import Settings
+from bert_tf.text.vocabulary import Vocabulary
+from bert_tf.training import checkpoints
+from bert_tf.training import results as results_lib
+
+
+@contextlib.contextmanager
+def begin(
+    config: Settings, vocabulary: Vocabulary, backbone: keras.Model
+) -> Iterator[str]:
+    """Writes what every run has, and gives the folder for what one adds.
+
+    The run folder is there, whole, when the context ends.
+    """
+    with run_dir.create(
+        config.output_dir, overwrite=config.overwrite_output_dir
+    ) as folder:
+
+        def path(name):
+            return os.path.join(folder, name)
+
+        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
+        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
+        trained.save_vocabulary(folder, vocabulary)
+        presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
+        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
+        yield folder
+
+
+def check_settings(config: Settings) -> None:
+    """Raises InputError unless the run was started with these settings."""
+    path = os.path.join(config.output_dir, run_dir.CONFIG)
+    saved = type(config).from_json(run_dir.read_json(path))
+    checkpoints.check_same(
+        "settings", saved.result_settings(), config.result_settings()
+    )
