@@ -10,7 +10,8 @@ MIXED_PRECISION = ("float32", "bfloat16", "float16")
 CLASS_WEIGHTS = ("none", "balanced")
 JIT_COMPILE = ("auto", "true", "false")
 TASKS = ("classification", "regression", "multi_label", "token", "span")
-LONG_TEXTS = ("truncate", "head_tail")
+LONG_TEXTS = ("truncate", "head_tail", "window")
+WINDOW_POOLINGS = ("mean", "max")
 RESUME = ("auto", "never", "must")
 # What --metric_for_best_model takes, by task.
 _METRICS_OF_TASK = {
@@ -58,6 +59,7 @@ class TrainConfig(Settings):
     preset: str = "minilm_l6_en_uncased"
     max_seq_length: int = 128
     long_text: str = "truncate"
+    window_pooling: str = "mean"
     train_batch_size: int = 32
     eval_batch_size: int = 64
     learning_rate: float | None = None
@@ -141,6 +143,7 @@ class TrainConfig(Settings):
             "jit_compile": JIT_COMPILE,
             "task": TASKS,
             "long_text": LONG_TEXTS,
+            "window_pooling": WINDOW_POOLINGS,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
@@ -177,6 +180,16 @@ class TrainConfig(Settings):
                 f"--long_text={self.long_text} does not go with "
                 f"--task={self.task}, which asks for every word"
             )
+        if self.window_pooling != "mean" and self.long_text != "window":
+            raise InputError(
+                f"--window_pooling={self.window_pooling} needs "
+                "--long_text=window"
+            )
+        if self.calibrate and self.long_text == "window":
+            raise InputError(
+                "--calibrate does not go with --long_text=window: the "
+                "temperature of a text's windows is not that of their mean"
+            )
         if self.task == "classification":
             return
         for flag, is_used in (
@@ -188,6 +201,12 @@ class TrainConfig(Settings):
                     f"{flag} is for --task=classification, where a text has "
                     "one class of several"
                 )
+
+    @property
+    def window_stride(self) -> int | None:
+        """From window to window over long texts; None where there are none."""
+        has_windows = self.task == "span" or self.long_text == "window"
+        return self.doc_stride if has_windows else None
 
     @property
     def backbone_dropout(self) -> float:

@@ -14,6 +14,7 @@ from bert_tf.errors import InputError, list_some
 from bert_tf.metrics.multi_label import best_thresholds, multi_label_metrics
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Signature
 
 
@@ -31,11 +32,12 @@ class MultiLabel:
     class_names: tuple[str, ...]
     separator: str = ","
     thresholds: tuple[float, ...] = ()
+    stride: int | None = None
+    window_pooling: str = "mean"
 
     name: ClassVar[str] = "multi_label"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    stride: ClassVar[None] = None
     with_places: ClassVar[bool] = False
     labels_may_be_empty: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = True
@@ -58,6 +60,7 @@ class MultiLabel:
         return {
             "separator": self.separator,
             "thresholds": list(self.thresholds),
+            **pooling.parameters(self),
         }
 
     @property
@@ -71,9 +74,10 @@ class MultiLabel:
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "MultiLabel":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "MultiLabel":
         """See `Task`."""
-        del stride
         separator = label_separator
         train = parts["train"]
         names = labels_lib.class_names(
@@ -88,7 +92,9 @@ class MultiLabel:
                 "--task=multi_label needs at least two. Are --label_column "
                 f"and --label_separator={separator!r} right?"
             )
-        task = cls(names, separator)
+        task = cls(
+            names, separator, stride=stride, window_pooling=window_pooling
+        )
         for part in parts.values():
             task.check_labels(part)
         return task

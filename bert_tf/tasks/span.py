@@ -44,7 +44,7 @@ class Span:
     has_parameters: ClassVar[bool] = True
     has_single_label: ClassVar[bool] = False
     num_outputs: ClassVar[int] = 2
-    window_types: ClassVar[dict[str, tf.DType]] = spans.WINDOW_TYPES
+    window_specs: ClassVar[dict[str, tf.TensorSpec]] = spans.WINDOW_SPECS
     selection_metric: ClassVar[str] = "f1"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("exact match", "eval_exact_match"),
@@ -63,9 +63,11 @@ class Span:
         return {"stride": self.stride, "threshold": self.threshold}
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Span":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Span":
         """See `Task`; without unanswered questions, it always answers."""
-        del label_separator
+        del label_separator, window_pooling
         if parts["train"]["text_pair"].iloc[0] is None:
             raise InputError(
                 "--task=span needs a question and a context: a .json file in "

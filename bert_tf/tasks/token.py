@@ -59,9 +59,11 @@ class Token:
         return len(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Token":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Token":
         """See `Task`."""
-        del label_separator, stride
+        del label_separator, stride, window_pooling
         train = parts["train"]
         _check_tags(train)
         kinds = sorted(

@@ -18,6 +18,13 @@ _SETTINGS = {
         "num_train_epochs": 10,
         "learning_rate": 3e-3,
     },
+    "windows": {
+        "task": "classification",
+        "long_text": "window",
+        "max_seq_length": 16,
+        "doc_stride": 7,
+        "num_train_epochs": 4,
+    },
     "token": {"max_seq_length": 24, "num_train_epochs": 6},
     "span": {
         "doc_stride": 6,
@@ -28,6 +35,7 @@ _SETTINGS = {
 }
 _EXAMPLES = {
     "classification": ("the film was good",),
+    "windows": ("x " * 20 + "good",),
     "regression": ("it was good x", "a good plot"),
     "multi_label": ("the plot good x",),
     "token": ("the é good y",),
@@ -41,7 +49,7 @@ class TaskRun:
     """What the tests of a task's SavedModel need.
 
     Attributes:
-        name: of the task.
+        name: of the task; "windows" is classification with them.
         run: the run folder.
         model: its SavedModel.
         file: what it was trained on.
@@ -57,7 +65,7 @@ class TaskRun:
     @property
     def hostile(self) -> list[bytes]:
         """Hostile texts of a length that does not take minutes."""
-        return SHORTER if self.name == "span" else HOSTILE
+        return SHORTER if self.name in ("span", "windows") else HOSTILE
 
 
 def _write(name: str, folder: pathlib.Path) -> str:
@@ -65,6 +73,8 @@ def _write(name: str, folder: pathlib.Path) -> str:
     if name == "regression":
         header = ("text_a", "text_b", "label")
         return files.write_rows(path, header, files.pair_rows(160))
+    if name == "windows":
+        return files.write_rows(path, ("text", "label"), files.long_rows(200))
     if name == "multi_label":
         header = ("text", "labels")
         return files.write_rows(path, header, files.label_rows(480))

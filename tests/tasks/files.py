@@ -37,6 +37,19 @@ def label_rows(count: int) -> list[tuple[str, str]]:
     return rows
 
 
+def long_rows(count: int) -> list[tuple[str, str]]:
+    """The word that decides is the 15th at least; the others say nothing."""
+    generator = random.Random(3)
+    rows = []
+    for i in range(count):
+        words = generator.choices(LETTERS, k=generator.randint(15, 30))
+        words[generator.randrange(14, len(words))] = (GOOD, BAD)[i % 2][
+            i // 2 % 4
+        ]
+        rows.append((" ".join(words), ("pos", "neg")[i % 2]))
+    return rows
+
+
 def sentences(count: int) -> list[tuple[list[str], list[str]]]:
     """`good` words are entities of one word, `bad` ones begin one of two."""
     generator = random.Random(4)

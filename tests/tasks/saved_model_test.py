@@ -1,15 +1,19 @@
 """From files to a SavedModel that answers as the trained model, every task."""
 
 import csv
+import dataclasses
 import json
 import os
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bert_tf import run_dir
+from bert_tf.data import pipeline
 from bert_tf.errors import InputError
 from bert_tf.evaluation import evaluate
+from bert_tf.models import inference
 from bert_tf.models import trained as trained_lib
 from bert_tf.serving import operation_check
 from bert_tf.serving.export import check_parity
@@ -252,6 +256,44 @@ def test_multi_label_answers(trained_task):
         )
         assert not answers["scores"][row, count:].any()
         assert cells[row][0] == [";".join(names[wanted])]
+
+
+def test_windows_learn(trained_task):
+    """What tells the label is beyond the first window."""
+    found = trained_task("windows")
+    assert metrics_of(found.run)["eval_accuracy"] > 0.9
+    model = Predictor(found.model)
+    texts = [
+        " ".join(["x"] * before + [word] + ["y"] * after)
+        for word in ("great", "awful")
+        for before, after in ((0, 2), (14, 0), (14, 14), (22, 3))
+    ]
+    labels = [cells[0] for cells, _ in model.cells((texts,))]
+    assert labels == ["pos"] * 4 + ["neg"] * 4
+    # 36,000 windows.
+    chances = model.probabilities((["a" + " x" * 250_000 + " good"],))
+    np.testing.assert_allclose(chances.sum(), 1, atol=1e-5)
+
+
+def test_one_window_is_the_whole_text(trained_task):
+    """A short text is answered as without windows."""
+    found = trained_task("windows")
+    known = trained_lib.load(found.run)
+    texts = ["a good film", "", "x " * 13 + "bad"]
+    cut = inference.MemoryPredictor(
+        known.model,
+        task=dataclasses.replace(known.task, stride=None),
+        strategy=tf.distribute.get_strategy(),
+        batch_size=4,
+        pad_token_id=0,
+    )
+    encoded = pipeline.encode(known.preprocessor, (texts,))
+    assert encoded.lengths.max() == known.config.max_seq_length
+    np.testing.assert_allclose(
+        cut(encoded),
+        Predictor(found.model).probabilities((texts,)),
+        atol=1e-6,
+    )
 
 
 def test_token_learns(trained_task):
