@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, list_some
-from bert_tf.metrics.multi_label import best_thresholds, multi_label_metrics
+from bert_tf.metrics import multi_label as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks import pooling
@@ -162,7 +163,7 @@ class MultiLabel:
 
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `multi_label_metrics`."""
-        return multi_label_metrics(
+        return metrics_lib.multi_label_metrics(
             self.targets(examples, encoded),
             predicted,
             self._limits(),
@@ -170,9 +171,16 @@ class MultiLabel:
             seconds=seconds,
         )
 
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        targets = self.targets(examples, encoded)
+        return metrics_lib.resampled(targets, predicted, self._limits())
+
     def tuned(self, examples, encoded, predicted) -> "MultiLabel":
         """Returns the task with the thresholds of the largest F1."""
-        found = best_thresholds(self.targets(examples, encoded), predicted)
+        found = metrics_lib.best_thresholds(
+            self.targets(examples, encoded), predicted
+        )
         # As decimals that read back as the same float32.
         thresholds = tuple(float(str(value)) for value in found)
         return dataclasses.replace(self, thresholds=thresholds)

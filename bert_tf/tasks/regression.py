@@ -10,7 +10,8 @@ import pandas as pd
 import tensorflow as tf
 
 from bert_tf.errors import InputError
-from bert_tf.metrics.regression import regression_metrics
+from bert_tf.metrics import regression as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks import pooling
@@ -119,7 +120,14 @@ class Regression:
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `regression_metrics`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return regression_metrics(targets, predicted[:, 0], seconds=seconds)
+        return metrics_lib.regression_metrics(
+            targets, predicted[:, 0], seconds=seconds
+        )
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        targets = self.targets(examples, encoded)[:, 0]
+        return metrics_lib.resampled(targets, predicted[:, 0])
 
     def tuned(self, examples, encoded, predicted) -> "Regression":
         """Returns itself."""

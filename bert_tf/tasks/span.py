@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bert_tf.errors import InputError
 from bert_tf.metrics import answers as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.answers import windowed
@@ -168,6 +169,11 @@ class Span:
         values = metrics_lib.answer_metrics(found, gold, seconds=seconds)
         loss = _loss(self.targets(examples, encoded), encoded, predicted)
         return {"eval_loss": loss, **values, "threshold": self.threshold}
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        found, _ = self._answers(examples, encoded, predicted)
+        return metrics_lib.resampled(found, _gold_texts(examples))
 
     def tuned(self, examples, encoded, predicted) -> "Span":
         """Returns the task with the threshold of the largest F1."""

@@ -8,6 +8,7 @@ import pandas as pd
 import tensorflow as tf
 
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.metrics.resampling import Measure
 
 # Of a signature: what it is for, and from the model's outputs to its own.
 Signature = tuple[str, Callable[[dict], dict]]
@@ -132,6 +133,12 @@ class Task(Protocol):
             predicted: <float32>[rows, outputs], or [all tokens, outputs] of a
                 head on each token.
             seconds: how long the prediction took.
+        """
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """Returns what measures samples of the rows, for intervals.
+
+        Classifications have `intervals.resampled_metrics` instead.
         """
 
     def tuned(self, examples, encoded, predicted) -> "Task":

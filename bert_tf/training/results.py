@@ -172,6 +172,10 @@ def write_results(
             metrics = summary.complete_metrics(
                 metrics, fit.parts[name], predicted, trained
             )
+        else:
+            metrics = summary.with_intervals(
+                fit.task, metrics, fit.parts[name], fit.encoded[name], predicted
+            )
         metrics = {
             **metrics,
             "alarms": [alarm.to_json() for alarm in all_alarms],

@@ -12,7 +12,7 @@ import tensorflow as tf
 from bert_tf import run_dir
 from bert_tf.data import pipeline
 from bert_tf.errors import InputError
-from bert_tf.evaluation import evaluate
+from bert_tf.evaluation import comparison, evaluate
 from bert_tf.models import inference
 from bert_tf.models import trained as trained_lib
 from bert_tf.serving import operation_check
@@ -172,6 +172,11 @@ def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
     for key, value in both[0].metrics.items():
         if key.startswith("eval_") and not key.endswith(("runtime", "second")):
             assert both[1].metrics[key] == pytest.approx(value, abs=1e-4), key
+    compared = comparison.compare(*both)
+    assert "No difference beyond chance" in comparison.verdict(compared)
+    headline = compared["headline_metric"]
+    low, high = both[0].metrics["confidence_intervals"][headline]
+    assert low <= both[0].metrics[headline] <= high
     evaluate.write(str(tmp_path), both[1])
     assert {"report.html", "predictions.csv"} <= set(os.listdir(tmp_path))
 
