@@ -35,7 +35,7 @@ _SETTINGS = {
 }
 _EXAMPLES = {
     "classification": ("the film was good",),
-    "windows": ("x " * 20 + "good",),
+    "windows": ("x y " * 8 + "good " * 6,),
     "regression": ("it was good x", "a good plot"),
     "multi_label": ("the plot good x",),
     "token": ("the é good y",),

@@ -38,14 +38,14 @@ def label_rows(count: int) -> list[tuple[str, str]]:
 
 
 def long_rows(count: int) -> list[tuple[str, str]]:
-    """The word that decides is the 15th at least; the others say nothing."""
+    """The words that decide come after 14 that say nothing, or more."""
     generator = random.Random(3)
     rows = []
     for i in range(count):
-        words = generator.choices(LETTERS, k=generator.randint(15, 30))
-        words[generator.randrange(14, len(words))] = (GOOD, BAD)[i % 2][
-            i // 2 % 4
-        ]
+        words = generator.choices("xyz", k=generator.randint(14, 20))
+        words += generator.choices(
+            (GOOD, BAD)[i % 2], k=generator.randint(6, 12)
+        )
         rows.append((" ".join(words), ("pos", "neg")[i % 2]))
     return rows
 

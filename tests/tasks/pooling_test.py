@@ -152,7 +152,7 @@ def test_settings_that_do_not_fit(tiny_config, changes, message):
 
 
 def test_pairs_are_refused(tiny_config, tmp_path):
-    rows = [("a", "b", "x"), ("c", "d", "y")] * 10
+    rows = [(f"a {i}", "b", "xy"[i % 2]) for i in range(20)]
     file = write_csv(tmp_path / "p.csv", rows, header="text_a,text_b,label")
     with pytest.raises(InputError, match="for single texts"):
         train(tiny_config(train_file=(file,), long_text="window"))
