@@ -48,7 +48,7 @@ def main(argv: list[str]) -> None:
             program, path, libraries, "serving_default"
         ) as loader:
             ways = {
-                "C": lambda batch: loader.ask(batch)[2],
+                "C": lambda batch: loader.ask(batch)[1],
                 "Python": ask_python,
             }
             results = measure(ways, texts)

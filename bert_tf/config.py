@@ -7,7 +7,8 @@ from bert_tf.settings import Settings
 
 CLASS_WEIGHTS = ("none", "balanced")
 TASKS = ("classification", "regression", "multi_label", "token", "span")
-LONG_TEXTS = ("truncate", "head_tail")
+LONG_TEXTS = ("truncate", "head_tail", "window")
+WINDOW_POOLINGS = ("mean", "max")
 # What --metric_for_best_model takes, by task.
 _METRICS_OF_TASK = {
     "classification": (
@@ -54,6 +55,7 @@ class TrainConfig(Settings):
     preset: str = "minilm_l6_en_uncased"
     max_seq_length: int = 128
     long_text: str = "truncate"
+    window_pooling: str = "mean"
     train_batch_size: int = 32
     eval_batch_size: int = 64
     learning_rate: float | None = None
@@ -104,6 +106,7 @@ class TrainConfig(Settings):
         self._check_choice("class_weight", CLASS_WEIGHTS)
         self._check_choice("task", TASKS)
         self._check_choice("long_text", LONG_TEXTS)
+        self._check_choice("window_pooling", WINDOW_POOLINGS)
         self._check_task()
 
     def _check_task(self) -> None:
@@ -133,6 +136,16 @@ class TrainConfig(Settings):
                 f"--long_text={self.long_text} does not go with "
                 f"--task={self.task}, which asks for every word"
             )
+        if self.window_pooling != "mean" and self.long_text != "window":
+            raise InputError(
+                f"--window_pooling={self.window_pooling} needs "
+                "--long_text=window"
+            )
+        if self.calibrate and self.long_text == "window":
+            raise InputError(
+                "--calibrate does not go with --long_text=window: the "
+                "temperature of a text's windows is not that of their mean"
+            )
         if self.task == "classification":
             return
         for flag, is_used in (
@@ -144,6 +157,12 @@ class TrainConfig(Settings):
                     f"{flag} is for --task=classification, where a text has "
                     "one class of several"
                 )
+
+    @property
+    def window_stride(self) -> int | None:
+        """From window to window over long texts; None where there are none."""
+        has_windows = self.task == "span" or self.long_text == "window"
+        return self.doc_stride if has_windows else None
 
     @property
     def backbone_dropout(self) -> float:

@@ -3,8 +3,9 @@
     python -m pipelines.compare --first=runs/a --second=saved_models/b \
         --eval_file=test.csv --output_dir=runs/a_or_b
 
-Prints both models' metrics, McNemar's test, and texts on which they disagree;
-with --output_dir also writes comparison.json and disagreements.csv.
+Prints both models' metrics, of classifications McNemar's test, and texts on
+which they disagree; with --output_dir also writes comparison.json and
+disagreements.csv.
 """
 
 import os
@@ -12,7 +13,7 @@ import os
 from absl import flags, logging
 
 from bert_tf import run_dir
-from bert_tf.evaluation import comparison, evaluate
+from bert_tf.evaluation import comparison, disagreements, evaluate
 from pipelines import app, common_flags
 
 common_flags.define_columns()
@@ -51,7 +52,7 @@ def main(argv: list[str]) -> None:
         for model in (_FIRST.value, _SECOND.value)
     )
     found = comparison.compare(first, second)
-    table = comparison.disagreements(first, second)
+    table = disagreements.find(first, second)
     print(comparison.describe(found, table))
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)

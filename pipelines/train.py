@@ -25,16 +25,23 @@ common_flags.define_task()
 flags.DEFINE_integer(
     "doc_stride",
     64,
-    "With --task=span, from the start of a window over a long context to that "
-    "of the next, in tokens.",
+    "With --task=span or --long_text=window, from the start of a window over a "
+    "long text to that of the next, in tokens.",
 )
 flags.DEFINE_enum(
     "long_text",
     "truncate",
     config_lib.LONG_TEXTS,
     "What the model sees of a text beyond --max_seq_length: its beginning "
-    "(truncate), or a quarter of the places from its beginning and the rest "
-    "from its end (head_tail).",
+    "(truncate), a quarter of the places from its beginning and the rest from "
+    "its end (head_tail), or all of it, in windows that overlap (window).",
+)
+flags.DEFINE_enum(
+    "window_pooling",
+    "mean",
+    config_lib.WINDOW_POOLINGS,
+    "With --long_text=window, how the windows of a text become one answer: "
+    "their mean, or the largest of each probability or number.",
 )
 training_flags.define()
 for module in (common_flags, training_flags):

@@ -120,6 +120,7 @@ def build_encode_windows(
         kept = {
             name: tf.RaggedTensor.from_tensor(packed[name], lengths).flat_values
             for name in ("token_ids", "places")
+            if name in packed
         }
         second = tf.reduce_sum(packed["segment_ids"], axis=1)
         return {
@@ -146,7 +147,7 @@ def encode(
         preprocessor: the model's.
         segments: one or two lists of texts.
         with_places: whether places are needed.
-        stride: of windows over the second texts, see `pack_windows`; None
+        stride: of windows over the last texts, see `pack_windows`; None
             cuts texts off.
     """
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
@@ -209,6 +210,7 @@ def build_dataset(
     pad_token_id: int,
     labels: np.ndarray | tf.RaggedTensor | None = None,
     weights: np.ndarray | None = None,
+    weight_sum: float | None = None,
     fixed_length: int | None = None,
 ) -> tf.data.Dataset:
     """Gathers and pads the planned batches.
@@ -224,12 +226,15 @@ def build_dataset(
         labels: the targets, rows first: <int32>[rows] class ids, a vector a
             row, or a value for each token (ragged), padded with -1.
         weights: <float32>[rows], how much each row counts; 1 by default.
+        weight_sum: what they are divided by; by default their sum in the
+            batch, so that every batch counts the same.
         fixed_length: pad to so many tokens, where the device wants static
             shapes; by default to the longest of the batch.
 
     Returns:
         Dicts of token_ids, segment_ids, padding_mask: <int32>[batch, longest];
-        label [batch, ...]; weight <float32>[batch], which adds up to 1;
+        label [batch, ...]; weight <float32>[batch], which adds up to 1
+        unless weight_sum is given;
         row <int32>[batch].
     """
     rows = np.full([len(plan), batch_size], -1, np.int32)
@@ -264,7 +269,7 @@ def build_dataset(
             * mask,
             "padding_mask": mask,
             "label": label,
-            "weight": weight / tf.reduce_sum(weight),
+            "weight": weight / (weight_sum or tf.reduce_sum(weight)),
             "row": rows,
         }
 

@@ -10,7 +10,7 @@ from bert_tf import run_dir
 from bert_tf.errors import InputError, list_some
 from bert_tf.evaluation import intervals, significance
 from bert_tf.evaluation.evaluate import Evaluation
-from bert_tf.evaluation.report import example_ids, shorten
+from bert_tf.evaluation.report import shorten
 from bert_tf.evaluation.verdict import SIGNIFICANT
 from bert_tf.metrics.classification import headline_metric
 
@@ -29,21 +29,24 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
         second: another model's, of the same files.
 
     Returns:
-        What comparison.json holds: McNemar's test on which rows are right,
-        and of each metric both values, their difference (first less second)
-        and its paired bootstrap interval.
+        What comparison.json holds: of each metric both values, their
+        difference (first less second) and its paired bootstrap interval; of
+        classifications also McNemar's test on which rows are right.
 
     Raises:
-        InputError: the models do not have the same classes.
+        InputError: the models do not have the same task or classes.
     """
-    for evaluation in (first, second):
-        if "confusion_matrix" not in evaluation.metrics:
-            raise InputError(
-                f"{evaluation.subject.path} does not answer one class of "
-                "several; only such models are compared"
-            )
+    tasks = [evaluation.subject.task for evaluation in (first, second)]
+    if tasks[0].name != tasks[1].name:
+        raise InputError(
+            f"{first.subject.path} is of --task={tasks[0].name} and "
+            f"{second.subject.path} of --task={tasks[1].name}; only models of "
+            "one task are compared"
+        )
+    if not tasks[0].has_single_label:
+        return _compare_task(first, second)
     names = first.metrics["labels"]
-    probabilities = _in_order(second, names, first)
+    probabilities = in_order(second, names, first)
     labels = np.array(labels_lib.class_ids(first.examples["label"], names))
     right = [
         found.argmax(axis=1) == labels
@@ -55,10 +58,35 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
         for found in (first.probabilities, probabilities)
     ]
     return {
+        **_compare_samples(first, second, _METRICS, samples),
+        "mcnemar": significance.mcnemar(*right),
+        "headline_metric": f"eval_{headline_metric(names)}",
+    }
+
+
+def _compare_task(first: Evaluation, second: Evaluation) -> dict:
+    """Does what `compare` does for tasks that are no classification."""
+    task = first.subject.task
+    _check_classes(
+        second, second.subject.task.class_names, first, task.class_names
+    )
+    samples = [
+        intervals.resampled_task(
+            one.subject.task, one.examples, one.encoded, one.probabilities
+        )
+        for one in (first, second)
+    ]
+    return {
+        **_compare_samples(first, second, samples[0], samples),
+        "headline_metric": f"eval_{task.selection_metric}",
+    }
+
+
+def _compare_samples(first, second, names, samples) -> dict:
+    return {
         "schema_version": 1,
         "models": [first.subject.path, second.subject.path],
-        "eval_samples": len(labels),
-        "mcnemar": significance.mcnemar(*right),
+        "eval_samples": len(first.examples),
         "confidence_level": intervals.LEVEL,
         "bootstrap_samples": intervals.SAMPLES,
         "metrics": {
@@ -69,51 +97,9 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
                     samples[0][name] - samples[1][name]
                 ),
             }
-            for name in _METRICS
+            for name in names
         },
-        "headline_metric": f"eval_{headline_metric(names)}",
     }
-
-
-def disagreements(first: Evaluation, second: Evaluation) -> pd.DataFrame:
-    """Returns the rows that are answered differently.
-
-    Those that just one of the models gets right come first, and among them
-    those on which the two are surest of their answers.
-    """
-    names = first.metrics["labels"]
-    found = [first.probabilities, _in_order(second, names, first)]
-    best = [probabilities.argmax(axis=1) for probabilities in found]
-    rows = np.flatnonzero(best[0] != best[1])
-    examples = first.examples.iloc[rows]
-    answers = [[names[i] for i in one[rows]] for one in best]
-    truth = examples["label"].to_numpy()
-    table = pd.DataFrame(
-        {
-            "path": examples["path"].to_numpy(),
-            "line": examples["line"].to_numpy(),
-            "id": np.array(example_ids(first.examples), object)[rows],
-            "text": examples["text"].to_numpy(),
-            "text_pair": examples["text_pair"].to_numpy(),
-            "true_label": truth,
-            "label_first": answers[0],
-            "score_first": found[0][rows, best[0][rows]],
-            "label_second": answers[1],
-            "score_second": found[1][rows, best[1][rows]],
-            "right": np.where(
-                answers[0] == truth,
-                "first",
-                np.where(answers[1] == truth, "second", "neither"),
-            ),
-        }
-    )
-    if examples["text_pair"].isna().all():
-        table = table.drop(columns="text_pair")
-    order = np.lexsort(
-        (-(table["score_first"] + table["score_second"]),
-         table["right"] == "neither")
-    )  # fmt: skip
-    return table.iloc[order].reset_index(drop=True)
 
 
 def write(folder: str, comparison: dict, table: pd.DataFrame) -> None:
@@ -145,65 +131,92 @@ def describe(comparison: dict, table: pd.DataFrame) -> str:
         )
     lines.append(verdict(comparison))
     if len(table):
+        lines.append(_describe_table(table))
+    return "\n".join(lines)
+
+
+def _describe_table(table: pd.DataFrame) -> str:
+    if "right" not in table:
+        lines = [f"They answer {len(table):,} texts differently:"]
+        for row in table.head(_SHOWN).to_dict("records"):
+            sides = [
+                " ".join(
+                    shorten(value)
+                    for name, value in row.items()
+                    if name.endswith(side)
+                )
+                for side in ("_first", "_second")
+            ]
+            lines.append(f"  {' / '.join(sides)}  {shorten(row['text'])}")
+        return "\n".join(lines)
+    lines = [
+        f"They disagree on {len(table):,} texts; right is (1) the first, "
+        "(2) the second, (-) neither:"
+    ]
+    marks = {"first": "1", "second": "2", "neither": "-"}
+    for row in table.head(_SHOWN).itertuples():
         lines.append(
-            f"They disagree on {len(table):,} texts; right is (1) the first, "
-            "(2) the second, (-) neither:"
+            f"  ({marks[row.right]}) {row.label_first} "
+            f"{row.score_first:.3f} / {row.label_second} "
+            f"{row.score_second:.3f}  {shorten(row.text)}"
         )
-        marks = {"first": "1", "second": "2", "neither": "-"}
-        for row in table.head(_SHOWN).itertuples():
-            lines.append(
-                f"  ({marks[row.right]}) {row.label_first} "
-                f"{row.score_first:.3f} / {row.label_second} "
-                f"{row.score_second:.3f}  {shorten(row.text)}"
-            )
     return "\n".join(lines)
 
 
 def verdict(comparison: dict) -> str:
     """Returns which model is better, in words."""
-    test = comparison["mcnemar"]
-    counts = (
-        f"only the first is right on {test['only_first']:,} texts, only the "
-        f"second on {test['only_second']:,}"
-    )
     headline = comparison["metrics"][comparison["headline_metric"]]
-    low, high = headline["interval"] or (0.0, 0.0)
-    by_test = test["p_value"] < SIGNIFICANT
-    by_metric = low > 0 or high < 0
-    p_value = f"McNemar's test: p = {test['p_value']:.3g}"
-    if not by_test and not by_metric:
-        return (
-            f"No difference beyond chance: {counts} ({p_value}). Take the "
-            "smaller or faster one, or compare on more texts."
-        )
     name = comparison["headline_metric"].removeprefix("eval_")
-    if by_test:
-        better = int(test["only_first"] < test["only_second"])
-    else:
-        better = int(high < 0)
-    said = [f"{counts} ({p_value})"]
-    said.append(
+    low, high = headline["interval"] or (0.0, 0.0)
+    by_metric = low > 0 or high < 0
+    said = [
         f"the interval of the difference in {name} "
         f"{'leaves out' if by_metric else 'includes'} 0"
-    )
+    ]
+    better, by_test = int(high < 0), False
+    if "mcnemar" in comparison:
+        test = comparison["mcnemar"]
+        by_test = test["p_value"] < SIGNIFICANT
+        counts = (
+            f"only the first is right on {test['only_first']:,} texts, only "
+            f"the second on {test['only_second']:,} (McNemar's test: p = "
+            f"{test['p_value']:.3g})"
+        )
+        if by_test:
+            better = int(test["only_first"] < test["only_second"])
+        said = [counts, *said] if by_test or by_metric else [counts]
+    if not by_test and not by_metric:
+        return (
+            f"No difference beyond chance: {'; '.join(said)}. Take the "
+            "smaller or faster one, or compare on more texts."
+        )
     return (
         f"The {('first', 'second')[better]} is better, by more than chance: "
         f"{'; '.join(said)}."
     )
 
 
-def _in_order(
+def in_order(
     evaluation: Evaluation, names: list[str], other: Evaluation
 ) -> np.ndarray:
-    """Returns the probabilities in the order of `names`."""
+    """Returns the probabilities in the order of `names`.
+
+    Raises:
+        InputError: the models do not have the same classes.
+    """
     own = evaluation.metrics["labels"]
+    _check_classes(evaluation, own, other, names)
+    return evaluation.probabilities[:, [own.index(name) for name in names]]
+
+
+def _check_classes(evaluation, own, other, names) -> None:
+    """Raises InputError where two models do not have the same classes."""
     if set(own) != set(names):
         different = sorted(set(own) ^ set(names))
         raise InputError(
             f"{other.subject.path} and {evaluation.subject.path} do not have "
             f"the same classes: {list_some(different)} are of one of them only"
         )
-    return evaluation.probabilities[:, [own.index(name) for name in names]]
 
 
 def _difference(first: dict, second: dict, name: str) -> float | None:

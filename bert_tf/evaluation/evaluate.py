@@ -98,6 +98,10 @@ def evaluate(
         if subject.is_run and os.path.exists(path):
             saved = baseline.read(path)
         metrics = summary.complete_metrics(metrics, part, probabilities, saved)
+    else:
+        metrics = summary.with_intervals(
+            task, metrics, part, encoded, probabilities
+        )
     return Evaluation(
         subject=subject,
         examples=part,

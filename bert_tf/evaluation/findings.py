@@ -92,8 +92,8 @@ def gather(
     listed = groups[:_MOST_CONTRADICTIONS]
     shown = wrong[:_MOST_MISTAKES]
     of_mistakes, of_groups = _explain(
-        [(encoded[evaluated], row) for row in shown],
-        [(encoded[name], row) for name, row, _ in listed],
+        [_whole(encoded[evaluated], row) for row in shown],
+        [_whole(encoded[name], row) for name, row, _ in listed],
         predict=predict,
         tokens=tokens,
         most_passes=most_passes,
@@ -179,11 +179,13 @@ def _contradiction(examples, row, labels, explanation, class_names) -> Finding:
 
 def _explain(mistakes, contradictions, **kwargs) -> tuple[list, list]:
     """Explains two mistakes, then a contradiction, and so on; None beyond."""
-    order = sorted(
-        [(i // 2, 0, i) for i in range(len(mistakes))]
-        + [(i, 1, i) for i in range(len(contradictions))]
-    )
     lists = (mistakes, contradictions)
+    order = sorted(
+        (i if which else i // 2, which, i)
+        for which, texts in enumerate(lists)
+        for i, text in enumerate(texts)
+        if text is not None
+    )
     # In one call, for full batches.
     found = attribution.leave_one_out(
         texts=[lists[which][i] for _, which, i in order], **kwargs
@@ -192,6 +194,14 @@ def _explain(mistakes, contradictions, **kwargs) -> tuple[list, list]:
     for (_, which, i), explanation in zip(order, found, strict=False):
         explained[which][i] = explanation
     return explained
+
+
+def _whole(encoded: EncodedTexts, row: int) -> tuple[EncodedTexts, int] | None:
+    """Returns which row a text is; None where it is several windows."""
+    if encoded.owners is None:
+        return encoded, row
+    first, end = np.searchsorted(encoded.owners, [row, row + 1])
+    return (encoded, int(first)) if end - first == 1 else None
 
 
 def _place(examples: pd.DataFrame, row: int) -> str:

@@ -3,9 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
+from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.metrics import resampling
 from bert_tf.metrics.classification import positive_class
+from bert_tf.tasks.task import Task
 
 LEVEL = 0.95
 SAMPLES = 1000
@@ -89,6 +93,26 @@ def resampled_metrics(
     return {name: np.concatenate(parts) for name, parts in samples.items()}
 
 
+def resampled_task(
+    task: Task,
+    examples: pd.DataFrame,
+    encoded: EncodedTexts,
+    predicted: np.ndarray,
+    *,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Does what `resampled_metrics` does for the other tasks.
+
+    The arguments are those of `Task.metrics`.
+    """
+    measure = task.resampled(examples, encoded, predicted)
+    parts = [measure(weights) for weights in _weights(len(examples), seed)]
+    return {
+        name: np.concatenate([part[name] for part in parts])
+        for name in parts[0]
+    }
+
+
 def _weights(rows: int, seed: int) -> Iterator[np.ndarray]:
     """Yields how often each row is drawn <float64>[some samples, rows]."""
     generator = np.random.default_rng(seed)
@@ -111,8 +135,7 @@ def _indicator(ids: np.ndarray, classes: int, kept=None) -> sparse.csr_matrix:
 def _count_metrics(truth, said, hits, class_names) -> dict[str, np.ndarray]:
     """Returns what follows from <float64>[samples, classes] counts."""
     total = truth.sum(axis=1)
-    precision, recall = _ratio(hits, said), _ratio(hits, truth)
-    f1 = _ratio(2 * hits, said + truth)
+    precision, recall, f1 = resampling.count_scores(hits, said, truth)
     values = {
         "eval_accuracy": hits.sum(axis=1) / total,
         "eval_f1_macro": f1.mean(axis=1),
@@ -131,18 +154,10 @@ def _count_metrics(truth, said, hits, class_names) -> dict[str, np.ndarray]:
     spread = (total**2 - (said**2).sum(axis=1)) * (
         total**2 - (truth**2).sum(axis=1)
     )
-    values["eval_matthews_correlation"] = _ratio(covariance, np.sqrt(spread))
-    return values
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divides; 0 over 0 is 0, as scikit-learn's zero_division=0."""
-    return np.divide(
-        numerator,
-        denominator,
-        out=np.zeros_like(numerator, np.float64),
-        where=denominator > 0,
+    values["eval_matthews_correlation"] = resampling.ratio(
+        covariance, np.sqrt(spread)
     )
+    return values
 
 
 def _roc_auc(labels, chances, weights) -> np.ndarray:

@@ -57,10 +57,12 @@ def write_page(
             "evaluation"
         ),
         "part": part,
+        "bootstrap_samples": metrics["bootstrap_samples"],
         "other_parts": list(other_parts),
         "metric_rows": [
             {
                 "name": title,
+                "interval": metrics["confidence_intervals"].get(key),
                 "values_": [
                     one[key] for one in (metrics, *other_parts.values())
                 ],

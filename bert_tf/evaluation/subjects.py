@@ -14,7 +14,7 @@ from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.models import classifier, inference
 from bert_tf.models import trained as trained_lib
 from bert_tf.serving.predictor import Predictor, find_version
-from bert_tf.tasks import known
+from bert_tf.tasks import known, pooling
 from bert_tf.tasks.task import Task
 from bert_tf.text import vocabulary
 
@@ -149,7 +149,7 @@ def _open_saved_model(path: str, batch_size: int) -> Subject:
             for row, answer in zip(rows, answers, strict=True):
                 start, end = encoded.row_splits[row : row + 2]
                 result[start:end] = answer[: end - start]
-        return result
+        return pooling.by_text(task, result, encoded)
 
     def predict(segments):
         if predictor.task.encoder_output == classifier.SEQUENCE:

@@ -7,17 +7,50 @@ import pandas as pd
 
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
+from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.evaluation import intervals, significance, thresholds
 from bert_tf.evaluation.baseline import Baseline
 from bert_tf.metrics.classification import (
     classification_metrics,
     positive_class,
 )
+from bert_tf.tasks.task import Task
 
 _OF_BASELINES = (
     "accuracy", "f1", "f1_macro", "f1_weighted", "matthews_correlation",
     "roc_auc", "loss",
 )  # fmt: skip
+
+
+def with_intervals(
+    task: Task,
+    metrics: dict,
+    examples: pd.DataFrame,
+    encoded: EncodedTexts,
+    predicted: np.ndarray,
+) -> dict:
+    """Returns the metrics of a task that is no classification, completed.
+
+    Args:
+        task: the model's.
+        metrics: what `Task.metrics` returned.
+        examples: the labelled rows.
+        encoded: their tokens.
+        predicted: what it was asked with.
+
+    Returns:
+        `metrics` with confidence_level, bootstrap_samples and
+        confidence_intervals.
+    """
+    samples = intervals.resampled_task(task, examples, encoded, predicted)
+    return {
+        **metrics,
+        "confidence_level": intervals.LEVEL,
+        "bootstrap_samples": intervals.SAMPLES,
+        "confidence_intervals": {
+            name: intervals.interval(values) for name, values in samples.items()
+        },
+    }
 
 
 def complete_metrics(

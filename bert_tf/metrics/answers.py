@@ -11,6 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bert_tf.metrics import resampling
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = set(string.punctuation)
 
@@ -46,12 +48,7 @@ def answer_metrics(
         gold: the right ones; empty where there is none.
         seconds: how long the prediction took.
     """
-    scores = np.array(
-        [
-            (exact_match(one, right), f1(one, right))
-            for one, right in zip(found, gold, strict=True)
-        ]
-    )
+    scores = _scores(found, gold)
     has_answer = np.array([bool(right) for right in gold])
     values = {"exact_match": scores[:, 0].mean(), "f1": scores[:, 1].mean()}
     for name, rows in (("answerable", has_answer), ("no_answer", ~has_answer)):
@@ -67,6 +64,28 @@ def answer_metrics(
         "eval_runtime": seconds,
         "eval_samples_per_second": len(gold) / seconds,
     }
+
+
+def resampled(
+    found: Sequence[str], gold: Sequence[Sequence[str]]
+) -> resampling.Measure:
+    """Returns what measures samples of these questions, see above."""
+    exact, overlap = _scores(found, gold).T
+    has_answer = np.array([bool(right) for right in gold])
+
+    def measure(weights):
+        return {
+            "eval_exact_match": resampling.mean(weights, exact),
+            "eval_f1": resampling.mean(weights, overlap),
+            "eval_f1_answerable": resampling.mean(
+                weights * has_answer, overlap
+            ),
+            "eval_f1_no_answer": resampling.mean(
+                weights * ~has_answer, overlap
+            ),
+        }
+
+    return measure
 
 
 def best_threshold(margins: np.ndarray, f1s: np.ndarray, none: np.ndarray):
@@ -89,6 +108,16 @@ def best_threshold(margins: np.ndarray, f1s: np.ndarray, none: np.ndarray):
         ]
     )
     return float(limits[gains.argmax()])
+
+
+def _scores(found, gold) -> np.ndarray:
+    """Returns exact match and F1 <float64>[questions, 2]."""
+    return np.array(
+        [
+            (exact_match(one, right), f1(one, right))
+            for one, right in zip(found, gold, strict=True)
+        ]
+    )
 
 
 def _of(gold: Sequence[str]) -> list[str]:

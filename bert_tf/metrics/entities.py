@@ -7,7 +7,10 @@ own lines, since seqeval has had no release since 2020; a test compares.
 
 from collections.abc import Sequence
 
+import numpy as np
 from sklearn import metrics
+
+from bert_tf.metrics import resampling
 
 Span = tuple[str, int, int]
 
@@ -84,6 +87,47 @@ def entity_metrics(
         "labels": kinds,
         "per_class": per_class,
     }
+
+
+def resampled(
+    gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
+) -> resampling.Measure:
+    """Returns what measures samples of these sentences, see above."""
+    sides = [[spans_of(tags) for tags in side] for side in (gold, found)]
+    kinds = sorted({kind for side in sides for s in side for kind, *_ in s})
+    number = {kind: i for i, kind in enumerate(kinds)}
+    # Of each sentence and kind: right, said, true.
+    counts = np.zeros([3, len(gold), len(kinds)])
+    words = np.zeros([2, len(gold)])
+    for row, (true, said) in enumerate(zip(*sides, strict=True)):
+        for part, spans in enumerate((set(true) & set(said), said, true)):
+            for kind, *_ in spans:
+                counts[part, row, number[kind]] += 1
+        words[:, row] = (
+            len(gold[row]),
+            sum(
+                one == other
+                for one, other in zip(gold[row], found[row], strict=True)
+            ),
+        )
+
+    def measure(weights):
+        by_kind = [weights @ part for part in counts]
+        totals = [part.sum(axis=1) for part in by_kind]
+        precision, recall, f1 = resampling.count_scores(*totals)
+        is_there = (by_kind[1] + by_kind[2] > 0).sum(axis=1)
+        of_kinds = resampling.count_scores(*by_kind)[2].sum(axis=1)
+        return {
+            "eval_f1": f1,
+            "eval_precision": precision,
+            "eval_recall": recall,
+            "eval_f1_macro": resampling.ratio(of_kinds, is_there),
+            "eval_word_accuracy": resampling.ratio(
+                weights @ words[1], weights @ words[0]
+            ),
+        }
+
+    return measure
 
 
 def _scores(true: set, predicted: set) -> dict:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
+from bert_tf.metrics import resampling
+
 # A probability of exactly 0 or 1 has no logarithm.
 _SMALLEST = 1e-7
 
@@ -64,6 +66,36 @@ def multi_label_metrics(
             for i, name in enumerate(class_names)
         },
     }
+
+
+def resampled(
+    targets: np.ndarray, probabilities: np.ndarray, thresholds: np.ndarray
+) -> resampling.Measure:
+    """Returns what measures samples of these rows, see above."""
+    truth = targets.astype(np.float64)
+    said = (probabilities >= thresholds).astype(np.float64)
+    halves = (probabilities >= 0.5).astype(np.float64)
+    all_right = (said == truth).all(axis=1).astype(np.float64)
+
+    def measure(weights):
+        counts = [weights @ part for part in (truth * said, said, truth)]
+        totals = [part.sum(axis=1) for part in counts]
+        precision, recall, f1 = resampling.count_scores(*totals)
+        at_half = resampling.count_scores(
+            (weights @ (truth * halves)).sum(axis=1),
+            (weights @ halves).sum(axis=1),
+            totals[2],
+        )
+        return {
+            "eval_f1_micro": f1,
+            "eval_f1_macro": resampling.count_scores(*counts)[2].mean(axis=1),
+            "eval_f1_micro_at_0.5": at_half[2],
+            "eval_precision_micro": precision,
+            "eval_recall_micro": recall,
+            "eval_subset_accuracy": resampling.mean(weights, all_right),
+        }
+
+    return measure
 
 
 def best_thresholds(

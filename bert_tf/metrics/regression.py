@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import stats
 
+from bert_tf.metrics import resampling
+
 
 def regression_metrics(
     targets: np.ndarray, predicted: np.ndarray, *, seconds: float
@@ -37,3 +39,30 @@ def regression_metrics(
         "eval_samples_per_second": len(targets) / seconds,
         "mean_baseline_squared_error": float(np.var(targets)),
     }
+
+
+def resampled(targets: np.ndarray, predicted: np.ndarray) -> resampling.Measure:
+    """Returns what measures samples of these rows."""
+    targets = np.asarray(targets, np.float64)
+    predicted = np.asarray(predicted, np.float64)
+    errors = predicted - targets
+
+    def measure(weights):
+        spearman = resampling.correlation(
+            weights,
+            resampling.ranks(weights, targets),
+            resampling.ranks(weights, predicted),
+        )
+        pearson = resampling.correlation(weights, targets, predicted)
+        squared = resampling.mean(weights, errors**2)
+        return {
+            # Ranks are exact: they tell for sure which samples are constant.
+            "eval_pearson": np.where(np.isnan(spearman), np.nan, pearson),
+            "eval_spearman": spearman,
+            "eval_mean_squared_error": squared,
+            "eval_mean_absolute_error": resampling.mean(
+                weights, np.abs(errors)
+            ),
+        }
+
+    return measure

@@ -9,7 +9,7 @@ import tensorflow as tf
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.models import classifier
-from bert_tf.tasks import head
+from bert_tf.tasks import head, pooling
 from bert_tf.tasks.task import Task
 
 
@@ -66,7 +66,7 @@ class MemoryPredictor:
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         """Returns what the task calls predicted, in row order.
 
-        <float32>[rows, outputs], or of a head on each token
+        <float32>[texts, outputs], or of a head on each token
         <float32>[all tokens, outputs].
         """
         batches = self._strategy.experimental_distribute_dataset(
@@ -106,4 +106,4 @@ class MemoryPredictor:
                 if row >= 0:
                     start, end = splits[row : row + 2]
                     predicted[start:end] = value[: end - start]
-        return predicted
+        return pooling.by_text(self._task, predicted, encoded)

@@ -140,7 +140,7 @@ def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:
             "training files"
         )
     answers = _predictor(known)(
-        pipeline.encode(known.preprocessor, segments)
+        pipeline.encode(known.preprocessor, segments, stride=known.task.stride)
     ).argmax(axis=1)
     columns = [config.text_column, config.text_pair_column]
     with open(

@@ -186,12 +186,15 @@ def _readme(run_path: str, folder: str, trained) -> str:
         for title, key in trained.task.metric_rows
         if metrics[key] is not None
     )
+    length = trained.config.max_seq_length
+    longer = f"texts cut at {length} tokens"
+    if trained.task.stride is not None:
+        longer = f"longer texts in windows of {length} tokens"
     return f"""# BERT, {trained.task.name.replace("_", " ")}
 
 Takes raw text; the tokenizer is inside.
 {classes}
-- Trained from `{trained.config.preset}`, texts cut at \
-{trained.config.max_seq_length} tokens
+- Trained from `{trained.config.preset}`, {longer}
 - On the validation part: {figures}; more in `metrics.json`
 
 {signatures_text}

@@ -14,7 +14,7 @@ from bert_tf import run_dir
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.serving import publishing
 from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
-from bert_tf.tasks import known
+from bert_tf.tasks import known, pooling
 from bert_tf.tasks.answers import Cells, answer_cells
 
 _TOKENIZE_BATCH_SIZE = 1024
@@ -98,18 +98,26 @@ class Predictor:
         if count <= batch_size and predicted in self._outputs:
             answers = self.call("serving_default", self._text_inputs(segments))
             return answers[predicted]
-        token_rows = []
+        token_rows, owners = [], []
         for start in range(0, count, _TOKENIZE_BATCH_SIZE):
             rows = slice(start, start + _TOKENIZE_BATCH_SIZE)
             inputs = self._text_inputs([texts[rows] for texts in segments])
-            token_rows += _unpad(self.call("tokenize", inputs))
+            tokens = self.call("tokenize", inputs)
+            token_rows += _unpad(tokens)
+            owners.append(start + tokens.get("owners", np.empty(0, np.int64)))
         order = np.argsort([-row.shape[1] for row in token_rows], kind="stable")
-        result = np.empty([count, self.task.num_outputs], np.float32)
-        for start in range(0, count, batch_size):
+        result = np.empty([len(order), self.task.num_outputs], np.float32)
+        for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             inputs = _pad([token_rows[row] for row in rows])
             result[rows] = self.call("tokens", inputs)[predicted]
-        return result
+        if self.task.stride is None:
+            return result
+        owners = tf.constant(np.concatenate(owners))
+        pooled = pooling.pool(
+            self.task, {predicted: tf.constant(result)}, owners
+        )
+        return pooled[predicted].numpy()
 
     def cells(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64

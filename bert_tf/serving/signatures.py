@@ -6,7 +6,7 @@ from bert_tf.models import classifier
 from bert_tf.models.trained import Trained
 from bert_tf.serving import windows
 from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
-from bert_tf.tasks import head
+from bert_tf.tasks import head, pooling
 from bert_tf.tasks.task import Task
 
 # Of the signatures that every task has.
@@ -19,7 +19,7 @@ _PLACES = (
     " And the place of each token: its first character, the one after its "
     "last, and 1 where a word starts."
 )
-_OWNERS = " Of each row, `owners` names the question, from 0."
+_OWNERS = " Of each row, `owners` names the text it is a window of, from 0."
 _EMBED = (
     "What the last layer sees of each text: BERT's pooled output, fine-tuned."
 )
@@ -115,19 +115,35 @@ def _build_bodies(
         }
         return {**run(features), **places}
 
+    if task.with_places and task.stride is not None:
+        in_windows, specs = task.in_windows, task.window_specs
+    else:
+        backbone = classifier.backbone_of(trained.model)
+        widths = {
+            task.predicted: task.num_outputs,
+            "embedding": backbone.hidden_dim,
+        }
+        specs = {
+            name: tf.TensorSpec([None, width], tf.float32)
+            for name, width in widths.items()
+        }
+
+        def in_windows(outputs):
+            return {name: outputs[name] for name in specs}
+
     def answering(answer):
         def body(*texts):
             features = preprocess(*texts)
             text = {"text": texts[-1]} if task.with_places else {}
-            if task.stride is not None:
-                owners = features.pop("owners")
-                kept = windows.run_in_pieces(
-                    lambda piece: task.in_windows(outputs(piece)),
-                    features,
-                    task.window_types,
-                )
+            if task.stride is None:
+                return answer({**outputs(features), **text})
+            owners = features.pop("owners")
+            kept = windows.run_in_pieces(
+                lambda piece: in_windows(outputs(piece)), features, specs
+            )
+            if task.with_places:
                 return answer({**kept, **text, "owners": owners})
-            return answer({**outputs(features), **text})
+            return answer(pooling.pool(task, kept, owners))
 
         return body
 

@@ -14,17 +14,17 @@ _WINDOWS_AT_A_TIME = 32
 def run_in_pieces(
     function: Callable[[dict], dict],
     features: Mapping[str, tf.Tensor],
-    types: Mapping[str, tf.DType],
+    specs: Mapping[str, tf.TensorSpec],
 ) -> dict[str, tf.Tensor]:
     """Applies a function of batches of any size to pieces of a batch.
 
     Args:
-        function: from tensors [rows, ...] to vectors [rows].
+        function: from tensors [rows, ...] to others.
         features: tensors [all rows, ...].
-        types: of the vectors.
+        specs: of these, without the number of rows.
 
     Returns:
-        The vectors of all rows.
+        What the function returns, of all rows.
     """
     rows = tf.shape(features["token_ids"])[0]
     pieces = (rows + _WINDOWS_AT_A_TIME - 1) // _WINDOWS_AT_A_TIME
@@ -39,9 +39,9 @@ def run_in_pieces(
 
     arrays = {
         name: tf.TensorArray(
-            dtype, pieces, infer_shape=False, element_shape=[None]
+            spec.dtype, pieces, infer_shape=False, element_shape=spec.shape
         )
-        for name, dtype in types.items()
+        for name, spec in specs.items()
     }
 
     def step(number, arrays):

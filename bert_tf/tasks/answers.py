@@ -30,7 +30,9 @@ def answer_cells(
         predicted: as `Task.metrics` takes it.
     """
     _, answer = task.signatures()["serving_default"]
-    if task.stride is not None:
+    if not task.with_places:
+        batches = [{task.predicted: predicted}]
+    elif task.stride is not None:
         batches = [
             {
                 **windowed(task, encoded, predicted),
@@ -38,10 +40,8 @@ def answer_cells(
                 "text": _utf8(segments[-1]),
             }
         ]
-    elif task.with_places:
-        batches = _placed_batches(task, encoded, predicted)
     else:
-        batches = [{task.predicted: predicted}]
+        batches = _placed_batches(task, encoded, predicted)
     cells = []
     for outputs in batches:
         rows = len(outputs.get("text", predicted))

@@ -14,6 +14,7 @@ from bert_tf.data.weighting import example_weights
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Signature
 
 # How many classes top_k answers, where there are so many.
@@ -25,17 +26,22 @@ class Classification:
     """See `Task`."""
 
     class_names: tuple[str, ...]
+    stride: int | None = None
+    window_pooling: str = "mean"
 
     name: ClassVar[str] = "classification"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    stride: ClassVar[None] = None
     with_places: ClassVar[bool] = False
     labels_may_be_empty: ClassVar[bool] = False
     has_parameters: ClassVar[bool] = False
     has_single_label: ClassVar[bool] = True
-    parameters: ClassVar[dict] = {}
     answer_columns: ClassVar[tuple[str, ...]] = ("label", "score")
+
+    @property
+    def parameters(self) -> dict:
+        """See `Task`."""
+        return pooling.parameters(self)
 
     @property
     def num_outputs(self) -> int:
@@ -67,10 +73,12 @@ class Classification:
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Classification":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Classification":
         """See `Task`."""
-        del label_separator, stride
-        return cls(checking.check_labels(parts))
+        del label_separator
+        return cls(checking.check_labels(parts), stride, window_pooling)
 
     @staticmethod
     def strata(labels: pd.Series) -> pd.Series:

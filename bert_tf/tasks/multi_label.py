@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, list_some
-from bert_tf.metrics.multi_label import best_thresholds, multi_label_metrics
+from bert_tf.metrics import multi_label as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Signature
 
 
@@ -31,11 +33,12 @@ class MultiLabel:
     class_names: tuple[str, ...]
     separator: str = ","
     thresholds: tuple[float, ...] = ()
+    stride: int | None = None
+    window_pooling: str = "mean"
 
     name: ClassVar[str] = "multi_label"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    stride: ClassVar[None] = None
     with_places: ClassVar[bool] = False
     labels_may_be_empty: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = True
@@ -58,6 +61,7 @@ class MultiLabel:
         return {
             "separator": self.separator,
             "thresholds": list(self.thresholds),
+            **pooling.parameters(self),
         }
 
     @property
@@ -71,9 +75,10 @@ class MultiLabel:
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "MultiLabel":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "MultiLabel":
         """See `Task`."""
-        del stride
         separator = label_separator
         train = parts["train"]
         names = labels_lib.class_names(
@@ -88,7 +93,9 @@ class MultiLabel:
                 "--task=multi_label needs at least two. Are --label_column "
                 f"and --label_separator={separator!r} right?"
             )
-        task = cls(names, separator)
+        task = cls(
+            names, separator, stride=stride, window_pooling=window_pooling
+        )
         for part in parts.values():
             task.check_labels(part)
         return task
@@ -156,7 +163,7 @@ class MultiLabel:
 
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `multi_label_metrics`."""
-        return multi_label_metrics(
+        return metrics_lib.multi_label_metrics(
             self.targets(examples, encoded),
             predicted,
             self._limits(),
@@ -164,9 +171,16 @@ class MultiLabel:
             seconds=seconds,
         )
 
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        targets = self.targets(examples, encoded)
+        return metrics_lib.resampled(targets, predicted, self._limits())
+
     def tuned(self, examples, encoded, predicted) -> "MultiLabel":
         """Returns the task with the thresholds of the largest F1."""
-        found = best_thresholds(self.targets(examples, encoded), predicted)
+        found = metrics_lib.best_thresholds(
+            self.targets(examples, encoded), predicted
+        )
         # As decimals that read back as the same float32.
         thresholds = tuple(float(str(value)) for value in found)
         return dataclasses.replace(self, thresholds=thresholds)

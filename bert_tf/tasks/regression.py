@@ -10,9 +10,11 @@ import pandas as pd
 import tensorflow as tf
 
 from bert_tf.errors import InputError
-from bert_tf.metrics.regression import regression_metrics
+from bert_tf.metrics import regression as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
+from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Signature
 
 
@@ -21,17 +23,17 @@ class Regression:
     """See `Task`."""
 
     class_names: tuple[str, ...] = ()
+    stride: int | None = None
+    window_pooling: str = "mean"
 
     name: ClassVar[str] = "regression"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "logits"
-    stride: ClassVar[None] = None
     with_places: ClassVar[bool] = False
     labels_may_be_empty: ClassVar[bool] = False
     has_parameters: ClassVar[bool] = False
     has_single_label: ClassVar[bool] = False
     num_outputs: ClassVar[int] = 1
-    parameters: ClassVar[dict] = {}
     selection_metric: ClassVar[str] = "pearson"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("Pearson correlation", "eval_pearson"),
@@ -43,11 +45,18 @@ class Regression:
     answer_columns: ClassVar[tuple[str, ...]] = ("score",)
     detail_columns: ClassVar[tuple[str, ...]] = ()
 
-    @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Regression":
+    @property
+    def parameters(self) -> dict:
         """See `Task`."""
-        del label_separator, stride
-        task = cls()
+        return pooling.parameters(self)
+
+    @classmethod
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Regression":
+        """See `Task`."""
+        del label_separator
+        task = cls(stride=stride, window_pooling=window_pooling)
         for part in parts.values():
             task.check_labels(part)
         values = parts["train"]["label"]
@@ -111,7 +120,14 @@ class Regression:
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `regression_metrics`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return regression_metrics(targets, predicted[:, 0], seconds=seconds)
+        return metrics_lib.regression_metrics(
+            targets, predicted[:, 0], seconds=seconds
+        )
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        targets = self.targets(examples, encoded)[:, 0]
+        return metrics_lib.resampled(targets, predicted[:, 0])
 
     def tuned(self, examples, encoded, predicted) -> "Regression":
         """Returns itself."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from bert_tf.errors import InputError
 from bert_tf.metrics import answers as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.answers import windowed
@@ -44,7 +45,7 @@ class Span:
     has_parameters: ClassVar[bool] = True
     has_single_label: ClassVar[bool] = False
     num_outputs: ClassVar[int] = 2
-    window_types: ClassVar[dict[str, tf.DType]] = spans.WINDOW_TYPES
+    window_specs: ClassVar[dict[str, tf.TensorSpec]] = spans.WINDOW_SPECS
     selection_metric: ClassVar[str] = "f1"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("exact match", "eval_exact_match"),
@@ -63,9 +64,11 @@ class Span:
         return {"stride": self.stride, "threshold": self.threshold}
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Span":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Span":
         """See `Task`; without unanswered questions, it always answers."""
-        del label_separator
+        del label_separator, window_pooling
         if parts["train"]["text_pair"].iloc[0] is None:
             raise InputError(
                 "--task=span needs a question and a context: a .json file in "
@@ -166,6 +169,11 @@ class Span:
         values = metrics_lib.answer_metrics(found, gold, seconds=seconds)
         loss = _loss(self.targets(examples, encoded), encoded, predicted)
         return {"eval_loss": loss, **values, "threshold": self.threshold}
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        found, _ = self._answers(examples, encoded, predicted)
+        return metrics_lib.resampled(found, _gold_texts(examples))
 
     def tuned(self, examples, encoded, predicted) -> "Span":
         """Returns the task with the threshold of the largest F1."""

@@ -8,6 +8,7 @@ import pandas as pd
 import tensorflow as tf
 
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.metrics.resampling import Measure
 
 # Of a signature: what it is for, and from the model's outputs to its own.
 Signature = tuple[str, Callable[[dict], dict]]
@@ -24,6 +25,8 @@ class Task(Protocol):
         predicted: the model's output from which metrics and answers are made.
         with_places: whether these need to know where the word pieces are.
         stride: of windows over long texts, see `encode`; None cuts them off.
+        window_pooling: how windows become one answer, see `pool`; tasks with
+            places do it in a way of their own.
         has_parameters: whether there is something to fit.
         has_single_label: whether each example has one class of several: then
             there are a confusion matrix, a baseline, calibration and so on.
@@ -39,6 +42,7 @@ class Task(Protocol):
     predicted: ClassVar[str]
     with_places: ClassVar[bool]
     stride: int | None
+    window_pooling: str
     has_parameters: ClassVar[bool]
     has_single_label: ClassVar[bool]
     labels_may_be_empty: ClassVar[bool]
@@ -68,14 +72,16 @@ class Task(Protocol):
         parts: Mapping[str, pd.DataFrame],
         *,
         label_separator: str,
-        stride: int,
+        stride: int | None,
+        window_pooling: str = "mean",
     ) -> "Task":
         """Builds the task that labelled rows ask for.
 
         Args:
             parts: `train` and others.
             label_separator: stands between labels, where there are several.
-            stride: of windows, where there are any.
+            stride: of windows; None cuts long texts off.
+            window_pooling: how windows become one answer.
 
         Raises:
             InputError: the labels do not make such a task.
@@ -129,13 +135,20 @@ class Task(Protocol):
             seconds: how long the prediction took.
         """
 
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """Returns what measures samples of the rows, for intervals.
+
+        Classifications have `intervals.resampled_metrics` instead.
+        """
+
     def tuned(self, examples, encoded, predicted) -> "Task":
         """Returns the task with parameters fitted to these predictions."""
 
     def in_windows(self, outputs: Mapping[str, tf.Tensor]) -> dict:
         """Returns vectors of what is kept of each window.
 
-        Tasks with a stride have it, and their dtypes as `window_types`.
+        Tasks with a stride and places have it, and the shapes and dtypes as
+        `window_specs`.
 
         It takes what functions of `signatures` take without windows; theirs
         take its results, `owners` <int64>[windows] and `text`.

@@ -13,7 +13,8 @@ import pandas as pd
 import tensorflow as tf
 
 from bert_tf.errors import InputError, list_some
-from bert_tf.metrics.entities import entity_metrics, spans_of
+from bert_tf.metrics import entities as metrics_lib
+from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks.task import Signature
 from bert_tf.text import entities
@@ -59,9 +60,11 @@ class Token:
         return len(self.class_names)
 
     @classmethod
-    def from_parts(cls, parts, *, label_separator, stride) -> "Token":
+    def from_parts(
+        cls, parts, *, label_separator, stride, window_pooling="mean"
+    ) -> "Token":
         """See `Task`."""
-        del label_separator, stride
+        del label_separator, stride, window_pooling
         train = parts["train"]
         _check_tags(train)
         kinds = sorted(
@@ -91,7 +94,9 @@ class Token:
         """Returns how many entities there are of each type."""
         del label_separator
         counts = Counter(
-            kind for tags in labels for kind, *_ in spans_of(tags.split(" "))
+            kind
+            for tags in labels
+            for kind, *_ in metrics_lib.spans_of(tags.split(" "))
         )
         return dict(sorted(counts.items()))
 
@@ -150,6 +155,18 @@ class Token:
 
     def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
         """See `entity_metrics`; words that were cut off count as O."""
+        gold, found, loss = self._tags(examples, encoded, predicted)
+        return metrics_lib.entity_metrics(
+            gold, found, loss=loss, seconds=seconds
+        )
+
+    def resampled(self, examples, encoded, predicted) -> Measure:
+        """See `Task`."""
+        gold, found, _ = self._tags(examples, encoded, predicted)
+        return metrics_lib.resampled(gold, found)
+
+    def _tags(self, examples, encoded, predicted):
+        """Returns the tags, those that are answered, and the words' loss."""
         best = predicted.argmax(axis=1)
         gold, found = [], []
         losses = []
@@ -167,7 +184,7 @@ class Token:
             gold.append(tags)
             found.append(answer)
         loss = -np.log(np.maximum(np.float64(losses), _SMALLEST)).mean()
-        return entity_metrics(gold, found, loss=float(loss), seconds=seconds)
+        return gold, found, float(loss)
 
     def tuned(self, examples, encoded, predicted) -> "Token":
         """Returns itself."""

@@ -72,7 +72,7 @@ class Preprocessor:
             long_text: what is kept of a longer single text: its beginning
                 (truncate), or a quarter of the places from its beginning and
                 the rest from its end (head_tail), as Sun et al. 2019
-                (1905.05583) found best for reviews.
+                (1905.05583) found best for reviews. `pack_windows` keeps all.
         """
         self.vocabulary = vocabulary
         self._keeps_tail = long_text == "head_tail"
@@ -122,20 +122,29 @@ class Preprocessor:
         return tf.concat(parts, axis=1).to_tensor(shape=[None, None, 3])
 
     def pack_windows(
-        self, segments: tuple[tf.Tensor, tf.Tensor], stride: int
+        self, segments: tuple[tf.Tensor, ...], stride: int
     ) -> dict[str, tf.Tensor]:
-        """Packs each question with every window of its context.
+        """Packs every window of each text, or each question with those.
 
         Args:
-            segments: questions and contexts <string>[batch]. Questions are
-                cut to 64 pieces, or half the length.
+            segments: texts, or questions and contexts: <string>[batch].
+                Questions are cut to 64 pieces, or half the length.
             stride: see `windows.cut`.
 
         Returns:
             token_ids, segment_ids and padding_mask <int32>[windows, longest]
-            as `pack` does; places <int32>[windows, longest, 3] in the
-            context; owners <int64>[windows], see `Windows`.
+            as `pack` does; owners <int64>[windows], see `Windows`; and of
+            contexts places <int32>[windows, longest, 3].
         """
+        if len(segments) == 1:
+            pieces = self.tokenize(segments[0])
+            rooms = tf.fill(
+                [pieces.nrows()],
+                tf.constant(self.sequence_length - 2, tf.int64),
+            )
+            found = windows.cut(pieces, rooms, stride)
+            kept = tf.gather(pieces.flat_values, found.index)
+            return {**self._pad((kept,)), "owners": found.owners}
         questions, contexts = segments
         room = self.sequence_length - 3
         question = self.tokenize(questions)
@@ -146,7 +155,6 @@ class Preprocessor:
         ids, places = (
             tf.gather(part.flat_values, found.index) for part in placed
         )
-        token_ids, segment_ids = self._packer((asked, ids))
         nowhere = tf.zeros([tf.shape(found.owners)[0], 1, 3], tf.int32)
         of_question = tf.gather(
             tf.zeros([1, 3], tf.int32),
@@ -155,14 +163,8 @@ class Preprocessor:
         all_places = tf.concat(
             [nowhere, of_question, nowhere, places, nowhere], axis=1
         )
-        longest = tf.reduce_max(
-            tf.concat([[1], tf.cast(all_places.row_lengths(), tf.int32)], 0)
-        )
-        mask = tf.cast(token_ids != self.tokenizer.pad_token_id, tf.int32)
         return {
-            "token_ids": token_ids[:, :longest],
-            "segment_ids": segment_ids[:, :longest],
-            "padding_mask": mask[:, :longest],
+            **self._pad((asked, ids)),
             "places": all_places.to_tensor(shape=[None, None, 3]),
             "owners": found.owners,
         }
@@ -182,6 +184,10 @@ class Preprocessor:
             segments = (_head_and_tail(segments[0], budget),)
         else:
             segments = _trim(segments, budget)
+        return self._pad(segments)
+
+    def _pad(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
+        """Does what `pack` does with segments that are short enough."""
         token_ids, segment_ids = self._packer(segments)
         padding_mask = tf.cast(
             token_ids != self.tokenizer.pad_token_id, tf.int32

@@ -8,13 +8,13 @@ from bert_tf.text import normalization
 
 _IMPOSSIBLE = -1e9
 # Of what `best_in_windows` returns.
-WINDOW_TYPES = {
-    "total": tf.float32,
-    "start": tf.int32,
-    "end": tf.int32,
-    "probability": tf.float32,
-    "no_answer": tf.float32,
-    "no_answer_probability": tf.float32,
+WINDOW_SPECS = {
+    "total": tf.TensorSpec([None], tf.float32),
+    "start": tf.TensorSpec([None], tf.int32),
+    "end": tf.TensorSpec([None], tf.int32),
+    "probability": tf.TensorSpec([None], tf.float32),
+    "no_answer": tf.TensorSpec([None], tf.float32),
+    "no_answer_probability": tf.TensorSpec([None], tf.float32),
 }
 # In word pieces, as in google-research/bert's run_squad.py.
 _LONGEST_ANSWER = 30

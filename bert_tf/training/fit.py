@@ -18,6 +18,7 @@ from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.metrics import selection
 from bert_tf.models import adaptation, inference
+from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Task
 from bert_tf.training import divergence, loop, progress
 from bert_tf.training import optimizer as optimizer_lib
@@ -52,9 +53,12 @@ class Fit:
         self.compute = compute
         self.is_chief = strategy_lib.is_chief(strategy)
         self.labels = task.targets(parts["train"], encoded["train"])
-        self.weights = task.weights(self.labels, config.class_weight)
         self.rows = len(encoded["train"].lengths)
         self.steps = math.ceil(self.rows / config.train_batch_size)
+        weights = task.weights(self.labels, config.class_weight)
+        self.targets, self.weights, self.weight_sum = pooling.by_window(
+            task, self.labels, weights, encoded["train"], steps=self.steps
+        )
         self.train_step, self.train_steps = None, {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
@@ -240,8 +244,9 @@ class Fit:
             plan,
             batch_size=config.train_batch_size,
             pad_token_id=self.pad_token_id,
-            labels=self.labels,
+            labels=self.targets,
             weights=self.weights,
+            weight_sum=self.weight_sum,
             fixed_length=self.fixed_length,
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)

@@ -70,13 +70,12 @@ def calibrate(fit: Fit) -> dict:
 
 
 def tune(fit: Fit) -> None:
-    """Fits the task's parameters, if it has some, to the validation part."""
-    if not fit.task.has_parameters:
-        return
-    name = "validation"
-    fit.task = fit.task.tuned(
-        fit.parts[name], fit.encoded[name], fit.predict(fit.encoded[name])
-    )
+    """Fits the task's parameters to the validation part, and writes them."""
+    if fit.task.has_parameters:
+        name = "validation"
+        fit.task = fit.task.tuned(
+            fit.parts[name], fit.encoded[name], fit.predict(fit.encoded[name])
+        )
     if fit.is_chief:
         known.write_task(fit.config.output_dir, fit.task, name_it=False)
 
@@ -172,6 +171,10 @@ def write_results(
         if fit.task.has_single_label:
             metrics = summary.complete_metrics(
                 metrics, fit.parts[name], predicted, trained
+            )
+        else:
+            metrics = summary.with_intervals(
+                fit.task, metrics, fit.parts[name], fit.encoded[name], predicted
             )
         metrics = {
             **metrics,

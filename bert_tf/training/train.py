@@ -112,7 +112,8 @@ def _train(
     task = known.task_class(config.task).from_parts(
         parts,
         label_separator=config.label_separator,
-        stride=config.doc_stride,
+        stride=config.window_stride,
+        window_pooling=config.window_pooling,
     )
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
@@ -206,7 +207,7 @@ def _train(
     data_alarms = alarms.before_training(
         config,
         data_report,
-        labels=fit.labels if task.has_single_label else None,
+        labels=fit.targets if task.has_single_label else None,
         lengths=encoded["train"].lengths,
     )
     if fit.is_chief and task.has_single_label:

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
-from bert_tf.evaluation import comparison, evaluate
+from bert_tf.evaluation import comparison, disagreements, evaluate
 from bert_tf.metrics.classification import classification_metrics
+from bert_tf.tasks.classification import Classification
+from bert_tf.tasks.regression import Regression
 from tests.conftest import review_rows, write_csv
 from tests.data.splitting_test import frame
 
@@ -11,14 +13,15 @@ from tests.data.splitting_test import frame
 class Named:
     """What `compare` asks of a subject."""
 
-    def __init__(self, path):
+    def __init__(self, path, task):
         self.path = path
+        self.task = task
 
 
 def evaluation(path, labels, probabilities, names=("x", "y")):
     examples = frame([(f"text {i}", names[y]) for i, y in enumerate(labels)])
     return evaluate.Evaluation(
-        subject=Named(path),
+        subject=Named(path, Classification(names)),
         examples=examples,
         encoded=None,
         probabilities=probabilities,
@@ -52,7 +55,7 @@ def test_better_equal_and_worse():
     assert "No difference beyond chance" in comparison.verdict(found)
     low, high = found["metrics"]["eval_accuracy"]["interval"]
     assert low < 0 < high
-    table = comparison.disagreements(good, bad)
+    table = disagreements.find(good, bad)
     difference = good.probabilities.argmax(axis=1) != bad.probabilities.argmax(
         axis=1
     )
@@ -85,7 +88,7 @@ def test_other_order_of_the_classes(tmp_path):
     found = comparison.compare(first, turned)
     assert found["metrics"]["eval_accuracy"]["difference"] == 0
     assert found["mcnemar"]["p_value"] == 1.0
-    table = comparison.disagreements(first, turned)
+    table = disagreements.find(first, turned)
     assert table.empty
     comparison.write(str(tmp_path), found, table)
     assert (tmp_path / "comparison.json").exists()
@@ -109,3 +112,43 @@ def test_run_and_its_saved_model(trained_run, saved_model, tmp_path):
     assert found["metrics"]["eval_loss"]["difference"] == pytest.approx(
         0, abs=1e-5
     )
+
+
+def of_numbers(path, labels, error, seed):
+    noise = np.random.default_rng(seed).normal(size=len(labels))
+    predicted = np.float32(labels + error * noise)[:, np.newaxis]
+    examples = frame([(f"text {i}", str(y)) for i, y in enumerate(labels)])
+    task = Regression()
+    return evaluate.Evaluation(
+        subject=Named(path, task),
+        examples=examples,
+        encoded=None,
+        probabilities=predicted,
+        metrics=task.metrics(examples, None, predicted, seconds=1.0),
+    )
+
+
+def test_tasks_beside_classification(tmp_path):
+    labels = np.arange(300) % 7
+    good, bad, alike = (
+        of_numbers(name, labels, error, seed)
+        for name, error, seed in (("a", 1, 1), ("b", 3, 2), ("c", 1, 3))
+    )
+    found = comparison.compare(bad, good)
+    assert "The second is better" in comparison.verdict(found)
+    low, high = found["metrics"]["eval_spearman"]["interval"]
+    assert low < found["metrics"]["eval_spearman"]["difference"] < high < 0
+    assert "No difference beyond chance" in comparison.verdict(
+        comparison.compare(good, alike)
+    )
+    table = disagreements.find(good, bad)
+    apart = np.float32(table["score_first"]) - np.float32(table["score_second"])
+    assert (np.diff(np.abs(apart)) <= 0).all()
+    assert len(table) == 300
+    assert "300 texts differently" in comparison.describe(found, table)
+    comparison.write(str(tmp_path), found, table)
+    assert disagreements.find(good, good).empty
+    with pytest.raises(InputError, match="only models of one task"):
+        comparison.compare(
+            good, evaluation("x", labels % 2, answers(labels % 2, 0.8, 1))
+        )

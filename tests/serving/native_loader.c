@@ -6,8 +6,10 @@
    all numbers little-endian:
      request: uint32 number of texts; for each input of the signature, in the
               order of their names, and each text: uint32 bytes, the bytes
-     answer:  double seconds, uint32 classes; for each text: uint32 bytes, the
-              label, and the probabilities as float32
+     answer:  double seconds, uint32 number of outputs; for each output, in the
+              order of their names: uint32 bytes, the name, uint32 TF_DataType,
+              uint32 rank, int64 dimensions, and the values: of strings uint32
+              bytes, the bytes
    The names of inputs and outputs come from the MetaGraphDef. */
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +20,7 @@
 #include "tensorflow/c/c_api.h"
 #include "tensorflow/c/tf_tstring.h"
 
-#define MOST_INPUTS 4
+#define MOST_TENSORS 8
 #define MOST_NAME 256
 
 static TF_Status* status;
@@ -120,23 +122,25 @@ static int compare(const void* a, const void* b) {
   return strcmp(((const Named*)a)->key, ((const Named*)b)->key);
 }
 
-/* SignatureDef.inputs, sorted by name. */
-static int read_inputs(TF_Graph* graph, Span signature, Named* inputs) {
+/* SignatureDef.inputs = 1 or outputs = 2, sorted by name. */
+static int read_tensors(TF_Graph* graph, Span signature, int number,
+                        Named* named, TF_Output* outputs) {
   int count = 0;
   Span entry;
   for (int field; (field = next_field(&signature, &entry));) {
-    if (field != 1) continue;
-    if (count == MOST_INPUTS) fail("signature", "too many inputs");
+    if (field != number) continue;
+    if (count == MOST_TENSORS) fail("signature", "too many inputs or outputs");
     Span part;
-    memset(&inputs[count], 0, sizeof inputs[count]);
+    memset(&named[count], 0, sizeof named[count]);
     for (int inner; (inner = next_field(&entry, &part));) {
       if (inner == 1 && part.end - part.at < MOST_NAME)
-        memcpy(inputs[count].key, part.at, part.end - part.at);
-      if (inner == 2) inputs[count].output = tensor(graph, part);
+        memcpy(named[count].key, part.at, part.end - part.at);
+      if (inner == 2) named[count].output = tensor(graph, part);
     }
     count++;
   }
-  qsort(inputs, count, sizeof inputs[0], compare);
+  qsort(named, count, sizeof named[0], compare);
+  for (int i = 0; i < count; i++) outputs[i] = named[i].output;
   return count;
 }
 
@@ -162,6 +166,35 @@ static TF_Tensor* read_texts(int64_t count) {
   return texts;
 }
 
+/* === Answers === */
+
+static void write_number(uint32_t number) {
+  fwrite(&number, sizeof number, 1, stdout);
+}
+
+static void write_bytes(const char* bytes, size_t size) {
+  write_number((uint32_t)size);
+  fwrite(bytes, size, 1, stdout);
+}
+
+static void write_tensor(const char* name, TF_Tensor* tensor) {
+  write_bytes(name, strlen(name));
+  write_number(TF_TensorType(tensor));
+  write_number(TF_NumDims(tensor));
+  for (int i = 0; i < TF_NumDims(tensor); i++) {
+    int64_t size = TF_Dim(tensor, i);
+    fwrite(&size, sizeof size, 1, stdout);
+  }
+  if (TF_TensorType(tensor) != TF_STRING) {
+    fwrite(TF_TensorData(tensor), TF_TensorByteSize(tensor), 1, stdout);
+    return;
+  }
+  TF_TString* strings = TF_TensorData(tensor);
+  for (int64_t i = 0; i < TF_TensorElementCount(tensor); i++)
+    write_bytes(TF_StringGetDataPointer(&strings[i]),
+                TF_StringGetSize(&strings[i]));
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) fail("usage", "native_loader MODEL_DIR SIGNATURE LIBRARY...");
   status = TF_NewStatus();
@@ -182,46 +215,29 @@ int main(int argc, char** argv) {
 
   Span meta = {meta_graph->data,
                (const uint8_t*)meta_graph->data + meta_graph->length};
-  Span signature, info;
-  /* MetaGraphDef.signature_def = 5; SignatureDef.inputs = 1, outputs = 2. */
+  Span signature;
+  /* MetaGraphDef.signature_def = 5. */
   if (!find_entry(meta, 5, argv[2], &signature)) fail(argv[2], "no signature");
-  Named inputs[MOST_INPUTS];
-  int number_of_inputs = read_inputs(graph, signature, inputs);
-  TF_Output fetched[2];
-  const char* outputs[] = {"label", "probabilities"};
-  const TF_DataType types[] = {TF_STRING, TF_FLOAT};
-  for (int i = 0; i < 2; i++) {
-    if (!find_entry(signature, 2, outputs[i], &info))
-      fail(outputs[i], "no such output");
-    fetched[i] = tensor(graph, info);
-  }
+  Named inputs[MOST_TENSORS], outputs[MOST_TENSORS];
+  TF_Output fed[MOST_TENSORS], fetched[MOST_TENSORS];
+  int number_of_inputs = read_tensors(graph, signature, 1, inputs, fed);
+  int number_of_outputs = read_tensors(graph, signature, 2, outputs, fetched);
 
   uint32_t count;
   while (fread(&count, sizeof count, 1, stdin) == 1) {
-    TF_Output fed[MOST_INPUTS];
-    TF_Tensor* texts[MOST_INPUTS];
-    TF_Tensor* answers[2];
-    for (int i = 0; i < number_of_inputs; i++) {
-      fed[i] = inputs[i].output;
-      texts[i] = read_texts(count);
-    }
+    TF_Tensor* texts[MOST_TENSORS];
+    TF_Tensor* answers[MOST_TENSORS];
+    for (int i = 0; i < number_of_inputs; i++) texts[i] = read_texts(count);
     start = now();
     TF_SessionRun(session, NULL, fed, texts, number_of_inputs, fetched,
-                  answers, 2, NULL, 0, NULL, status);
+                  answers, number_of_outputs, NULL, 0, NULL, status);
     double seconds = now() - start;
     check("running");
-    for (int i = 0; i < 2; i++)
-      if (TF_TensorType(answers[i]) != types[i]) fail(outputs[i], "wrong type");
-    TF_TString* labels = TF_TensorData(answers[0]);
-    float* probabilities = TF_TensorData(answers[1]);
-    uint32_t classes = (uint32_t)TF_Dim(answers[1], 1);
     fwrite(&seconds, sizeof seconds, 1, stdout);
-    fwrite(&classes, sizeof classes, 1, stdout);
-    for (uint32_t i = 0; i < count; i++) {
-      uint32_t size = (uint32_t)TF_StringGetSize(&labels[i]);
-      fwrite(&size, sizeof size, 1, stdout);
-      fwrite(TF_StringGetDataPointer(&labels[i]), size, 1, stdout);
-      fwrite(probabilities + i * classes, sizeof(float), classes, stdout);
+    write_number(number_of_outputs);
+    for (int i = 0; i < number_of_outputs; i++) {
+      write_tensor(outputs[i].key, answers[i]);
+      TF_DeleteTensor(answers[i]);
     }
     fflush(stdout);
     for (int i = 0; i < number_of_inputs; i++) {
@@ -229,7 +245,6 @@ int main(int argc, char** argv) {
       for (uint32_t k = 0; k < count; k++) TF_StringDealloc(&strings[k]);
       TF_DeleteTensor(texts[i]);
     }
-    for (int i = 0; i < 2; i++) TF_DeleteTensor(answers[i]);
   }
   TF_CloseSession(session, status);
   TF_DeleteSession(session, status);

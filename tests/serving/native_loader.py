@@ -1,6 +1,7 @@
 """Builds and asks native_loader.c, a process without Python or Keras."""
 
 import glob
+import math
 import os
 import pathlib
 import shutil
@@ -61,21 +62,34 @@ class NativeLoader:
         self.exit_status = self._process.wait(timeout=60)
         self._process.stdout.close()
 
-    def ask(self, *segments) -> tuple[list[str], np.ndarray, float]:
-        """Returns labels, probabilities and seconds for one batch of bytes."""
+    def ask(self, *segments) -> tuple[dict[str, np.ndarray], float]:
+        """Returns the outputs and the seconds for one batch of bytes."""
         request = [struct.pack("<I", len(segments[0]))]
         for texts in segments:
             for text in texts:
                 request += [struct.pack("<I", len(text)), text]
         self._process.stdin.write(b"".join(request))
         self._process.stdin.flush()
-        seconds, classes = struct.unpack("<dI", self._read(12))
-        labels, probabilities = [], []
-        for _ in segments[0]:
-            (size,) = struct.unpack("<I", self._read(4))
-            labels.append(self._read(size).decode())
-            probabilities.append(np.frombuffer(self._read(4 * classes), "<f4"))
-        return labels, np.array(probabilities), seconds
+        seconds, count = struct.unpack("<dI", self._read(12))
+        return dict(self._read_tensor() for _ in range(count)), seconds
+
+    def _read_tensor(self) -> tuple[str, np.ndarray]:
+        name = self._read_bytes().decode()
+        kind, rank = struct.unpack("<II", self._read(8))
+        shape = struct.unpack(f"<{rank}q", self._read(8 * rank))
+        size = math.prod(shape)
+        dtype = tf.dtypes.as_dtype(kind)
+        if dtype == tf.string:
+            values = np.array([self._read_bytes() for _ in range(size)], object)
+        else:
+            values = np.frombuffer(
+                self._read(size * dtype.size), dtype.as_numpy_dtype
+            )
+        return name, values.reshape(shape)
+
+    def _read_bytes(self) -> bytes:
+        (size,) = struct.unpack("<I", self._read(4))
+        return self._read(size)
 
     def _read(self, size: int) -> bytes:
         content = self._process.stdout.read(size)

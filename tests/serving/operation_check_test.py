@@ -24,15 +24,6 @@ TEXT = tf.TensorSpec([None], tf.string)
 NUMBER = tf.TensorSpec([], tf.float32)
 
 
-def test_our_model_runs_everywhere(saved_model):
-    meta_graph = operation_check.read_meta_graph(saved_model)
-    names = operation_check.operations(meta_graph)
-    assert "FastWordpieceTokenizeWithOffsets" in names
-    assert operation_check.foreign_operations(names)
-    for version in operation_check.serving_versions():
-        assert operation_check.problems(meta_graph, version) == []
-
-
 def test_an_operation_that_old_servers_lack(tmp_path):
     def trim(texts):
         words = tf.strings.split(texts)

@@ -12,7 +12,7 @@ from bert_tf.serving import signatures
 from bert_tf.tasks.classification import Classification
 from tests.conftest import tiny_backbone
 from tests.serving import native_loader
-from tests.serving.native_loader_test import HOSTILE
+from tests.serving.hostile import HOSTILE
 
 CLASSES = ("bad", "fair", "good", "poor", "so-so", "superb")
 TEXTS = [b"the film was good", b"un happy plot ! " * 9, *HOSTILE]
@@ -120,7 +120,7 @@ def test_native_loader_takes_as_many_inputs(saved, model, tmp_path):
     with native_loader.NativeLoader(
         program, saved, libraries, "serving_default"
     ) as loader:
-        _, probabilities, _ = loader.ask(*columns)
+        found, _ = loader.ask(*columns)
     np.testing.assert_allclose(
-        probabilities, default["probabilities"], atol=1e-5
+        found["probabilities"], default["probabilities"], atol=1e-5
     )

@@ -8,17 +8,9 @@ import numpy as np
 import pytest
 
 from bert_tf.serving.client import Client
+from tests.serving.hostile import SHORTER
 
 CALLERS = 8
-HOSTILE = [
-    b"",
-    b"\0\0 good",
-    b"\xff\xfe good",
-    "😀🏽‍♀️ שלום 中文".encode(),
-    b"[SEP] [MASK]",
-    b"a" * 20_000,
-    b"word " * 4_000,
-]
 
 
 def resident_bytes() -> int:
@@ -35,8 +27,8 @@ def test_parallel_callers(server, full):
     words = "good great bad awful film plot the was very un happy xyz".split()
     texts = [
         " ".join(generator.choices(words, k=generator.randint(0, 30))).encode()
-        for _ in range(100 * len(HOSTILE) - len(HOSTILE))
-    ] + HOSTILE
+        for _ in range(100 * len(SHORTER) - len(SHORTER))
+    ] + SHORTER
     expected = server.predictor.call(
         "serving_default", {"text": np.array(texts, object)}
     )

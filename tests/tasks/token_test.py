@@ -1,6 +1,5 @@
-"""Named entities: from a CoNLL file to spans in the original text."""
+"""Named entities: tags of words, and spans in the original text."""
 
-import json
 import random
 
 import numpy as np
@@ -10,121 +9,11 @@ import tensorflow as tf
 from bert_tf.config import TrainConfig
 from bert_tf.data import examples, pipeline
 from bert_tf.errors import InputError
-from bert_tf.evaluation import evaluate
-from bert_tf.serving.export import export
-from bert_tf.serving.predictor import Predictor
 from bert_tf.tasks.token import Token
 from bert_tf.training.train import train
-from tests.conftest import LETTERS, WORDS
-from tests.serving import hermetic
-from tests.serving.export_test import HOSTILE
+from tests.tasks.files import write_conll
 
-GOOD, BAD = WORDS[:4], WORDS[4:8]
 TASK = Token(("O", "B-a", "I-a", "B-b", "I-b"))
-
-
-def sentences(count):
-    """`good` words are entities of one word, `bad` ones begin one of two."""
-    generator = random.Random(4)
-    found = []
-    for _ in range(count):
-        words, tags = ["the"], ["O"]
-        for _ in range(generator.randint(1, 3)):
-            words.append(generator.choice(LETTERS))
-            tags.append("O")
-            if generator.random() < 0.5:
-                words.append(generator.choice(GOOD))
-                tags.append("B-up")
-            else:
-                words += [generator.choice(BAD), generator.choice(LETTERS)]
-                tags += ["B-down", "I-down"]
-        found.append((words, tags))
-    return found
-
-
-def write_conll(path, rows):
-    lines = [
-        "".join(f"{word}\t{tag}\n" for word, tag in zip(*row, strict=True))
-        for row in rows
-    ]
-    path.write_text("\n".join(lines), encoding="utf-8")
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, preset):
-    folder = tmp_path_factory.mktemp("token")
-    file = write_conll(folder / "t.conll", sentences(240))
-    metrics = train(
-        TrainConfig(
-            train_file=(file,),
-            output_dir=str(folder / "run"),
-            preset=preset,
-            task="token",
-            max_seq_length=24,
-            train_batch_size=8,
-            learning_rate=5e-3,
-            num_train_epochs=6,
-            validation_split=0.25,
-        )
-    )
-    return folder, file, metrics
-
-
-@pytest.fixture(scope="module")
-def model(run):
-    folder = run[0]
-    return export(
-        str(folder / "run"), name="m", models_dir=str(folder / "models")
-    )
-
-
-def test_it_learns(run):
-    assert run[2]["eval_f1"] > 0.9
-    assert set(run[2]["per_class"]) == {"up", "down"}
-    assert (run[0] / "run" / "report.html").exists()
-
-
-def test_run_and_saved_model_evaluate_alike(run, model, tmp_path):
-    folder, file, _ = run
-    both = [
-        evaluate.evaluate(path, [file]) for path in (str(folder / "run"), model)
-    ]
-    np.testing.assert_allclose(
-        both[0].probabilities, both[1].probabilities, atol=1e-5
-    )
-    assert both[0].metrics["eval_f1"] == both[1].metrics["eval_f1"]
-    evaluate.write(str(tmp_path), both[1])
-    assert (tmp_path / "predictions.csv").exists()
-
-
-def test_spans_in_the_text(model):
-    text = "the x  GOOD, (sad é) y"
-    ((cells, _),) = Predictor(model).cells(([text],))
-    found = json.loads(cells[0])
-    assert (found[0]["label"], found[0]["entity"]) == ("up", "GOOD")
-    for one in found:
-        assert text[one["start"] : one["end"]] == one["entity"]
-
-
-@pytest.mark.slow
-def test_hermetic(model, tmp_path):
-    found = hermetic.answers(model, tmp_path, text=["é  GOOD y"])
-    assert found["entity"][0][0] == "GOOD"
-    assert found["start"][0][0] == 3
-
-
-def test_neighbours_and_empty_batches(model):
-    serve = tf.saved_model.load(model).signatures["serving_default"]
-    good = "the x good y"
-    texts = [good.encode(), b"\xff\xfe" + good.encode(), *HOSTILE, b"\0good"]
-    together = serve(text=tf.constant(texts))
-    assert together["entity"][0, 0] == together["entity"][1, 0] == b"good"
-    assert (together["start"][:2, 0].numpy() == 6).all()
-    alone = serve(text=tf.constant([good]))
-    np.testing.assert_allclose(together["score"][0, 0], alone["score"][0, 0])
-    empty = serve(text=tf.constant([], tf.string))
-    assert empty["count"].shape == (0,) and empty["entity"].shape[0] == 0
 
 
 # Accents (one code point and two), ligatures, CJK, emoji of several code

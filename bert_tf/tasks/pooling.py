@@ -1,0 +1,94 @@
+"""The windows of a long text as one, for tasks with one answer a text."""
+
+import numpy as np
+import tensorflow as tf
+
+from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.tasks.task import Task
+
+
+def parameters(task: Task) -> dict:
+    """Returns what task.json says of windows: nothing without any."""
+    if task.stride is None:
+        return {}
+    return {"stride": task.stride, "window_pooling": task.window_pooling}
+
+
+def pool(
+    task: Task, outputs: dict[str, tf.Tensor], owners: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns a row for each text, of the rows of its windows.
+
+    The mean, or with window_pooling "max" the largest of each number, as BERT
+    MaxP (Dai and Callan 2019, 1905.09217); then the probabilities of classes
+    are divided by their sum. Embeddings are always averaged.
+
+    Args:
+        task: says how.
+        outputs: of the model: <float32>[windows, any].
+        owners: <int64>[windows], see `Windows`; every text has one.
+    """
+    count = tf.reduce_sum(owners[-1:] + 1)
+
+    def mean(values):
+        return tf.math.unsorted_segment_mean(values, owners, count)
+
+    def largest(values):
+        found = tf.math.unsorted_segment_max(values, owners, count)
+        if not task.has_single_label:
+            return found
+        return found / tf.reduce_sum(found, axis=1, keepdims=True)
+
+    return {
+        name: largest(values)
+        if task.window_pooling == "max" and name == task.predicted
+        else mean(values)
+        for name, values in outputs.items()
+    }
+
+
+def by_text(
+    task: Task, predicted: np.ndarray, encoded: EncodedTexts
+) -> np.ndarray:
+    """Returns what is predicted for each text <float32>[texts, outputs].
+
+    What is given where there are no windows, or the task combines them.
+    """
+    if encoded.owners is None or task.with_places:
+        return predicted
+    outputs = {task.predicted: tf.constant(predicted)}
+    return pool(task, outputs, tf.constant(encoded.owners))[
+        task.predicted
+    ].numpy()
+
+
+def by_window(
+    task: Task,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    encoded: EncodedTexts,
+    *,
+    steps: int,
+) -> tuple[np.ndarray, np.ndarray, float | None]:
+    """Returns labels, weights and weight_sum of windows for `build_dataset`.
+
+    A window has its text's label and an equal share of its weight, so that a
+    text counts the same in however many windows it is. Those of long texts
+    meet in batches, which must then count less than others: an epoch's loss is
+    the mean over its texts.
+
+    Args:
+        task: without windows its rows stay as they are.
+        labels: [texts, ...].
+        weights: <float32>[texts].
+        encoded: the windows.
+        steps: batches of an epoch.
+    """
+    if task.stride is None or task.with_places:
+        return labels, weights, None
+    if len(encoded.owners) == len(weights):
+        # No text is long, so nothing differs from training without windows.
+        return labels, weights, None
+    shares = (weights / np.bincount(encoded.owners)).astype(np.float32)
+    shares = shares[encoded.owners]
+    return labels[encoded.owners], shares, float(shares.sum()) / steps

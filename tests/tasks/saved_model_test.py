@@ -1,0 +1,327 @@
+"""From files to a SavedModel that answers as the trained model, every task."""
+
+import csv
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from bert_tf import run_dir
+from bert_tf.data import pipeline
+from bert_tf.errors import InputError
+from bert_tf.evaluation import comparison, evaluate
+from bert_tf.models import inference
+from bert_tf.models import trained as trained_lib
+from bert_tf.serving import operation_check
+from bert_tf.serving.export import check_parity
+from bert_tf.serving.predictor import Predictor
+from tests.serving import hermetic, native_loader
+from tests.tasks.conftest import NAMES
+
+
+def metrics_of(run: str) -> dict:
+    return run_dir.read_json(os.path.join(run, run_dir.METRICS))
+
+
+def ask(predictor, *columns, signature="serving_default") -> dict:
+    return predictor.call(
+        signature,
+        {
+            name: np.array(column, object)
+            for name, column in zip(predictor.inputs, columns, strict=True)
+        },
+    )
+
+
+def check_same(found: dict, expected: dict) -> None:
+    """Answers may be padded to different lengths."""
+    assert set(found) == set(expected)
+    for name, wanted in expected.items():
+        values, wanted = np.asarray(found[name]), np.asarray(wanted)
+        assert values.shape[0] == wanted.shape[0], name
+        if wanted.ndim == 2:
+            width = min(values.shape[1], wanted.shape[1])
+            assert not values[:, width:].any() and not wanted[:, width:].any()
+            values, wanted = values[:, :width], wanted[:, :width]
+        if np.issubdtype(wanted.dtype, np.floating):
+            np.testing.assert_allclose(values, wanted, atol=1e-5, err_msg=name)
+        else:
+            np.testing.assert_array_equal(values, wanted, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    if native_loader.compiler() is None:
+        pytest.skip("there is no C compiler")
+    return native_loader.build(tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="module")
+def alone(trained_task, tmp_path_factory):
+    """The answers of a process that has TensorFlow and its text only."""
+    runs = [trained_task(name) for name in NAMES]
+    requests = {}
+    for run in runs:
+        inputs = Predictor(run.model).inputs
+        texts = {n: [t] for n, t in zip(inputs, run.example, strict=True)}
+        requests[run.name] = (run.model, texts)
+    return hermetic.answers(requests, tmp_path_factory.mktemp("hermetic"))
+
+
+@pytest.mark.slow
+def test_with_tensorflow_and_its_text_only(task_run, alone):
+    here = ask(
+        Predictor(task_run.model),
+        *([text.encode()] for text in task_run.example),
+    )
+    decoded = {
+        name: np.char.decode(value.astype(bytes))
+        if value.dtype == object
+        else value
+        for name, value in here.items()
+    }
+    check_same(alone[task_run.name], decoded)
+
+
+def test_without_python(task_run, program):
+    """A C program gets the answers that Python does, whatever it asks."""
+    predictor = Predictor(task_run.model)
+    texts = [task_run.example[-1].encode(), *task_run.hostile]
+    with native_loader.NativeLoader(
+        program,
+        task_run.model,
+        native_loader.operation_libraries(),
+        "serving_default",
+    ) as loader:
+        for start, end in ((0, 1), (1, 4), (4, len(texts))):
+            # Of pairs, each text meets another.
+            columns = (texts[start:end], texts[start:end][::-1])
+            columns = dict(zip(predictor.inputs, columns, strict=False))
+            found, _ = loader.ask(*(columns[name] for name in sorted(columns)))
+            check_same(found, ask(predictor, *columns.values()))
+    assert loader.exit_status == 0
+
+
+def test_hostile_texts_leave_their_neighbours_alone(task_run):
+    predictor = Predictor(task_run.model)
+    example = [text.encode() for text in task_run.example]
+    wrong = b"\xff\xfe" + example[-1]
+    rows = [
+        example,
+        [*example[:-1], wrong],
+        *([*example[:-1], text] for text in task_run.hostile),
+        *([text, *example[1:]] for text in task_run.hostile),
+    ]
+    together = ask(predictor, *map(list, zip(*rows, strict=True)))
+    for name, value in together.items():
+        assert len(value) == len(rows), name
+        if np.issubdtype(value.dtype, np.floating):
+            assert np.isfinite(value).all(), name
+    for number, row in enumerate(rows):
+        found = {name: value[[number]] for name, value in together.items()}
+        check_same(found, ask(predictor, *([text] for text in row)))
+    # Bytes that are no UTF-8 are passed over.
+    check_same(
+        {name: value[[1]] for name, value in together.items()},
+        {name: value[[0]] for name, value in together.items()},
+    )
+
+
+def test_no_text_at_all(task_run):
+    predictor = Predictor(task_run.model)
+    nothing = [np.array([], object)] * len(predictor.inputs)
+    for signature in predictor.signatures:
+        if signature != "tokens":
+            answer = ask(predictor, *nothing, signature=signature)
+            assert {len(value) for value in answer.values()} == {0}
+
+
+def test_cells_of_hostile_texts(task_run):
+    """As pipelines.predict writes them; a command line has surrogates."""
+    texts = [text.decode(errors="replace") for text in task_run.hostile]
+    texts.append("\ud800" + task_run.example[-1])
+    columns = [[text] * len(texts) for text in task_run.example[:-1]]
+    predictor = Predictor(task_run.model)
+    cells = predictor.cells((*columns, texts), batch_size=3)
+    task = predictor.task
+    for answer, details in cells:
+        assert len(answer) == len(task.answer_columns)
+        assert len(details) == len(task.detail_columns)
+    plain = predictor.cells(tuple([text] for text in task_run.example))
+    expected = dict(
+        zip(
+            (*task.answer_columns, *task.detail_columns),
+            (*plain[0][0], *plain[0][1]),
+            strict=True,
+        )
+    )
+    assert task.difference(expected, cells[-1]) < 1e-5
+
+
+def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
+    both = [
+        evaluate.evaluate(path, [task_run.file])
+        for path in (task_run.run, task_run.model)
+    ]
+    np.testing.assert_allclose(
+        both[0].probabilities, both[1].probabilities, atol=1e-4
+    )
+    for key, value in both[0].metrics.items():
+        if key.startswith("eval_") and not key.endswith(("runtime", "second")):
+            assert both[1].metrics[key] == pytest.approx(value, abs=1e-4), key
+    compared = comparison.compare(*both)
+    assert "No difference beyond chance" in comparison.verdict(compared)
+    headline = compared["headline_metric"]
+    low, high = both[0].metrics["confidence_intervals"][headline]
+    assert low <= both[0].metrics[headline] <= high
+    evaluate.write(str(tmp_path), both[1])
+    assert {"report.html", "predictions.csv"} <= set(os.listdir(tmp_path))
+
+
+def test_parity_gate_refuses_other_answers(task_run):
+    predictor = Predictor(task_run.model)
+    task = predictor.task
+    with open(f"{task_run.run}/predictions.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["text"]][:20]
+    columns = ("text", "text_pair") if predictor.has_pairs else ("text",)
+    segments = tuple([row[column] for row in rows] for column in columns)
+    assert check_parity(predictor, segments, rows, tolerance=1e-5) <= 1e-5
+    if task.name == "token":
+        entities = json.loads(rows[3]["entities"])
+        entities[0]["score"] += 2e-5
+        rows[3]["entities"] = json.dumps(entities)
+    else:
+        column = (task.detail_columns or task.answer_columns)[-1]
+        rows[3][column] = str(float(rows[3][column]) + 2e-5)
+    with pytest.raises(InputError, match="nothing was published"):
+        check_parity(predictor, segments, rows, tolerance=1e-5)
+
+
+def test_each_weight_is_stored_once(task_run):
+    model = trained_lib.load(task_run.run).model
+    size = 4 * trained_lib.count_parameters(model)
+    data = f"{task_run.model}/variables/variables.data-00000-of-00001"
+    # The file also holds the names; only a small model notices.
+    assert size <= os.path.getsize(data) <= 1.1 * size + 10_000
+
+
+def test_every_tensorflow_serving_runs_it(task_run):
+    meta_graph = operation_check.read_meta_graph(task_run.model)
+    names = operation_check.operations(meta_graph)
+    assert "FastWordpieceTokenizeWithOffsets" in names
+    assert operation_check.foreign_operations(names)
+    for version in operation_check.serving_versions():
+        assert operation_check.problems(meta_graph, version) == []
+
+
+def test_regression_learns(trained_task):
+    run = trained_task("regression").run
+    metrics = metrics_of(run)
+    assert metrics["eval_pearson"] > 0.7
+    assert (
+        metrics["eval_mean_squared_error"]
+        < metrics["mean_baseline_squared_error"]
+    )
+    assert metrics["best"]["metric"] == "pearson"
+    files = set(os.listdir(run))
+    assert {"report.html", "README.md", "predictions.csv"} <= files
+    assert "confusion_matrix.png" not in files
+
+
+def test_multi_label_learns(trained_task):
+    found = trained_task("multi_label")
+    metrics = metrics_of(found.run)
+    # Both labels always would be 0.67.
+    assert metrics["eval_f1_micro"] > 0.75
+    assert set(metrics["per_class"]) == {"up", "down"}
+    with open(os.path.join(found.model, "assets.extra", "task.json")) as file:
+        saved = json.load(file)
+    assert saved["parameters"]["thresholds"] == metrics["thresholds"]
+
+
+def test_multi_label_answers(trained_task):
+    model = Predictor(trained_task("multi_label").model)
+    texts = ["the plot good bad x", "the plot good x", "the plot x"]
+    answers = ask(model, texts)
+    names = np.array(model.class_names)
+    limits = np.float32(model.task.thresholds)
+    cells = model.cells((texts,))
+    for row, chances in enumerate(answers["probabilities"]):
+        order = np.argsort(-chances, kind="stable")
+        wanted = [i for i in order if chances[i] >= limits[i]]
+        count = len(wanted)
+        assert answers["count"][row] == count
+        labels = [label.decode() for label in answers["labels"][row]]
+        assert labels == [*names[wanted], *[""] * (2 - count)]
+        np.testing.assert_array_equal(
+            answers["scores"][row, :count], chances[wanted]
+        )
+        assert not answers["scores"][row, count:].any()
+        assert cells[row][0] == [";".join(names[wanted])]
+
+
+def test_windows_learn(trained_task):
+    """What tells the label is beyond the first window."""
+    found = trained_task("windows")
+    assert metrics_of(found.run)["eval_accuracy"] > 0.9
+    model = Predictor(found.model)
+    texts = [
+        "x y z " * before + f"{word} " * 8
+        for word in ("great", "awful")
+        for before in (5, 6, 7)
+    ]
+    labels = [cells[0] for cells, _ in model.cells((texts,))]
+    assert labels == ["pos"] * 3 + ["neg"] * 3
+    # 36,000 windows.
+    chances = model.probabilities((["a" + " x" * 250_000 + " good"],))
+    np.testing.assert_allclose(chances.sum(), 1, atol=1e-5)
+
+
+def test_one_window_is_the_whole_text(trained_task):
+    """A short text is answered as without windows."""
+    found = trained_task("windows")
+    known = trained_lib.load(found.run)
+    texts = ["a good film", "", "x " * 13 + "bad"]
+    cut = inference.MemoryPredictor(
+        known.model,
+        task=dataclasses.replace(known.task, stride=None),
+        strategy=tf.distribute.get_strategy(),
+        batch_size=4,
+        pad_token_id=0,
+    )
+    encoded = pipeline.encode(known.preprocessor, (texts,))
+    assert encoded.lengths.max() == known.config.max_seq_length
+    np.testing.assert_allclose(
+        cut(encoded),
+        Predictor(found.model).probabilities((texts,)),
+        atol=1e-6,
+    )
+
+
+def test_token_learns(trained_task):
+    found = trained_task("token")
+    metrics = metrics_of(found.run)
+    assert metrics["eval_f1"] > 0.9
+    assert set(metrics["per_class"]) == {"up", "down"}
+    text = "the x  GOOD, (sad é) y"
+    ((cells, _),) = Predictor(found.model).cells(([text],))
+    entities = json.loads(cells[0])
+    assert (entities[0]["label"], entities[0]["entity"]) == ("up", "GOOD")
+    for one in entities:
+        assert text[one["start"] : one["end"]] == one["entity"]
+
+
+def test_span_learns(trained_task):
+    """The answer may be far beyond the model's length."""
+    found = trained_task("span")
+    metrics = metrics_of(found.run)
+    assert metrics["eval_f1"] > 0.8
+    assert metrics["eval_f1_no_answer"] is not None
+    context = "é " * 300 + "great " + "y " * 300
+    ((cells, _),) = Predictor(found.model).cells((["a good ?"], [context]))
+    answer, start, end, _ = cells
+    assert answer == "great"
+    assert context[int(start) : int(end)] == answer
