@@ -85,7 +85,7 @@ def main() -> None:
         for word, position in first_pieces[row].items():
             answer[word] = names[np.argmax(logits[row, position])]
         found.append(answer)
-    metrics = entity_metrics(test_tags, found, loss=0.0, seconds=1.0)
+    metrics = entity_metrics(test_tags, found, loss=0.0)
     sys.stdout.write(
         f"seed {seed}: F1 {metrics['eval_f1']:.4f}, "
         f"precision {metrics['eval_precision']:.4f}, "

@@ -23,6 +23,7 @@ from bert_tf.evaluation import (
     summary,
 )
 from bert_tf.evaluation.subjects import Subject
+from bert_tf.tasks.task import timed_metrics
 
 # Explaining texts may take so much of the time that predicting them took.
 _EXPLAINED_SHARE = 0.04
@@ -89,8 +90,8 @@ def evaluate(
     else:
         # As a server would answer, tokenizer and all.
         probabilities = subject.predict(segments)
-    metrics = task.metrics(
-        part, encoded, probabilities, seconds=time.monotonic() - start
+    metrics = timed_metrics(
+        task, part, encoded, probabilities, seconds=time.monotonic() - start
     )
     if task.has_single_label:
         saved = None

@@ -102,7 +102,7 @@ def _majority(labels: np.ndarray, class_names: Sequence[str]) -> dict:
     largest = int(np.bincount(labels, minlength=len(class_names)).argmax())
     always = np.zeros([len(labels), len(class_names)])
     always[:, largest] = 1.0
-    values = classification_metrics(labels, always, class_names, seconds=1.0)
+    values = classification_metrics(labels, always, class_names)
     return {
         "class": class_names[largest],
         **{name: values[f"eval_{name}"] for name in _OF_BASELINES[:5]},
@@ -111,7 +111,7 @@ def _majority(labels: np.ndarray, class_names: Sequence[str]) -> dict:
 
 def _trained(baseline, examples, labels, probabilities, class_names) -> dict:
     answers = baseline.probabilities(examples_lib.segments(examples))
-    values = classification_metrics(labels, answers, class_names, seconds=1.0)
+    values = classification_metrics(labels, answers, class_names)
     test = significance.mcnemar(
         probabilities.argmax(axis=1) == labels, answers.argmax(axis=1) == labels
     )

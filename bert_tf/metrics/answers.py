@@ -38,15 +38,12 @@ def f1(found: str, gold: Sequence[str]) -> float:
 def answer_metrics(
     found: Sequence[str],
     gold: Sequence[Sequence[str]],
-    *,
-    seconds: float,
 ) -> dict:
     """Returns the metrics of `metrics.json`, 0 to 1; finite or None.
 
     Args:
         found: an answer for each question, "" for none.
         gold: the right ones; empty where there is none.
-        seconds: how long the prediction took.
     """
     scores = _scores(found, gold)
     has_answer = np.array([bool(right) for right in gold])
@@ -60,9 +57,6 @@ def answer_metrics(
             f"eval_{name}": None if value is None else float(value)
             for name, value in values.items()
         },
-        "eval_samples": len(gold),
-        "eval_runtime": seconds,
-        "eval_samples_per_second": len(gold) / seconds,
     }
 
 

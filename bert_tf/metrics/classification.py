@@ -12,8 +12,6 @@ def classification_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
-    *,
-    seconds: float,
 ) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
@@ -22,7 +20,6 @@ def classification_metrics(
         probabilities: <float>[rows, classes].
         class_names: one a class. Of two classes, the positive one is
             `positive_class(class_names)`.
-        seconds: how long the prediction took.
     """
     predicted = probabilities.argmax(axis=1)
     # A float32 softmax adds up to 1 only within float32's precision.
@@ -57,29 +54,40 @@ def classification_metrics(
         calibration.expected_calibration_error(labels, probabilities)
     )
     counts = np.bincount(labels, minlength=len(ids))
-    per_class = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=ids, zero_division=0
-    )
     result = {f"eval_{key}": _finite(value) for key, value in values.items()}
     result["eval_predicted_classes"] = len(np.unique(predicted))
-    result["eval_samples"] = len(labels)
-    result["eval_runtime"] = seconds
-    result["eval_samples_per_second"] = len(labels) / seconds
     result["labels"] = list(class_names)
-    result["per_class"] = {
-        name: {
-            "precision": float(per_class[0][i]),
-            "recall": float(per_class[1][i]),
-            "f1": float(per_class[2][i]),
-            "support": int(per_class[3][i]),
-        }
-        for i, name in enumerate(class_names)
-    }
+    result["per_class"] = scores_by_class(labels, predicted, class_names)
     result["confusion_matrix"] = metrics.confusion_matrix(
         labels, predicted, labels=ids
     ).tolist()
     result["majority_baseline_accuracy"] = float(counts.max() / counts.sum())
     return result
+
+
+def scores_by_class(
+    truth: np.ndarray, found: np.ndarray, class_names: Sequence[str]
+) -> dict[str, dict]:
+    """Returns precision, recall, f1 and support of each class.
+
+    Args:
+        truth: <int>[rows] class ids, or <int>[rows, classes], 1 where a row
+            has the class.
+        found: what was predicted, likewise.
+        class_names: one a class.
+    """
+    scores = metrics.precision_recall_fscore_support(
+        truth, found, labels=np.arange(len(class_names)), zero_division=0
+    )
+    kinds = (("precision", float), ("recall", float), ("f1", float),
+             ("support", int))  # fmt: skip
+    return {
+        name: {
+            kind: of_kind(values[i])
+            for (kind, of_kind), values in zip(kinds, scores, strict=True)
+        }
+        for i, name in enumerate(class_names)
+    }
 
 
 def positive_class(class_names: Sequence[str]) -> str:

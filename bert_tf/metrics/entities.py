@@ -37,7 +37,6 @@ def entity_metrics(
     found: Sequence[Sequence[str]],
     *,
     loss: float,
-    seconds: float,
 ) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
@@ -45,7 +44,6 @@ def entity_metrics(
         gold: tags of each word of each sentence.
         found: those that were predicted.
         loss: of the words.
-        seconds: how long the prediction took.
     """
     true, predicted = (
         {
@@ -81,9 +79,6 @@ def entity_metrics(
     }
     return {
         **{f"eval_{name}": float(value) for name, value in values.items()},
-        "eval_samples": len(gold),
-        "eval_runtime": seconds,
-        "eval_samples_per_second": len(gold) / seconds,
         "labels": kinds,
         "per_class": per_class,
     }

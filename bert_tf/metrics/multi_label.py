@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import metrics
 
 from bert_tf.metrics import resampling
+from bert_tf.metrics.classification import scores_by_class
 
 # A probability of exactly 0 or 1 has no logarithm.
 _SMALLEST = 1e-7
@@ -16,8 +17,6 @@ def multi_label_metrics(
     probabilities: np.ndarray,
     thresholds: np.ndarray,
     class_names: Sequence[str],
-    *,
-    seconds: float,
 ) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
@@ -26,7 +25,6 @@ def multi_label_metrics(
         probabilities: <float>[rows, labels].
         thresholds: <float>[labels], from which on a label is answered.
         class_names: one a label.
-        seconds: how long the prediction took.
     """
     found = probabilities >= thresholds
     clipped = np.clip(probabilities.astype(np.float64), _SMALLEST, None)
@@ -45,26 +43,12 @@ def multi_label_metrics(
         targets, probabilities >= 0.5, average="micro", zero_division=0
     )
     values["f1_micro_at_0.5"] = float(halves)
-    per_class = metrics.precision_recall_fscore_support(
-        targets, found, zero_division=0
-    )
     return {
         **{f"eval_{name}": value for name, value in values.items()},
-        "eval_samples": len(targets),
-        "eval_runtime": seconds,
-        "eval_samples_per_second": len(targets) / seconds,
         "labels": list(class_names),
         # The shortest numbers that read back as the same float32.
         "thresholds": [float(str(threshold)) for threshold in thresholds],
-        "per_class": {
-            name: {
-                "precision": float(per_class[0][i]),
-                "recall": float(per_class[1][i]),
-                "f1": float(per_class[2][i]),
-                "support": int(per_class[3][i]),
-            }
-            for i, name in enumerate(class_names)
-        },
+        "per_class": scores_by_class(targets, found, class_names),
     }
 
 

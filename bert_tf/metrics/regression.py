@@ -6,9 +6,7 @@ from scipy import stats
 from bert_tf.metrics import resampling
 
 
-def regression_metrics(
-    targets: np.ndarray, predicted: np.ndarray, *, seconds: float
-) -> dict:
+def regression_metrics(targets: np.ndarray, predicted: np.ndarray) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
     Pearson's and Spearman's correlation as the STS benchmarks report them;
@@ -17,7 +15,6 @@ def regression_metrics(
     Args:
         targets: <float>[rows].
         predicted: <float>[rows].
-        seconds: how long the prediction took.
     """
     targets = np.asarray(targets, np.float64)
     predicted = np.asarray(predicted, np.float64)
@@ -34,9 +31,6 @@ def regression_metrics(
         "eval_spearman": float(stats.spearmanr(targets, predicted).statistic)
         if varies
         else None,
-        "eval_samples": len(targets),
-        "eval_runtime": seconds,
-        "eval_samples_per_second": len(targets) / seconds,
         "mean_baseline_squared_error": float(np.var(targets)),
     }
 

@@ -14,15 +14,14 @@ from bert_tf.data.weighting import example_weights
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks import pooling
-from bert_tf.tasks.task import Signature
+from bert_tf.tasks.task import Signature, Task
 
 # How many classes top_k answers, where there are so many.
 _MOST_CLASSES = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Classification:
+class Classification(Task):
     """See `Task`."""
 
     class_names: tuple[str, ...]
@@ -32,21 +31,8 @@ class Classification:
     name: ClassVar[str] = "classification"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    with_places: ClassVar[bool] = False
-    labels_may_be_empty: ClassVar[bool] = False
-    has_parameters: ClassVar[bool] = False
     has_single_label: ClassVar[bool] = True
     answer_columns: ClassVar[tuple[str, ...]] = ("label", "score")
-
-    @property
-    def parameters(self) -> dict:
-        """See `Task`."""
-        return pooling.parameters(self)
-
-    @property
-    def num_outputs(self) -> int:
-        """One for each class."""
-        return len(self.class_names)
 
     @property
     def selection_metric(self) -> str:
@@ -123,19 +109,13 @@ class Classification:
         predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
         return tf.cast(predicted == labels, tf.float32)
 
-    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+    def metrics(self, examples, encoded, predicted) -> dict:
         """See `classification_metrics`."""
         return metrics_lib.classification_metrics(
             self.targets(examples, encoded),
             predicted,
             self.class_names,
-            seconds=seconds,
         )
-
-    def tuned(self, examples, encoded, predicted) -> "Classification":
-        """Returns itself."""
-        del examples, encoded, predicted
-        return self
 
     def signatures(self) -> dict[str, Signature]:
         """See `Task`."""

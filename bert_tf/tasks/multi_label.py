@@ -15,12 +15,11 @@ from bert_tf.metrics import multi_label as metrics_lib
 from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks import pooling
-from bert_tf.tasks.task import Signature
+from bert_tf.tasks.task import Signature, Task
 
 
 @dataclasses.dataclass(frozen=True)
-class MultiLabel:
+class MultiLabel(Task):
     """See `Task`.
 
     Attributes:
@@ -39,10 +38,8 @@ class MultiLabel:
     name: ClassVar[str] = "multi_label"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    with_places: ClassVar[bool] = False
     labels_may_be_empty: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = True
-    has_single_label: ClassVar[bool] = False
     selection_metric: ClassVar[str] = "f1_micro"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("F1, micro", "eval_f1_micro"),
@@ -61,13 +58,8 @@ class MultiLabel:
         return {
             "separator": self.separator,
             "thresholds": list(self.thresholds),
-            **pooling.parameters(self),
+            **super().parameters,
         }
-
-    @property
-    def num_outputs(self) -> int:
-        """One for each label."""
-        return len(self.class_names)
 
     @property
     def detail_columns(self) -> tuple[str, ...]:
@@ -99,11 +91,6 @@ class MultiLabel:
         for part in parts.values():
             task.check_labels(part)
         return task
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns one stratum: most sets of labels are too rare for a split."""
-        return pd.Series("", index=labels.index)
 
     @staticmethod
     def count_labels(
@@ -140,11 +127,6 @@ class MultiLabel:
                 targets[row, ids[label]] = 1
         return targets
 
-    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
-        """Returns 1 for each row."""
-        del class_weight
-        return np.ones(len(targets), np.float32)
-
     def activate(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns the sigmoid."""
         return tf.sigmoid(logits)
@@ -161,14 +143,13 @@ class MultiLabel:
         right = (logits >= 0) == (labels > 0)
         return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
 
-    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+    def metrics(self, examples, encoded, predicted) -> dict:
         """See `multi_label_metrics`."""
         return metrics_lib.multi_label_metrics(
             self.targets(examples, encoded),
             predicted,
             self._limits(),
             self.class_names,
-            seconds=seconds,
         )
 
     def resampled(self, examples, encoded, predicted) -> Measure:

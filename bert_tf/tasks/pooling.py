@@ -7,13 +7,6 @@ from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.tasks.task import Task
 
 
-def parameters(task: Task) -> dict:
-    """Returns what task.json says of windows: nothing without any."""
-    if task.stride is None:
-        return {}
-    return {"stride": task.stride, "window_pooling": task.window_pooling}
-
-
 def pool(
     task: Task, outputs: dict[str, tf.Tensor], owners: tf.Tensor
 ) -> dict[str, tf.Tensor]:

@@ -14,12 +14,11 @@ from bert_tf.metrics import regression as metrics_lib
 from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks import pooling
-from bert_tf.tasks.task import Signature
+from bert_tf.tasks.task import Signature, Task
 
 
 @dataclasses.dataclass(frozen=True)
-class Regression:
+class Regression(Task):
     """See `Task`."""
 
     class_names: tuple[str, ...] = ()
@@ -29,10 +28,6 @@ class Regression:
     name: ClassVar[str] = "regression"
     encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "logits"
-    with_places: ClassVar[bool] = False
-    labels_may_be_empty: ClassVar[bool] = False
-    has_parameters: ClassVar[bool] = False
-    has_single_label: ClassVar[bool] = False
     num_outputs: ClassVar[int] = 1
     selection_metric: ClassVar[str] = "pearson"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -43,12 +38,6 @@ class Regression:
         ("... of the mean", "mean_baseline_squared_error"),
     )
     answer_columns: ClassVar[tuple[str, ...]] = ("score",)
-    detail_columns: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def parameters(self) -> dict:
-        """See `Task`."""
-        return pooling.parameters(self)
 
     @classmethod
     def from_parts(
@@ -66,11 +55,6 @@ class Regression:
                 f"{values.iloc[0]}; is --label_column right?"
             )
         return task
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns one stratum: numbers have no classes."""
-        return pd.Series("", index=labels.index)
 
     @staticmethod
     def count_labels(
@@ -99,11 +83,6 @@ class Regression:
         values = [float(label) for label in examples["label"]]
         return np.array(values, np.float32)[:, np.newaxis]
 
-    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
-        """Returns 1 for each row."""
-        del class_weight
-        return np.ones(len(targets), np.float32)
-
     def activate(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns the logits."""
         return logits
@@ -117,22 +96,15 @@ class Regression:
         del logits
         return tf.zeros(tf.shape(labels)[:1])
 
-    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+    def metrics(self, examples, encoded, predicted) -> dict:
         """See `regression_metrics`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return metrics_lib.regression_metrics(
-            targets, predicted[:, 0], seconds=seconds
-        )
+        return metrics_lib.regression_metrics(targets, predicted[:, 0])
 
     def resampled(self, examples, encoded, predicted) -> Measure:
         """See `Task`."""
         targets = self.targets(examples, encoded)[:, 0]
         return metrics_lib.resampled(targets, predicted[:, 0])
-
-    def tuned(self, examples, encoded, predicted) -> "Regression":
-        """Returns itself."""
-        del examples, encoded, predicted
-        return self
 
     def signatures(self) -> dict[str, Signature]:
         """See `Task`."""

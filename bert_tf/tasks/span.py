@@ -16,7 +16,7 @@ from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.answers import windowed
-from bert_tf.tasks.task import Signature
+from bert_tf.tasks.task import Signature, Task
 from bert_tf.text import spans
 
 # A margin that no logits reach, finite for JSON.
@@ -24,7 +24,7 @@ _ALWAYS = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
-class Span:
+class Span(Task):
     """See `Task`.
 
     Attributes:
@@ -41,9 +41,7 @@ class Span:
     encoder_output: ClassVar[str] = classifier.SEQUENCE
     predicted: ClassVar[str] = "logits"
     with_places: ClassVar[bool] = True
-    labels_may_be_empty: ClassVar[bool] = False
     has_parameters: ClassVar[bool] = True
-    has_single_label: ClassVar[bool] = False
     num_outputs: ClassVar[int] = 2
     window_specs: ClassVar[dict[str, tf.TensorSpec]] = spans.WINDOW_SPECS
     selection_metric: ClassVar[str] = "f1"
@@ -56,7 +54,6 @@ class Span:
     answer_columns: ClassVar[tuple[str, ...]] = (
         "answer", "start", "end", "score",
     )  # fmt: skip
-    detail_columns: ClassVar[tuple[str, ...]] = ()
 
     @property
     def parameters(self) -> dict:
@@ -138,11 +135,6 @@ class Span:
                 targets[window] = within[0], within[-1]
         return targets
 
-    def weights(self, targets: np.ndarray, class_weight: str) -> np.ndarray:
-        """Returns 1 for each window."""
-        del class_weight
-        return np.ones(len(targets), np.float32)
-
     def activate(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns a softmax over the tokens."""
         return tf.nn.softmax(logits, axis=1)
@@ -162,11 +154,11 @@ class Span:
         best = tf.argmax(logits, axis=1, output_type=tf.int32)
         return tf.cast(tf.reduce_all(best == labels, axis=1), tf.float32)
 
-    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+    def metrics(self, examples, encoded, predicted) -> dict:
         """See `answer_metrics`; loss as in training, over the windows."""
         found, _ = self._answers(examples, encoded, predicted)
         gold = _gold_texts(examples)
-        values = metrics_lib.answer_metrics(found, gold, seconds=seconds)
+        values = metrics_lib.answer_metrics(found, gold)
         loss = _loss(self.targets(examples, encoded), encoded, predicted)
         return {"eval_loss": loss, **values, "threshold": self.threshold}
 

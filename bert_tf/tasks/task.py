@@ -1,7 +1,7 @@
 """What a task has to say; everything else asks it and knows no task."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,12 @@ from bert_tf.metrics.resampling import Measure
 Signature = tuple[str, Callable[[dict], dict]]
 
 
-class Task(Protocol):
-    """What differs between tasks.
+class Task:
+    """What differs between tasks, and what is usual.
 
     Attributes:
         name: what --task is.
         class_names: one for each output; empty where outputs are no classes.
-        parameters: what was fitted to the validation part, for JSON.
         encoder_output: what the head is put on, see `build_classifier`.
         predicted: the model's output from which metrics and answers are made.
         with_places: whether these need to know where the word pieces are.
@@ -38,33 +37,31 @@ class Task(Protocol):
     """
 
     name: ClassVar[str]
+    class_names: tuple[str, ...]
     encoder_output: ClassVar[str]
     predicted: ClassVar[str]
-    with_places: ClassVar[bool]
-    stride: int | None
-    window_pooling: str
-    has_parameters: ClassVar[bool]
-    has_single_label: ClassVar[bool]
-    labels_may_be_empty: ClassVar[bool]
-    class_names: tuple[str, ...]
+    selection_metric: str
+    metric_rows: Sequence[tuple[str, str]]
+    answer_columns: Sequence[str]
+    detail_columns: Sequence[str] = ()
+    with_places: ClassVar[bool] = False
+    stride: int | None = None
+    window_pooling: str = "mean"
+    has_parameters: ClassVar[bool] = False
+    has_single_label: ClassVar[bool] = False
+    labels_may_be_empty: ClassVar[bool] = False
 
     @property
-    def parameters(self) -> dict: ...  # noqa: D102
+    def num_outputs(self) -> int:
+        """One for each class."""
+        return len(self.class_names)
 
     @property
-    def num_outputs(self) -> int: ...  # noqa: D102
-
-    @property
-    def selection_metric(self) -> str: ...  # noqa: D102
-
-    @property
-    def metric_rows(self) -> Sequence[tuple[str, str]]: ...  # noqa: D102
-
-    @property
-    def answer_columns(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def detail_columns(self) -> Sequence[str]: ...  # noqa: D102
+    def parameters(self) -> dict:
+        """What the task is built from besides the classes, for JSON."""
+        if self.stride is None:
+            return {}
+        return {"stride": self.stride, "window_pooling": self.window_pooling}
 
     @classmethod
     def from_parts(
@@ -74,7 +71,7 @@ class Task(Protocol):
         label_separator: str,
         stride: int | None,
         window_pooling: str = "mean",
-    ) -> "Task":
+    ) -> Self:
         """Builds the task that labelled rows ask for.
 
         Args:
@@ -86,44 +83,52 @@ class Task(Protocol):
         Raises:
             InputError: the labels do not make such a task.
         """
+        raise NotImplementedError
 
     @staticmethod
     def strata(labels: pd.Series) -> pd.Series:
         """Returns a name for each label; a split keeps the shares of each."""
+        return pd.Series("", index=labels.index)
 
     @staticmethod
     def count_labels(
         labels: pd.Series, *, label_separator: str
     ) -> dict[str, int]:
         """Returns how many examples have each label, for the data report."""
+        raise NotImplementedError
 
     def check_labels(self, examples: pd.DataFrame) -> None:
         """Raises InputError where a label is none that the task knows."""
+        raise NotImplementedError
 
     def targets(
         self, examples: pd.DataFrame, encoded: EncodedTexts
     ) -> np.ndarray | tf.RaggedTensor:
         """Returns the labels as `build_dataset` takes them."""
+        raise NotImplementedError
 
     def weights(self, targets, class_weight: str) -> np.ndarray:
         """Returns how much each row counts <float32>[rows]."""
+        del class_weight
+        return np.ones(len(targets), np.float32)
 
     def activate(self, logits: tf.Tensor) -> tf.Tensor:
         """Returns the output `probabilities` <float32>, shaped as logits."""
+        raise NotImplementedError
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns <float32>[batch]."""
+        raise NotImplementedError
 
     def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns how much of each row is right, 0 to 1: <float32>[batch]."""
+        raise NotImplementedError
 
     def metrics(
         self,
         examples: pd.DataFrame,
         encoded: EncodedTexts,
         predicted: np.ndarray,
-        *,
-        seconds: float,
     ) -> dict:
         """Returns what metrics.json holds; every number finite or None.
 
@@ -132,17 +137,20 @@ class Task(Protocol):
             encoded: their tokens.
             predicted: <float32>[rows, outputs], or [all tokens, outputs] of a
                 head on each token.
-            seconds: how long the prediction took.
         """
+        raise NotImplementedError
 
     def resampled(self, examples, encoded, predicted) -> Measure:
         """Returns what measures samples of the rows, for intervals.
 
         Classifications have `intervals.resampled_metrics` instead.
         """
+        raise NotImplementedError
 
-    def tuned(self, examples, encoded, predicted) -> "Task":
+    def tuned(self, examples, encoded, predicted) -> Self:
         """Returns the task with parameters fitted to these predictions."""
+        del examples, encoded, predicted
+        return self
 
     def in_windows(self, outputs: Mapping[str, tf.Tensor]) -> dict:
         """Returns vectors of what is kept of each window.
@@ -153,6 +161,7 @@ class Task(Protocol):
         It takes what functions of `signatures` take without windows; theirs
         take its results, `owners` <int64>[windows] and `text`.
         """
+        raise NotImplementedError
 
     def signatures(self) -> dict[str, Signature]:
         """Returns the signatures of the SavedModel that take texts.
@@ -161,11 +170,13 @@ class Task(Protocol):
         <int32>[batch, length, 3] and `text` <string>[batch]; serving_default
         is the answer.
         """
+        raise NotImplementedError
 
     def cells(
         self, answer: Mapping[str, np.ndarray], row: int
     ) -> tuple[list[str], list[str]]:
         """Returns answer_columns and detail_columns of a row of an answer."""
+        raise NotImplementedError
 
     def difference(self, expected: Mapping[str, str], cells) -> float:
         """Returns how far two answers are apart; inf where they contradict.
@@ -174,3 +185,21 @@ class Task(Protocol):
             expected: a row of predictions.csv by column.
             cells: what `cells` returned.
         """
+        raise NotImplementedError
+
+
+def timed_metrics(
+    task: Task,
+    examples: pd.DataFrame,
+    encoded: EncodedTexts,
+    predicted: np.ndarray,
+    *,
+    seconds: float,
+) -> dict:
+    """Returns `Task.metrics`, and how fast a prediction of `seconds` was."""
+    return {
+        **task.metrics(examples, encoded, predicted),
+        "eval_samples": len(examples),
+        "eval_runtime": seconds,
+        "eval_samples_per_second": len(examples) / seconds,
+    }

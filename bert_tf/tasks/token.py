@@ -16,7 +16,7 @@ from bert_tf.errors import InputError, list_some
 from bert_tf.metrics import entities as metrics_lib
 from bert_tf.metrics.resampling import Measure
 from bert_tf.models import classifier
-from bert_tf.tasks.task import Signature
+from bert_tf.tasks.task import Signature, Task
 from bert_tf.text import entities
 
 _OUTSIDE = "O"
@@ -28,7 +28,7 @@ _SMALLEST = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
-class Token:
+class Token(Task):
     """See `Task`; class_names are the tags, O first."""
 
     class_names: tuple[str, ...]
@@ -36,12 +36,7 @@ class Token:
     name: ClassVar[str] = "token"
     encoder_output: ClassVar[str] = classifier.SEQUENCE
     predicted: ClassVar[str] = "probabilities"
-    stride: ClassVar[None] = None
     with_places: ClassVar[bool] = True
-    labels_may_be_empty: ClassVar[bool] = False
-    has_parameters: ClassVar[bool] = False
-    has_single_label: ClassVar[bool] = False
-    parameters: ClassVar[dict] = {}
     selection_metric: ClassVar[str] = "f1"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("entity F1", "eval_f1"),
@@ -52,12 +47,6 @@ class Token:
         ("cross-entropy", "eval_loss"),
     )
     answer_columns: ClassVar[tuple[str, ...]] = ("entities",)
-    detail_columns: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def num_outputs(self) -> int:
-        """One for each tag."""
-        return len(self.class_names)
 
     @classmethod
     def from_parts(
@@ -81,11 +70,6 @@ class Token:
         for part in parts.values():
             task.check_labels(part)
         return task
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns one stratum."""
-        return pd.Series("", index=labels.index)
 
     @staticmethod
     def count_labels(
@@ -153,12 +137,10 @@ class Token:
         right = tf.argmax(logits, axis=2, output_type=tf.int32) == labels
         return _mean_of_tagged(tf.cast(right, tf.float32), labels)
 
-    def metrics(self, examples, encoded, predicted, *, seconds) -> dict:
+    def metrics(self, examples, encoded, predicted) -> dict:
         """See `entity_metrics`; words that were cut off count as O."""
         gold, found, loss = self._tags(examples, encoded, predicted)
-        return metrics_lib.entity_metrics(
-            gold, found, loss=loss, seconds=seconds
-        )
+        return metrics_lib.entity_metrics(gold, found, loss=loss)
 
     def resampled(self, examples, encoded, predicted) -> Measure:
         """See `Task`."""
@@ -185,11 +167,6 @@ class Token:
             found.append(answer)
         loss = -np.log(np.maximum(np.float64(losses), _SMALLEST)).mean()
         return gold, found, float(loss)
-
-    def tuned(self, examples, encoded, predicted) -> "Token":
-        """Returns itself."""
-        del examples, encoded, predicted
-        return self
 
     def signatures(self) -> dict[str, Signature]:
         """See `Task`."""

@@ -19,7 +19,7 @@ from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.metrics import selection
 from bert_tf.models import adaptation, inference
 from bert_tf.tasks import pooling
-from bert_tf.tasks.task import Task
+from bert_tf.tasks.task import Task, timed_metrics
 from bert_tf.training import divergence, loop, progress
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
@@ -96,7 +96,8 @@ class Fit:
         """Returns what is predicted for a part, and its metrics."""
         start = time.monotonic()
         predicted = self.predict(self.encoded[name])
-        return predicted, self.task.metrics(
+        return predicted, timed_metrics(
+            self.task,
             self.parts[name],
             self.encoded[name],
             predicted,

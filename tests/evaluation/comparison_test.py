@@ -25,9 +25,7 @@ def evaluation(path, labels, probabilities, names=("x", "y")):
         examples=examples,
         encoded=None,
         probabilities=probabilities,
-        metrics=classification_metrics(
-            labels, probabilities, names, seconds=1.0
-        ),
+        metrics=classification_metrics(labels, probabilities, names),
     )
 
 
@@ -124,7 +122,7 @@ def of_numbers(path, labels, error, seed):
         examples=examples,
         encoded=None,
         probabilities=predicted,
-        metrics=task.metrics(examples, None, predicted, seconds=1.0),
+        metrics=task.metrics(examples, None, predicted),
     )
 
 

@@ -31,9 +31,7 @@ def test_coverage(rows):
     }  # fmt: skip
     big = simulated(np.random.default_rng(1), 400_000)
     for name in ("eval_roc_auc", "eval_loss"):
-        truth[name] = metrics.classification_metrics(*big, NAMES, seconds=1.0)[
-            name
-        ]
+        truth[name] = metrics.classification_metrics(*big, NAMES)[name]
     inside = dict.fromkeys(truth, 0)
     for _ in range(SIMULATED_SETS):
         found = intervals.confidence_intervals(
@@ -57,7 +55,7 @@ def test_a_sample_has_scikit_learns_metrics(classes):
     for number in (0, 57, 199):
         rows = drawn[number]
         expected = metrics.classification_metrics(
-            labels[rows], probabilities[rows], names, seconds=1.0
+            labels[rows], probabilities[rows], names
         )
         for name, values in samples.items():
             assert values[number] == pytest.approx(expected[name]), name

@@ -31,7 +31,7 @@ def test_equals_seqeval():
             zip(gold, random_sentences(2), strict=True)
         )
     ]  # fmt: skip
-    ours = entities.entity_metrics(gold, found, loss=0.0, seconds=1.0)
+    ours = entities.entity_metrics(gold, found, loss=0.0)
     report = seqeval.classification_report(
         gold, found, mode="strict", scheme=IOB2, output_dict=True,
         zero_division=0,

@@ -16,7 +16,7 @@ def of_regression():
     predicted = (targets + GENERATOR.normal(size=ROWS)).round(1)
     measure = regression.resampled(targets, predicted)
     return measure, lambda rows: regression.regression_metrics(
-        targets[rows], predicted[rows], seconds=1.0
+        targets[rows], predicted[rows]
     )
 
 
@@ -26,7 +26,7 @@ def of_labels():
     limits = np.array([0.4, 0.5, 0.6])
     measure = multi_label.resampled(targets, chances, limits)
     return measure, lambda rows: multi_label.multi_label_metrics(
-        targets[rows], chances[rows], limits, "abc", seconds=1.0
+        targets[rows], chances[rows], limits, "abc"
     )
 
 
@@ -42,7 +42,6 @@ def of_entities():
         [gold[row] for row in rows],
         [found[row] for row in rows],
         loss=0.0,
-        seconds=1.0,
     )
 
 
@@ -54,7 +53,7 @@ def of_answers():
     ]
     measure = answers.resampled(found, gold)
     return measure, lambda rows: answers.answer_metrics(
-        [found[row] for row in rows], [gold[row] for row in rows], seconds=1.0
+        [found[row] for row in rows], [gold[row] for row in rows]
     )
 
 

@@ -84,9 +84,7 @@ def test_labels_on_first_pieces(preprocessor, tmp_path):
         TASK.weights(TASK.targets(part, encoded), "none"), [3, 14]
     )
     perfect = np.eye(5)[np.maximum(np.concatenate(targets), 0)]
-    metrics = TASK.metrics(
-        part, encoded, perfect.astype(np.float32), seconds=1.0
-    )
+    metrics = TASK.metrics(part, encoded, perfect.astype(np.float32))
     # What was cut off is not found.
     assert metrics["eval_precision"] == pytest.approx(2 / 3)
 

@@ -77,7 +77,6 @@ def test_scores_are_those_of_the_fitted_temperature(runs):
             labels,
             scaled[PROBABILITIES].to_numpy(),
             ["neg", "pos"],
-            seconds=1.0,
         )["eval_loss"],
         rel=1e-4,
     )
