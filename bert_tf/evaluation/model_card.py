@@ -35,15 +35,9 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         metrics: what `complete_metrics` returned for the part reported.
         part: test or validation.
     """
-    config = TrainConfig.from_json(
-        run_dir.read_json(os.path.join(folder, run_dir.CONFIG))
-    )
     name = os.path.basename(os.path.normpath(folder))
-    base, license_name = base_and_license(config.preset)
+    config = read_config(folder)
     front = {
-        "language": language(config.preset),
-        "license": license_name,
-        **({"base_model": base} if base else {}),
         "pipeline_tag": "text-classification",
         "tags": ["text-classification", "bert", "tensorflow", "keras"],
         "metrics": [
@@ -52,13 +46,8 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         ],
         "model-index": [_index_entry(name, metrics, config, part)],
     }  # fmt: skip
-    text = build_environment().get_template("model_card.md").render(
-        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
-        name=name,
-        config=config,
-        base=base or config.preset,
-        license=license_name,
-        metrics=metrics,
+    render(
+        "model_card.md", folder, metrics, front,
         part=part,
         rows=[
             (title, verdict.describe_interval(metrics, key))
@@ -72,12 +61,50 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         sentences=verdict.verdict(metrics, part=f"the {part} part"),
         classes=metrics["labels"][:_MOST_CLASSES],
         more_classes=max(0, len(metrics["labels"]) - _MOST_CLASSES),
+    )  # fmt: skip
+
+
+def read_config(folder: str) -> TrainConfig:
+    """Returns the settings of a run."""
+    return TrainConfig.from_json(
+        run_dir.read_json(os.path.join(folder, run_dir.CONFIG))
+    )
+
+
+def render(
+    template: str, folder: str, metrics: dict, front: dict, **values
+) -> None:
+    """Writes README.md of a run from a template.
+
+    Args:
+        template: its name; it extends card.md.
+        folder: the run folder.
+        metrics: of the part reported.
+        front: what hubs read, besides the checkpoint, licence and language.
+        values: what the template needs besides.
+    """
+    config = read_config(folder)
+    base, license_name = base_and_license(config.preset)
+    front = {
+        "language": language(config.preset),
+        "license": license_name,
+        **({"base_model": base} if base else {}),
+        **front,
+    }
+    text = build_environment().get_template(template).render(
+        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
+        name=os.path.basename(os.path.normpath(folder)),
+        config=config,
+        base=base or config.preset,
+        license=license_name,
+        metrics=metrics,
         data=run_dir.read_json(os.path.join(folder, run_dir.DATA_REPORT)),
         files=[
             os.path.basename(path)
             for path in (*config.train_file, *config.validation_file,
                          *config.test_file)
         ],
+        **values,
     )  # fmt: skip
     run_dir.write_text(os.path.join(folder, run_dir.MODEL_CARD), text)
 

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-import yaml
 from matplotlib.figure import Figure
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
 from bert_tf.data import examples as examples_lib
 from bert_tf.evaluation import model_card, page, run_facts
 from bert_tf.evaluation.report import shorten
@@ -102,31 +100,13 @@ def write_page(
 
 def write_card(folder: str, metrics: dict, task: Task, *, part: str) -> None:
     """Writes the model card of a run, as `model_card.write_card` does."""
-    config = TrainConfig.from_json(
-        run_dir.read_json(os.path.join(folder, run_dir.CONFIG))
-    )
-    base, license_name = model_card.base_and_license(config.preset)
-    front = {
-        "language": model_card.language(config.preset),
-        "license": license_name,
-        **({"base_model": base} if base else {}),
-        "tags": [task.name.replace("_", "-"), "bert", "tensorflow", "keras"],
-    }
-    text = page.build_environment().get_template("plain_card.md").render(
-        front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
-        name=os.path.basename(os.path.normpath(folder)),
-        task=task.name,
-        config=config,
-        base=base or config.preset,
-        license=license_name,
-        metrics=metrics,
+    tags = [task.name.replace("_", "-"), "bert", "tensorflow", "keras"]
+    model_card.render(
+        "plain_card.md",
+        folder,
+        metrics,
+        {"tags": tags},
         part=part,
+        task=task.name,
         rows=task.metric_rows,
-        data=run_dir.read_json(os.path.join(folder, run_dir.DATA_REPORT)),
-        files=[
-            os.path.basename(path)
-            for path in (*config.train_file, *config.validation_file,
-                         *config.test_file)
-        ],
-    )  # fmt: skip
-    run_dir.write_text(os.path.join(folder, run_dir.MODEL_CARD), text)
+    )
