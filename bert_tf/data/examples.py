@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pandas as pd
 from absl import logging
 
@@ -61,6 +62,14 @@ def sample(
     if count is None or count >= len(examples):
         return examples
     return examples.sample(count, random_state=seed).sort_index()
+
+
+def utf8(texts: Sequence[str]) -> np.ndarray:
+    """Returns texts as bytes <object>[rows], as TensorFlow takes them.
+
+    Arguments of a command line may hold lone surrogates, which are left out.
+    """
+    return np.array([text.encode("utf-8", "ignore") for text in texts], object)
 
 
 def segments(examples: pd.DataFrame) -> tuple[list[str], ...]:

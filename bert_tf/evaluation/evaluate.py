@@ -85,11 +85,7 @@ def evaluate(
         )
     start = time.monotonic()
     encoded = subject.encode(segments)
-    if subject.is_run:
-        probabilities = subject.predict_encoded(encoded)
-    else:
-        # As a server would answer, tokenizer and all.
-        probabilities = subject.predict(segments)
+    probabilities = subject.predict_encoded(encoded)
     metrics = timed_metrics(
         task, part, encoded, probabilities, seconds=time.monotonic() - start
     )

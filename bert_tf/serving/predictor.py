@@ -11,9 +11,12 @@ import tensorflow_text  # noqa: F401
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
+from bert_tf.data import examples, pipeline
+from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.errors import InputError, InstallationError
+from bert_tf.models import classifier
 from bert_tf.serving import publishing
-from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
+from bert_tf.serving.inputs import text_inputs
 from bert_tf.tasks import known, pooling
 from bert_tf.tasks.answers import Cells, answer_cells
 
@@ -98,26 +101,51 @@ class Predictor:
         if count <= batch_size and predicted in self._outputs:
             answers = self.call("serving_default", self._text_inputs(segments))
             return answers[predicted]
-        token_rows, owners = [], []
-        for start in range(0, count, _TOKENIZE_BATCH_SIZE):
+        return self.predict_encoded(
+            self.encode(segments), batch_size=batch_size
+        )
+
+    def encode(self, segments: tuple[Sequence[str], ...]) -> EncodedTexts:
+        """Tokenizes one or two lists; counts are those after truncation."""
+        parts = []
+        for start in range(0, max(1, len(segments[0])), _TOKENIZE_BATCH_SIZE):
             rows = slice(start, start + _TOKENIZE_BATCH_SIZE)
             inputs = self._text_inputs([texts[rows] for texts in segments])
-            tokens = self.call("tokenize", inputs)
-            token_rows += _unpad(tokens)
-            owners.append(start + tokens.get("owners", np.empty(0, np.int64)))
-        order = np.argsort([-row.shape[1] for row in token_rows], kind="stable")
-        result = np.empty([len(order), self.task.num_outputs], np.float32)
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            inputs = _pad([token_rows[row] for row in rows])
-            result[rows] = self.call("tokens", inputs)[predicted]
-        if self.task.stride is None:
-            return result
-        owners = tf.constant(np.concatenate(owners))
-        pooled = pooling.pool(
-            self.task, {predicted: tf.constant(result)}, owners
+            parts.append(_unpad(self.call("tokenize", inputs), start))
+        columns = {
+            name: np.concatenate([part[name] for part in parts])
+            for name in parts[0]
+        }
+        lengths = columns.pop("lengths")
+        return EncodedTexts(
+            row_splits=np.concatenate([[0], np.cumsum(lengths)]),
+            token_counts=lengths.astype(np.int32),
+            **columns,
         )
-        return pooled[predicted].numpy()
+
+    def predict_encoded(
+        self, encoded: EncodedTexts, *, batch_size: int = 64
+    ) -> np.ndarray:
+        """Returns what `Task.metrics` takes, of tokens.
+
+        Texts of like length are answered together, since a batch is as long as
+        its longest text.
+        """
+        task = self.task
+        a_token = task.encoder_output == classifier.SEQUENCE
+        count = encoded.row_splits[-1] if a_token else len(encoded.lengths)
+        result = np.empty([count, task.num_outputs], np.float32)
+        for rows in pipeline.plan_evaluation(
+            encoded.lengths, batch_size=batch_size
+        ):
+            answers = self.call("tokens", _pad(encoded, rows))[task.predicted]
+            if not a_token:
+                result[rows] = answers
+                continue
+            for row, answer in zip(rows, answers, strict=True):
+                start, end = encoded.row_splits[row : row + 2]
+                result[start:end] = answer[: end - start]
+        return pooling.by_text(task, result, encoded)
 
     def cells(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
@@ -143,7 +171,7 @@ class Predictor:
 
     def _text_inputs(self, segments: Sequence[Sequence[str]]) -> dict:
         return {
-            name: np.array([_utf8(text) for text in texts], object)
+            name: examples.utf8(texts)
             for name, texts in zip(self.inputs, segments, strict=True)
         }
 
@@ -163,23 +191,36 @@ def find_version(path: str) -> str:
     return os.path.join(path, str(versions[-1]))
 
 
-def _unpad(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Returns the inputs of each text, <int32>[3, tokens]."""
-    rows = np.stack([inputs[name] for name in TOKEN_INPUTS], axis=1)
-    lengths = inputs["input_mask"].sum(axis=1)
-    return [row[:, :length] for row, length in zip(rows, lengths, strict=True)]
+def _unpad(answers: dict[str, np.ndarray], first: int) -> dict:
+    """Returns columns of EncodedTexts, and lengths <int64>[rows].
+
+    Args:
+        answers: of the signature `tokenize`.
+        first: the number of its first text.
+    """
+    mask = answers["input_mask"].astype(bool)
+    lengths = mask.sum(axis=1)
+    second = (answers["input_type_ids"] * mask).sum(axis=1)
+    columns = {
+        "token_ids": answers["input_word_ids"][mask],
+        "lengths": lengths,
+        "first_lengths": (lengths - second).astype(np.int32),
+    }
+    if "places" in answers:
+        columns["places"] = answers["places"][mask]
+    if "owners" in answers:
+        columns["owners"] = answers["owners"] + first
+    return columns
 
 
-def _pad(rows: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Returns the inputs <int32>[batch, longest] of one batch."""
-    longest = max(row.shape[1] for row in rows)
+def _pad(encoded: EncodedTexts, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the inputs <int32>[batch, longest] of the signature `tokens`."""
     # The mask is 0 there, so that any token will do.
-    padded = np.zeros([len(TOKEN_INPUTS), len(rows), longest], np.int32)
-    for number, row in enumerate(rows):
-        padded[:, number, : row.shape[1]] = row
-    return dict(zip(TOKEN_INPUTS, padded, strict=True))
-
-
-def _utf8(text: str) -> bytes:
-    # Arguments of a command line may hold lone surrogates.
-    return text.encode("utf-8", "ignore")
+    ids = np.zeros([len(rows), encoded.lengths[rows].max()], np.int32)
+    mask, types = np.zeros_like(ids), np.zeros_like(ids)
+    for i, row in enumerate(rows):
+        start, end = encoded.row_splits[row : row + 2]
+        ids[i, : end - start] = encoded.token_ids[start:end]
+        mask[i, : end - start] = 1
+        types[i, encoded.first_lengths[row] : end - start] = 1
+    return {"input_word_ids": ids, "input_mask": mask, "input_type_ids": types}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.data.examples import utf8
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.tasks.task import Task
 
@@ -37,7 +38,7 @@ def answer_cells(
             {
                 **windowed(task, encoded, predicted),
                 "owners": encoded.owners,
-                "text": _utf8(segments[-1]),
+                "text": utf8(segments[-1]),
             }
         ]
     else:
@@ -48,7 +49,7 @@ def answer_cells(
         if task.with_places and task.stride is None:
             rows = len(outputs["places"])
             texts = segments[-1][len(cells) : len(cells) + rows]
-            outputs["text"] = _utf8(texts)
+            outputs["text"] = utf8(texts)
         answers = {
             name: value.numpy()
             for name, value in answer(
@@ -89,7 +90,3 @@ def _placed_batches(task, encoded, predicted) -> Iterator[dict]:
             outputs[i, : end - start] = predicted[start:end]
             places[i, : end - start] = encoded.places[start:end]
         yield {task.predicted: outputs, "places": places}
-
-
-def _utf8(texts: Sequence[str]) -> np.ndarray:
-    return np.array([text.encode("utf-8", "ignore") for text in texts], object)

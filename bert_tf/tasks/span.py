@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from bert_tf.data.examples import utf8
 from bert_tf.errors import InputError
 from bert_tf.metrics import answers as metrics_lib
 from bert_tf.metrics.resampling import Measure
@@ -237,12 +238,7 @@ class Span(Task):
         found = spans.best_of_windows(
             windows,
             tf.constant(encoded.owners),
-            tf.constant(
-                [
-                    text.encode("utf-8", "ignore")
-                    for text in examples["text_pair"]
-                ]
-            ),
+            tf.constant(utf8(examples["text_pair"])),
             threshold=self.threshold,
         )
         answers = [text.decode() for text in found["answer"].numpy()]
