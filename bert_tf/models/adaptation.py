@@ -6,6 +6,7 @@ import keras
 import keras_nlp
 
 from bert_tf.errors import InputError
+from bert_tf.models import backbones
 from bert_tf.models.classifier import backbone_of
 
 _LAST = re.compile(r"last:(\d+)")
@@ -29,7 +30,7 @@ def check_trainable_layers(value: str | None) -> int | None:
 
 
 def freeze_lower_layers(
-    backbone: keras_nlp.models.BertBackbone, trainable: int
+    backbone: keras_nlp.models.Backbone, trainable: int
 ) -> None:
     """Leaves the last `trainable` layers, and the pooler, to be trained.
 
@@ -43,17 +44,14 @@ def freeze_lower_layers(
             "layers"
         )
     lower = [
-        backbone.token_embedding,
-        backbone.position_embedding,
-        backbone.segment_embedding,
-        backbone.embeddings_layer_norm,
+        *backbones.embedding_layers(backbone),
         *layers[: len(layers) - trainable],
     ]
     for layer in lower:
         layer.trainable = False
 
 
-def add_lora(backbone: keras_nlp.models.BertBackbone, rank: int) -> None:
+def add_lora(backbone: keras_nlp.models.Backbone, rank: int) -> None:
     """Adds low-rank updates to query and value and freezes everything else.
 
     Hu et al. 2021 (2106.09685). Keras' kernels are the sum of both, so that
@@ -79,12 +77,7 @@ def rate_factors(model: keras.Model, decay: float) -> list[float]:
         for number, layer in enumerate(layers)
         for variable in layer.variables
     }
-    for layer in (
-        backbone.token_embedding,
-        backbone.position_embedding,
-        backbone.segment_embedding,
-        backbone.embeddings_layer_norm,
-    ):
+    for layer in backbones.embedding_layers(backbone):
         for variable in layer.variables:
             depth[id(variable)] = len(layers) + 1
     return [

@@ -7,7 +7,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
-from bert_tf.models import encoder
+from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import Dropout, no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 
@@ -20,7 +20,7 @@ POOLED, SEQUENCE = "pooled_output", "sequence_output"
 
 
 def build_classifier(
-    backbone: keras_nlp.models.BertBackbone,
+    backbone: keras_nlp.models.Backbone,
     *,
     num_classes: int,
     dropout: float,
@@ -85,17 +85,17 @@ def classifier_weights(model: keras.Model) -> ClassifierWeights:
     """Returns the weights of a model of `build_classifier`, for `classify`."""
     head = model.get_layer("logits")
     return ClassifierWeights(
-        encoder.encoder_weights(backbone_of(model)),
+        backbones.encoder_weights(backbone_of(model)),
         Dense(*map(tf.convert_to_tensor, (head.kernel, head.bias))),
     )
 
 
-def backbone_of(model: keras.Model) -> keras_nlp.models.BertBackbone:
+def backbone_of(model: keras.Model) -> keras_nlp.models.Backbone:
     """Returns the backbone of a model of `build_classifier`."""
     (backbone,) = (
         layer
         for layer in model.layers
-        if isinstance(layer, keras_nlp.models.BertBackbone)
+        if isinstance(layer, keras_nlp.models.Backbone)
     )
     return backbone
 

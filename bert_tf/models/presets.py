@@ -11,7 +11,7 @@ import keras_nlp
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
-from bert_tf.models import hub, relatives, tf1_checkpoint
+from bert_tf.models import backbones, hub, relatives, tf1_checkpoint
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -42,6 +42,7 @@ class Preset:
             folders say, not with its approximation.
         kind: what reads its weights: bert (KerasNLP), tf1, distilbert or
             electra.
+        backbone_class: of KerasNLP.
     """
 
     name: str
@@ -50,13 +51,14 @@ class Preset:
     max_positions: int | None
     exact_gelu: bool = False
     kind: str = _BERT
+    backbone_class: type = backbones.CLASSES[backbones.BERT]
 
     def build_backbone(
         self, *, dropout: float, dtype: str
-    ) -> keras_nlp.models.BertBackbone:
+    ) -> keras_nlp.models.Backbone:
         """Builds the backbone and reads its weights."""
         build = functools.partial(
-            keras_nlp.models.BertBackbone,
+            self.backbone_class,
             dropout=dropout,
             dtype=keras.dtype_policies.get(dtype),
         )
@@ -68,13 +70,13 @@ class Preset:
         elif self.kind in relatives.KINDS:
             path = os.path.join(self.source, "config.json")
             config = _read_config(self.name, path)
-            backbone = build(**relatives.backbone_settings(config, self.name))
+            backbone = build(**relatives.backbone_settings(config))
             relatives.read_weights(
                 backbone, self.source, kind=self.kind, name=self.name
             )
         else:
             backbone = hub.from_preset(
-                keras_nlp.models.BertBackbone,
+                self.backbone_class,
                 self.source,
                 self.name,
                 dropout=dropout,
@@ -82,7 +84,7 @@ class Preset:
             )
         vocabulary_lib.check_vocabulary(
             self.vocabulary.tokens,
-            embedding_rows=backbone.vocabulary_size,
+            embedding_rows=backbone.token_embedding.input_dim,
             source=self.name,
         )
         return backbone
@@ -159,15 +161,20 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         vocabulary = _transformers_vocabulary(name, folder)
         rows = config["vocab_size"]
         max_positions = config["max_position_embeddings"]
-    elif config.get("class_name") == "BertBackbone":
+        backbone_class = relatives.backbone_class(config)
+    elif config.get("class_name") in backbones.CLASSES:
         vocabulary = _keras_vocabulary(name, folder)
-        rows = config["config"]["vocabulary_size"]
-        max_positions = config["config"]["max_sequence_length"]
+        backbone_class = backbones.CLASSES[config["class_name"]]
+        settings = config["config"]
+        # ElectraBackbone's name for it.
+        rows = settings.get("vocabulary_size", settings.get("vocab_size"))
+        max_positions = settings["max_sequence_length"]
     else:
         raise InputError(
             f"--preset={name}: its config.json is neither that of a "
-            "Transformers BERT nor of a KerasNLP BertBackbone (is it a "
-            "pretraining that did not finish?)"
+            "Transformers BERT nor of one of KerasNLP's "
+            f"{', '.join(backbones.CLASSES)} (is it a pretraining that did "
+            "not finish?)"
         )
     vocabulary_lib.check_vocabulary(
         vocabulary.tokens, embedding_rows=rows, source=name
@@ -179,6 +186,7 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         max_positions,
         exact_gelu=config.get("hidden_act") == "gelu",
         kind=config.get("model_type", _BERT),
+        backbone_class=backbone_class,
     )
 
 
@@ -243,21 +251,3 @@ def save_preset(
     keras_nlp.models.BertTokenizer(
         list(vocabulary.tokens), lowercase=vocabulary.lowercase
     ).save_to_preset(folder)
-
-
-def save_backbone_config(
-    path: str, backbone: keras_nlp.models.BertBackbone
-) -> None:
-    """Writes what `backbone_from_config` needs to build the same layers."""
-    config = backbone.get_config()
-    for key in ("name", "dtype", "trainable"):
-        config.pop(key, None)
-    run_dir.write_json(path, config)
-
-
-def backbone_from_config(path: str, *, dtype: str):
-    """Builds a backbone with random weights from a saved configuration."""
-    config = run_dir.read_json(path)
-    return keras_nlp.models.BertBackbone(
-        **config, dtype=keras.dtype_policies.get(dtype)
-    )

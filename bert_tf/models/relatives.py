@@ -1,9 +1,9 @@
 """Transformers' DistilBERT and ELECTRA folders, as the BERTs that they are.
 
 DistilBERT (1910.01108) is BERT without segments and pooler; ELECTRA's
-discriminator (2003.10555) is BERT without pooler, where its embeddings are as
-wide as its layers. Segments are zeros here, and the pooler starts anew: it is
-fine-tuned with the head.
+discriminator (2003.10555) is BERT without pooler, often with embeddings that
+are narrower than its layers. Segments are zeros here, and the pooler starts
+anew: it is fine-tuned with the head.
 """
 
 import os
@@ -16,6 +16,7 @@ import safetensors
 import safetensors.numpy
 
 from bert_tf.errors import InputError
+from bert_tf.models import backbones
 
 KINDS = ("distilbert", "electra")
 _WEIGHTS = "model.safetensors"
@@ -32,16 +33,23 @@ _DISTILBERT = {
 }
 
 
-def backbone_settings(config: dict, name: str) -> dict:
-    """Returns BertBackbone's arguments for what config.json holds.
+def backbone_class(config: dict) -> type:
+    """Returns the class for what config.json holds."""
+    if config.get("embedding_size") in (None, config.get("hidden_size")):
+        return backbones.CLASSES[backbones.BERT]
+    return backbones.CLASSES[backbones.ELECTRA]
 
-    Raises:
-        InputError: an ELECTRA whose embeddings are narrower than its layers.
-    """
+
+def backbone_settings(config: dict) -> dict:
+    """Returns its arguments."""
+    is_narrow = backbone_class(config) is backbones.CLASSES[backbones.ELECTRA]
+    size = "vocab_size" if is_narrow else "vocabulary_size"
     shared = {
-        "vocabulary_size": config["vocab_size"],
+        size: config["vocab_size"],
         "max_sequence_length": config["max_position_embeddings"],
     }
+    if is_narrow:
+        shared["embedding_dim"] = config["embedding_size"]
     if config["model_type"] == "distilbert":
         return {
             **shared,
@@ -50,12 +58,6 @@ def backbone_settings(config: dict, name: str) -> dict:
             "hidden_dim": config["dim"],
             "intermediate_dim": config["hidden_dim"],
         }
-    if config.get("embedding_size") not in (None, config["hidden_size"]):
-        raise InputError(
-            f"--preset={name}: this ELECTRA's embeddings are "
-            f"{config['embedding_size']} wide and its layers "
-            f"{config['hidden_size']}; only those of one width are supported"
-        )
     return {
         **shared,
         "num_layers": config["num_hidden_layers"],
@@ -67,7 +69,7 @@ def backbone_settings(config: dict, name: str) -> dict:
 
 
 def read_weights(
-    backbone: keras_nlp.models.BertBackbone,
+    backbone: keras_nlp.models.Backbone,
     folder: str,
     *,
     kind: str,
@@ -96,7 +98,7 @@ def read_weights(
         if tensor not in tensors:
             raise InputError(f"--preset={name}: {path} has no {tensor}")
         value = tensors[tensor]
-        if tensor.endswith(".weight") and "embeddings" not in tensor:
+        if tensor.endswith(".weight") and not tensor.startswith("embeddings."):
             # PyTorch's products have their outputs first.
             value = value.T
         if value.size != np.prod(variable.shape):
@@ -111,7 +113,7 @@ def read_weights(
 
 
 def named_variables(
-    backbone: keras_nlp.models.BertBackbone, kind: str
+    backbone: keras_nlp.models.Backbone, kind: str
 ) -> Iterator[tuple[str, keras.Variable]]:
     """Yields the names of a folder's tensors and the backbone's variables."""
     yield (
@@ -130,6 +132,9 @@ def named_variables(
     norm = backbone.embeddings_layer_norm
     yield "embeddings.LayerNorm.weight", norm.gamma
     yield "embeddings.LayerNorm.bias", norm.beta
+    for projection in backbones.projections(backbone):
+        yield "embeddings_project.weight", projection.kernel
+        yield "embeddings_project.bias", projection.bias
     for number, layer in enumerate(backbone.transformer_layers):
         # Keras has no public names for the parts of a layer.
         attention = layer._self_attention_layer

@@ -9,7 +9,7 @@ import numpy as np
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.models import presets, temperature
+from bert_tf.models import backbones, temperature
 from bert_tf.tasks import head, known
 from bert_tf.tasks.task import Task
 from bert_tf.text import vocabulary as vocabulary_lib
@@ -68,7 +68,7 @@ def load(path: str) -> Trained:
         vocabulary_lib.read_tokens(os.path.join(path, run_dir.VOCABULARY)),
         **run_dir.read_json(os.path.join(path, _TOKENIZER)),
     )
-    backbone = presets.backbone_from_config(
+    backbone = backbones.from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
     task = known.read_task(path, class_names, name=config.task)

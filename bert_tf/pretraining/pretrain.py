@@ -8,7 +8,7 @@ from absl import logging
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError
-from bert_tf.models import presets, trained
+from bert_tf.models import backbones, presets, trained
 from bert_tf.pretraining import budget as budget_lib
 from bert_tf.pretraining import corpus as corpus_lib
 from bert_tf.pretraining import documents, masking, speed, start
@@ -205,9 +205,7 @@ def _write_run(config, vocabulary, pretrainer) -> None:
         run_dir.write_json(path(run_dir.CONFIG), config.to_json())
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
         trained.save_vocabulary(folder, vocabulary)
-        presets.save_backbone_config(
-            path(run_dir.BACKBONE), pretrainer.backbone
-        )
+        backbones.save_config(path(run_dir.BACKBONE), pretrainer.backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
 
 

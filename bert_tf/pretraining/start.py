@@ -7,8 +7,8 @@ import keras_nlp
 from absl import logging
 
 from bert_tf.errors import InputError
+from bert_tf.models import backbones, presets, trained
 from bert_tf.models import masked_lm as masked_lm_lib
-from bert_tf.models import presets, trained
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.presets import Preset
 from bert_tf.models.pretrainer import Pretrainer
@@ -36,6 +36,9 @@ def read_vocabulary(
         )
         return None, vocabulary
     preset = presets.resolve(config.preset)
+    backbones.check_is_bert(
+        preset.backbone_class, f"--preset={config.preset}", "pretraining"
+    )
     longest = preset.max_positions
     if longest is not None and config.max_seq_length > longest:
         raise InputError(

@@ -15,7 +15,7 @@ from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
-from bert_tf.models import adaptation, presets, trained
+from bert_tf.models import adaptation, backbones, presets, trained
 from bert_tf.tasks import head, known
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import alarms, checkpoints, remote
@@ -292,6 +292,6 @@ def _write_run(config, task, preset, backbone, data_report) -> None:
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
         labels_lib.write_labels(path(run_dir.LABELS), task.class_names)
         trained.save_vocabulary(folder, preset.vocabulary)
-        presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
+        backbones.save_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
         run_dir.write_json(path(run_dir.DATA_REPORT), data_report)
