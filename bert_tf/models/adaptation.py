@@ -29,6 +29,30 @@ def check_trainable_layers(value: str | None) -> int | None:
     return int(match.group(1))
 
 
+def check_layers(
+    backbone_class: type, trainable_layers: str | None, decay: float
+) -> None:
+    """Raises InputError where layers are told apart that share their weights.
+
+    Args:
+        backbone_class: of the checkpoint.
+        trainable_layers: as of `check_trainable_layers`.
+        decay: see `rate_factors`.
+    """
+    if backbone_class is not backbones.CLASSES[backbones.ALBERT]:
+        return
+    flags = {
+        "--trainable_layers": trainable_layers is not None,
+        "--layerwise_learning_rate_decay": decay != 1.0,
+    }
+    for flag, is_given in flags.items():
+        if is_given:
+            raise InputError(
+                f"{flag} tells layers apart, and those of an ALBERT share "
+                "their weights: leave it out"
+            )
+
+
 def freeze_lower_layers(
     backbone: keras_nlp.models.Backbone, trainable: int
 ) -> None:
@@ -71,7 +95,7 @@ def rate_factors(model: keras.Model, decay: float) -> list[float]:
     the one before, and so on down to the embeddings.
     """
     backbone = backbone_of(model)
-    layers = backbone.transformer_layers
+    layers = backbones.encoder_layers(backbone)
     depth = {
         id(variable): len(layers) - number
         for number, layer in enumerate(layers)

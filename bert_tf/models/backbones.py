@@ -4,6 +4,8 @@ BERT, and what is BERT with other embeddings: `encoder_weights` gives them all
 to one encoder.
 """
 
+from collections.abc import Collection
+
 import keras
 import keras_nlp
 import tensorflow as tf
@@ -15,25 +17,43 @@ from bert_tf.models.encoder import (
     EncoderWeights,
     LayerNorm,
     LayerWeights,
+    RobertaLayerNorm,
 )
 
 BERT, ELECTRA = "BertBackbone", "ElectraBackbone"
+ROBERTA, ALBERT = "RobertaBackbone", "AlbertBackbone"
 CLASSES = {
-    BERT: keras_nlp.models.BertBackbone,
-    ELECTRA: keras_nlp.models.ElectraBackbone,
+    name: getattr(keras_nlp.models, name)
+    for name in (BERT, ELECTRA, ROBERTA, ALBERT)
 }
 _CLASS = "class_name"
+_NORMS = {norm.epsilon: norm for norm in (LayerNorm, RobertaLayerNorm)}
 
 
 def embedding_layers(backbone: keras_nlp.models.Backbone) -> list:
     """Returns the layers before the first of the encoder, in one order."""
-    layers = [
+    return [
         backbone.token_embedding,
-        backbone.position_embedding,
-        backbone.segment_embedding,
+        position_embedding(backbone),
+        *_segment_embeddings(backbone),
         backbone.embeddings_layer_norm,
+        *projections(backbone),
     ]
-    return layers + projections(backbone)
+
+
+def position_embedding(
+    backbone: keras_nlp.models.Backbone,
+) -> keras_nlp.layers.PositionEmbedding:
+    """Returns the layer with the positions."""
+    if isinstance(backbone, CLASSES[ROBERTA]):
+        return backbone.embeddings.position_embedding
+    return backbone.position_embedding
+
+
+def _segment_embeddings(backbone) -> list:
+    if isinstance(backbone, CLASSES[ROBERTA]):
+        return []
+    return [backbone.segment_embedding]
 
 
 def projections(backbone: keras_nlp.models.Backbone) -> list:
@@ -42,18 +62,45 @@ def projections(backbone: keras_nlp.models.Backbone) -> list:
     return [] if projection is None else [projection]
 
 
-def check_is_bert(backbone_class: type, what: str, purpose: str) -> None:
-    """Raises InputError unless backbones of a class are plain BERTs.
+def encoder_layers(backbone: keras_nlp.models.Backbone) -> list:
+    """Returns the layers in the order of their use, shared ones repeatedly."""
+    if not isinstance(backbone, CLASSES[ALBERT]):
+        return backbone.transformer_layers
+    uses = backbone.num_layers // backbone.num_groups
+    return [
+        layer
+        for group in backbone.transformer_layers
+        for _ in range(uses)
+        for layer in group
+    ]
+
+
+def unshared_size(backbone: keras_nlp.models.Backbone) -> int:
+    """Returns the number of weights if no layers shared theirs."""
+    layers = encoder_layers(backbone)
+    unique = {id(layer): layer for layer in layers}.values()
+    return (
+        backbone.count_params()
+        + sum(layer.count_params() for layer in layers)
+        - sum(layer.count_params() for layer in unique)
+    )
+
+
+def check_kind(
+    backbone_class: type, kinds: Collection[str], what: str, purpose: str
+) -> None:
+    """Raises InputError unless a class of backbones is of some kinds.
 
     Args:
         backbone_class: of a checkpoint.
+        kinds: of CLASSES.
         what: names the checkpoint.
-        purpose: what only BERTs can do.
+        purpose: what only these can do.
     """
-    if backbone_class is not CLASSES[BERT]:
-        kind = backbone_class.__name__.removesuffix("Backbone")
+    if backbone_class.__name__ not in kinds:
         raise InputError(
-            f"{what} is of the kind {kind}, and {purpose} takes BERTs only"
+            f"{what} has a {backbone_class.__name__}, and {purpose} takes "
+            f"{' and '.join(kinds)} only"
         )
 
 
@@ -81,8 +128,18 @@ def from_config(path: str, *, dtype: str) -> keras_nlp.models.Backbone:
     return backbone_class(**config, dtype=keras.dtype_policies.get(dtype))
 
 
-def encoder_weights(backbone: keras_nlp.models.Backbone) -> EncoderWeights:
-    """Returns a backbone's weights; gradients go back to its variables."""
+def encoder_weights(
+    backbone: keras_nlp.models.Backbone,
+    pooler: keras.layers.Dense | None = None,
+) -> EncoderWeights:
+    """Returns a backbone's weights; gradients go back to its variables.
+
+    Args:
+        backbone: of one of CLASSES.
+        pooler: where the backbone has none of its own, which is taken else.
+    """
+    if pooler is None:
+        pooler = getattr(backbone, "pooled_dense", None)
 
     def cast(variable):
         return tf.cast(tf.convert_to_tensor(variable), backbone.compute_dtype)
@@ -100,36 +157,48 @@ def encoder_weights(backbone: keras_nlp.models.Backbone) -> EncoderWeights:
         )
 
     def norm(layer):
-        return LayerNorm(
+        return _NORMS[layer.epsilon](
             tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
         )
 
-    layers = []
-    for layer in backbone.transformer_layers:
+    def layer_weights(layer):
         # Keras has no public names for the parts of a layer.
         attention = layer._self_attention_layer
-        query = attention._query_dense
-        key_value = attention._key_dense, attention._value_dense
-        is_last = layer is backbone.transformer_layers[-1]
-        layers.append(
-            LayerWeights(
-                (dense(query), dense(*key_value))
-                if is_last
-                else (dense(query, *key_value),),
-                dense(attention._output_dense),
-                norm(layer._self_attention_layer_norm),
-                dense(layer._feedforward_intermediate_dense),
-                dense(layer._feedforward_output_dense),
-                norm(layer._feedforward_layer_norm),
-            )
+        return LayerWeights(
+            (
+                dense(
+                    attention._query_dense,
+                    attention._key_dense,
+                    attention._value_dense,
+                ),
+            ),
+            dense(attention._output_dense),
+            norm(layer._self_attention_layer_norm),
+            dense(layer._feedforward_intermediate_dense),
+            dense(layer._feedforward_output_dense),
+            norm(layer._feedforward_layer_norm),
         )
+
+    order = encoder_layers(backbone)
+    # Each once, so that those of shared layers are not held repeatedly.
+    known = {id(layer): layer_weights(layer) for layer in order}
+    layers = [known[id(layer)] for layer in order]
+    attention = order[-1]._self_attention_layer
+    layers[-1] = layers[-1]._replace(
+        projections=(
+            dense(attention._query_dense),
+            dense(attention._key_dense, attention._value_dense),
+        )
+    )
     return EncoderWeights(
         # As a variable, so that only the rows in use are read.
         backbone.token_embedding.embeddings.value,
-        cast(backbone.position_embedding.position_embeddings),
-        cast(backbone.segment_embedding.embeddings),
+        cast(position_embedding(backbone).position_embeddings),
+        tuple(
+            cast(layer.embeddings) for layer in _segment_embeddings(backbone)
+        ),
         norm(backbone.embeddings_layer_norm),
         tuple(dense(layer) for layer in projections(backbone)),
         tuple(layers),
-        dense(backbone.pooled_dense),
+        None if pooler is None else dense(pooler),
     )

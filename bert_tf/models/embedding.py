@@ -75,7 +75,7 @@ class Embedder:
                 encoded.lengths, batch_size=self._batch_size
             ),
             batch_size=self._batch_size,
-            pad_token_id=self._preprocessor.tokenizer.pad_token_id,
+            pad_token_id=self._preprocessor.special_ids.padding,
         )
         for batch in batches:
             rows = batch["row"].numpy()

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-_LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
 # The dropouts of one layer, told apart by numbers: see `Dropout`.
 _SITES_A_LAYER = 3
@@ -40,14 +39,22 @@ class LayerNorm(NamedTuple):
 
     gamma: tf.Tensor
     beta: tf.Tensor
+    # Not a field, which would become one of the model's weights.
+    epsilon = 1e-12
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Normalizes <float>[rows, width], in float32 as Keras does."""
         wide = tf.cast(x, tf.float32)
         centered = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
         variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
-        normal = centered * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
+        normal = centered * tf.math.rsqrt(variance + self.epsilon)
         return tf.cast(normal * self.gamma + self.beta, x.dtype)
+
+
+class RobertaLayerNorm(LayerNorm):
+    """The same with RoBERTa's constant."""
+
+    epsilon = 1e-5
 
 
 class LayerWeights(NamedTuple):
@@ -71,12 +78,13 @@ class EncoderWeights(NamedTuple):
 
     token_embeddings: tf.Tensor
     position_embeddings: tf.Tensor
-    segment_embeddings: tf.Tensor
+    # One table, or none.
+    segment_embeddings: tuple[tf.Tensor, ...]
     embeddings_norm: LayerNorm
     # From embeddings narrower than the layers to these; else empty.
     embeddings_projection: tuple[Dense, ...]
     layers: tuple[LayerWeights, ...]
-    pooler: Dense
+    pooler: Dense | None
 
 
 def pooled_output(
@@ -167,12 +175,13 @@ def _embed(weights: EncoderWeights, features: dict) -> tf.Tensor:
     positions = weights.position_embeddings[: tf.shape(ids)[1]]
     tokens = tf.gather(weights.token_embeddings, ids)
     added = tf.cast(tokens, positions.dtype) + positions
+    added = tf.reshape(added, [-1, positions.shape[1]])
     # A product's gradient is faster than that of a gather, which scatters.
-    table = weights.segment_embeddings
-    chosen = tf.one_hot(
-        tf.reshape(segments, [-1]), table.shape[0], dtype=table.dtype
-    )
-    added = tf.reshape(added, [-1, table.shape[1]]) + tf.matmul(chosen, table)
+    for table in weights.segment_embeddings:
+        chosen = tf.one_hot(
+            tf.reshape(segments, [-1]), table.shape[0], dtype=table.dtype
+        )
+        added += tf.matmul(chosen, table)
     return weights.embeddings_norm(added)
 
 

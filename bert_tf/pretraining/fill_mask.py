@@ -35,7 +35,9 @@ class MaskFiller:
 
     def __init__(self, model: str):
         preset = presets.resolve(model)
-        backbones.check_is_bert(preset.backbone_class, model, "filling masks")
+        backbones.check_kind(
+            preset.backbone_class, [backbones.BERT], model, "filling masks"
+        )
         backbone = preset.build_backbone(dropout=0.0, dtype="float32")
         pretrainer = pretrainer_lib.build_pretrainer(backbone, has_pairs=False)
         if not masked_lm.read_head(preset, pretrainer.masked_lm):

@@ -17,6 +17,7 @@ from bert_tf.pretraining.budget import Budget
 from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
+from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training import checkpoints, remote
 from bert_tf.training import results as results_lib
@@ -204,7 +205,7 @@ def _write_run(config, vocabulary, pretrainer) -> None:
 
         run_dir.write_json(path(run_dir.CONFIG), config.to_json())
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-        trained.save_vocabulary(folder, vocabulary)
+        vocabulary_lib.write_vocabulary(folder, vocabulary)
         backbones.save_config(path(run_dir.BACKBONE), pretrainer.backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
 

@@ -17,8 +17,9 @@ from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
 from bert_tf.models import adaptation, backbones, presets, trained
 from bert_tf.tasks import head, known
+from bert_tf.text import tokenizers, vocabulary
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import alarms, checkpoints, remote
+from bert_tf.training import alarms, checkpoints, preset_check, remote
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
@@ -107,7 +108,7 @@ def _train(
         config.trainable_layers
     )
     preset = presets.resolve(config.preset)
-    _check_length(config.max_seq_length, preset.max_positions, config.preset)
+    preset_check.check_preset(config, preset)
     parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
     task = known.task_class(config.task).from_parts(
         parts,
@@ -150,9 +151,7 @@ def _train(
         backbone = preset.build_backbone(
             dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
-        _check_length(
-            config.max_seq_length, backbone.max_sequence_length, config.preset
-        )
+        preset_check.check_length(config, backbone.max_sequence_length)
         if trainable_layers is not None:
             adaptation.freeze_lower_layers(backbone, trainable_layers)
         if config.lora_rank is not None:
@@ -167,7 +166,7 @@ def _train(
         config = dataclasses.replace(
             config,
             learning_rate=optimizer_lib.default_learning_rate(
-                trained.count_parameters(backbone),
+                backbones.unshared_size(backbone),
                 freeze_backbone=config.freeze_backbone,
                 has_lora=config.lora_rank is not None,
             ),
@@ -193,7 +192,7 @@ def _train(
         strategy=strategy,
         model=model,
         encoded=encoded,
-        pad_token_id=preprocessor.tokenizer.pad_token_id,
+        pad_token_id=preprocessor.special_ids.padding,
         after_save=after_save,
         compute=build_compute and build_compute(model),
     )
@@ -222,7 +221,9 @@ def _train(
         results = results_lib.evaluate_best(
             fit, outcome, data_report, calibrated
         )
-        found = results_lib.find_texts(fit, results, preset.vocabulary.tokens)
+        found = results_lib.find_texts(
+            fit, results, tokenizers.readable_tokens(preset.vocabulary)
+        )
         # Soon done, and the run is then finished.
         interruption.stop_at_steps()
         metrics = results["validation"][1]
@@ -272,14 +273,6 @@ def _resume(fit: Fit, start: TrainingState) -> TrainingState:
     return state
 
 
-def _check_length(length: int, longest: int | None, preset: str) -> None:
-    if longest is not None and length > longest:
-        raise InputError(
-            f"--max_seq_length={length} is beyond the {longest} positions "
-            f"that {preset} knows; use --max_seq_length={longest} or less"
-        )
-
-
 def _write_run(config, task, preset, backbone, data_report) -> None:
     with run_dir.create(
         config.output_dir, overwrite=config.overwrite_output_dir
@@ -291,7 +284,7 @@ def _write_run(config, task, preset, backbone, data_report) -> None:
         run_dir.write_json(path(run_dir.CONFIG), config.to_json())
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
         labels_lib.write_labels(path(run_dir.LABELS), task.class_names)
-        trained.save_vocabulary(folder, preset.vocabulary)
+        vocabulary.write_vocabulary(folder, preset.vocabulary)
         backbones.save_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
         run_dir.write_json(path(run_dir.DATA_REPORT), data_report)

@@ -47,7 +47,7 @@ def test_transformers_folder(tmp_path):
     ("changes", "words"),
     [
         ({"vocab_size": 30}, "do not belong together"),
-        ({"model_type": "roberta"}, "supported are bert, distilbert"),
+        ({"model_type": "gpt2"}, "supported are bert, distilbert"),
     ],
 )
 def test_folders_that_do_not_fit(tmp_path, changes, words):
