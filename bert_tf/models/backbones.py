@@ -4,6 +4,7 @@ BERT, and what is BERT with other embeddings: `encoder_weights` gives them all
 to one encoder.
 """
 
+import functools
 from collections.abc import Collection
 
 import keras
@@ -161,35 +162,39 @@ def encoder_weights(
             tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
         )
 
-    def layer_weights(layer):
-        # Keras has no public names for the parts of a layer.
+    # Keras has no public names for the parts of a layer. Each is joined once,
+    # so that the weights of shared layers are not held repeatedly.
+    @functools.cache
+    def joined(layer):
         attention = layer._self_attention_layer
-        return LayerWeights(
-            (
-                dense(
-                    attention._query_dense,
-                    attention._key_dense,
-                    attention._value_dense,
-                ),
+        return (
+            dense(
+                attention._query_dense,
+                attention._key_dense,
+                attention._value_dense,
             ),
-            dense(attention._output_dense),
+        )
+
+    def split(layer):
+        attention = layer._self_attention_layer
+        return (
+            dense(attention._query_dense),
+            dense(attention._key_dense, attention._value_dense),
+        )
+
+    @functools.cache
+    def rest(layer):
+        return (
+            dense(layer._self_attention_layer._output_dense),
             norm(layer._self_attention_layer_norm),
             dense(layer._feedforward_intermediate_dense),
             dense(layer._feedforward_output_dense),
             norm(layer._feedforward_layer_norm),
         )
 
-    order = encoder_layers(backbone)
-    # Each once, so that those of shared layers are not held repeatedly.
-    known = {id(layer): layer_weights(layer) for layer in order}
-    layers = [known[id(layer)] for layer in order]
-    attention = order[-1]._self_attention_layer
-    layers[-1] = layers[-1]._replace(
-        projections=(
-            dense(attention._query_dense),
-            dense(attention._key_dense, attention._value_dense),
-        )
-    )
+    *lower, last = encoder_layers(backbone)
+    layers = [LayerWeights(joined(layer), *rest(layer)) for layer in lower]
+    layers.append(LayerWeights(split(last), *rest(last)))
     return EncoderWeights(
         # As a variable, so that only the rows in use are read.
         backbone.token_embedding.embeddings.value,

@@ -29,6 +29,8 @@ class SentencePieceTokenizer:
     def __call__(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Tokenizes after what ALBERT's own tokenizer does to a text."""
         texts = normalization.valid_utf8(texts)
+        # TensorFlow Text would cut a text there.
+        texts = tf.strings.regex_replace(texts, r"\x00", "")
         texts = tf.strings.regex_replace(texts, "``|''", '"')
         if self._vocabulary.strip_accents:
             texts = tf_text.normalize_utf8(texts, "NFKD")
