@@ -122,7 +122,7 @@ def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
     flags.DEFINE_string(
         "preset",
         preset,
-        "Pretrained BERT: minilm_l6_en_uncased (needs no model hub), a "
+        "Pretrained encoder: minilm_l6_en_uncased (needs no model hub), a "
         "KerasNLP preset name, a KerasNLP or Transformers folder, one of "
         "Google's original checkpoints (bert_config.json, bert_model.ckpt.*), "
         "or an hf:// or kaggle:// handle.",

@@ -88,7 +88,7 @@ def build_encode_batch(
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
         second = tf.reduce_sum(packed["segment_ids"], axis=1)
         counts = tf.add_n([piece.row_lengths() for piece in pieces])
-        special_tokens = len(texts) + 1
+        special_tokens = preprocessor.count_special_tokens(len(texts))
         token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
         places = {}
         if with_places:

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError
-from bert_tf.text.vocabulary import Vocabulary
+from bert_tf.text.vocabulary import WORD_PIECE, Vocabulary
 
 MANIFEST = "manifest.json"
 _FORMAT_VERSION = 1
@@ -101,6 +101,8 @@ def vocabulary_hash(vocabulary: Vocabulary) -> str:
     """Returns a digest of the tokens and of how text meets them."""
     digest = hashlib.sha256("\n".join(vocabulary.tokens).encode())
     digest.update(bytes([vocabulary.lowercase, vocabulary.strip_accents]))
+    if vocabulary.kind != WORD_PIECE:
+        digest.update(bytes([vocabulary.prefix_space]) + vocabulary.model)
     return digest.hexdigest()
 
 

@@ -26,6 +26,10 @@ class Word:
     weight: float
 
 
+# Between two texts.
+_BAR = Word("|", 0.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Finding:
     """A text to look at.
@@ -230,10 +234,18 @@ def _words(explanation: Explanation | None) -> tuple[Word, ...]:
     inner = list(zip(explanation.pieces, explanation.weights, strict=True))
     # Without [CLS] and the last [SEP]; that between a pair is shown.
     for piece, weight in inner[1:-1]:
+        after_bar = bool(words) and words[-1] == _BAR
         if piece == "[SEP]":
-            words.append(Word("|", 0.0))
-        elif piece.startswith("##") and words and words[-1].weight == weight:
+            # RoBERTa's are two.
+            if not after_bar:
+                words.append(_BAR)
+            continue
+        continues = piece.startswith("##") and words and not after_bar
+        if continues and words[-1].weight == weight:
             words[-1] = Word(words[-1].text + piece[2:], weight)
         else:
-            words.append(Word(piece, weight))
+            # RoBERTa's first word of a text looks like the rest of one.
+            words.append(
+                Word(piece if continues else piece.removeprefix("##"), weight)
+            )
     return tuple(words)

@@ -17,7 +17,7 @@ from bert_tf.models import trained as trained_lib
 from bert_tf.serving.predictor import Predictor, find_version
 from bert_tf.tasks import known
 from bert_tf.tasks.task import Task
-from bert_tf.text import vocabulary
+from bert_tf.text import tokenizers, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Subject:
         has_pairs: whether an example is two texts.
         max_seq_length: where texts are cut, in tokens; None where a SavedModel
             does not say.
-        tokens: its vocabulary.
+        tokens: its vocabulary, see `readable_tokens`.
         encode: from one or two lists of texts to tokens. Those of a
             SavedModel are counted after the cut.
         predict_encoded: from tokens to what `Task.metrics` takes.
@@ -80,7 +80,7 @@ def _open_run(path: str, batch_size: int) -> Subject:
         task=trained.task,
         strategy=tf.distribute.get_strategy(),
         batch_size=batch_size,
-        pad_token_id=trained.preprocessor.tokenizer.pad_token_id,
+        pad_token_id=trained.preprocessor.special_ids.padding,
     )
 
     def encode(segments):
@@ -97,7 +97,7 @@ def _open_run(path: str, batch_size: int) -> Subject:
         task=trained.task,
         has_pairs=trained.has_pairs,
         max_seq_length=trained.config.max_seq_length,
-        tokens=trained.preprocessor.vocabulary.tokens,
+        tokens=tokenizers.readable_tokens(trained.preprocessor.vocabulary),
         encode=encode,
         predict_encoded=predict,
     )

@@ -6,6 +6,7 @@ import keras
 import keras_nlp
 
 from bert_tf.errors import InputError
+from bert_tf.models import backbones
 from bert_tf.models.classifier import backbone_of
 
 _LAST = re.compile(r"last:(\d+)")
@@ -28,8 +29,32 @@ def check_trainable_layers(value: str | None) -> int | None:
     return int(match.group(1))
 
 
+def check_layers(
+    backbone_class: type, trainable_layers: str | None, decay: float
+) -> None:
+    """Raises InputError where layers are told apart that share their weights.
+
+    Args:
+        backbone_class: of the checkpoint.
+        trainable_layers: as of `check_trainable_layers`.
+        decay: see `rate_factors`.
+    """
+    if backbone_class is not backbones.CLASSES[backbones.ALBERT]:
+        return
+    flags = {
+        "--trainable_layers": trainable_layers is not None,
+        "--layerwise_learning_rate_decay": decay != 1.0,
+    }
+    for flag, is_given in flags.items():
+        if is_given:
+            raise InputError(
+                f"{flag} tells layers apart, and those of an ALBERT share "
+                "their weights: leave it out"
+            )
+
+
 def freeze_lower_layers(
-    backbone: keras_nlp.models.BertBackbone, trainable: int
+    backbone: keras_nlp.models.Backbone, trainable: int
 ) -> None:
     """Leaves the last `trainable` layers, and the pooler, to be trained.
 
@@ -43,17 +68,14 @@ def freeze_lower_layers(
             "layers"
         )
     lower = [
-        backbone.token_embedding,
-        backbone.position_embedding,
-        backbone.segment_embedding,
-        backbone.embeddings_layer_norm,
+        *backbones.embedding_layers(backbone),
         *layers[: len(layers) - trainable],
     ]
     for layer in lower:
         layer.trainable = False
 
 
-def add_lora(backbone: keras_nlp.models.BertBackbone, rank: int) -> None:
+def add_lora(backbone: keras_nlp.models.Backbone, rank: int) -> None:
     """Adds low-rank updates to query and value and freezes everything else.
 
     Hu et al. 2021 (2106.09685). Keras' kernels are the sum of both, so that
@@ -73,18 +95,13 @@ def rate_factors(model: keras.Model, decay: float) -> list[float]:
     the one before, and so on down to the embeddings.
     """
     backbone = backbone_of(model)
-    layers = backbone.transformer_layers
+    layers = backbones.encoder_layers(backbone)
     depth = {
         id(variable): len(layers) - number
         for number, layer in enumerate(layers)
         for variable in layer.variables
     }
-    for layer in (
-        backbone.token_embedding,
-        backbone.position_embedding,
-        backbone.segment_embedding,
-        backbone.embeddings_layer_norm,
-    ):
+    for layer in backbones.embedding_layers(backbone):
         for variable in layer.variables:
             depth[id(variable)] = len(layers) + 1
     return [

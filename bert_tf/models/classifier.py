@@ -7,7 +7,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
-from bert_tf.models import encoder
+from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import Dropout, no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 
@@ -17,10 +17,11 @@ _INITIALIZER_STDDEV = 0.02
 HEAD_SITE = 1_000_000
 # What of the encoder a head is put on: one vector a text, or one a token.
 POOLED, SEQUENCE = "pooled_output", "sequence_output"
+_POOLER = "pooled_dense"
 
 
 def build_classifier(
-    backbone: keras_nlp.models.BertBackbone,
+    backbone: keras_nlp.models.Backbone,
     *,
     num_classes: int,
     dropout: float,
@@ -30,7 +31,7 @@ def build_classifier(
     """Puts dropout and a dense softmax layer on the encoder's output.
 
     Args:
-        backbone: takes token_ids, segment_ids and padding_mask.
+        backbone: takes token_ids, padding_mask and mostly segment_ids.
         num_classes: width of the dense layer.
         dropout: rate in front of the dense layer.
         freeze_backbone: train the head only (the feature-based way); build
@@ -45,9 +46,6 @@ def build_classifier(
     # === Layers ===
     if freeze_backbone:
         backbone.trainable = False
-    if encoder_output == SEQUENCE:
-        # Nothing comes from it, so that it has no gradient.
-        backbone.pooled_dense.trainable = False
     head_dropout = keras.layers.Dropout(dropout, name="head_dropout")
     logits_dense = keras.layers.Dense(
         num_classes,
@@ -62,16 +60,39 @@ def build_classifier(
     # === Functional Model ===
     inputs = backbone.input
     outputs = backbone(inputs)
+    if not isinstance(outputs, dict):
+        # RoBERTa's has no pooler.
+        pooler = keras.layers.Dense(
+            backbone.hidden_dim,
+            activation="tanh",
+            kernel_initializer=keras.initializers.TruncatedNormal(
+                stddev=_INITIALIZER_STDDEV
+            ),
+            dtype=backbone.dtype_policy,
+            name=_POOLER,
+        )
+        outputs = {SEQUENCE: outputs, POOLED: pooler(outputs[:, 0])}
     logits = logits_dense(head_dropout(outputs[encoder_output]))
-    return keras.Model(
+    model = keras.Model(
         inputs=inputs,
         outputs={
             "logits": logits,
             "probabilities": softmax(logits),
-            "embedding": keras.ops.cast(outputs["pooled_output"], "float32"),
+            "embedding": keras.ops.cast(outputs[POOLED], "float32"),
         },
         name="bert_classifier",
     )
+    if encoder_output == SEQUENCE:
+        # Nothing comes from it, so that it has no gradient.
+        _pooler_of(model).trainable = False
+    return model
+
+
+def _pooler_of(model: keras.Model) -> keras.layers.Dense:
+    backbone = backbone_of(model)
+    if hasattr(backbone, _POOLER):
+        return backbone.pooled_dense
+    return model.get_layer(_POOLER)
 
 
 class ClassifierWeights(NamedTuple):
@@ -85,17 +106,17 @@ def classifier_weights(model: keras.Model) -> ClassifierWeights:
     """Returns the weights of a model of `build_classifier`, for `classify`."""
     head = model.get_layer("logits")
     return ClassifierWeights(
-        encoder.encoder_weights(backbone_of(model)),
+        backbones.encoder_weights(backbone_of(model), _pooler_of(model)),
         Dense(*map(tf.convert_to_tensor, (head.kernel, head.bias))),
     )
 
 
-def backbone_of(model: keras.Model) -> keras_nlp.models.BertBackbone:
+def backbone_of(model: keras.Model) -> keras_nlp.models.Backbone:
     """Returns the backbone of a model of `build_classifier`."""
     (backbone,) = (
         layer
         for layer in model.layers
-        if isinstance(layer, keras_nlp.models.BertBackbone)
+        if isinstance(layer, keras_nlp.models.Backbone)
     )
     return backbone
 

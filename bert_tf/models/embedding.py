@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.data import pipeline
-from bert_tf.models import encoder
+from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.models.presets import Preset
 from bert_tf.text.preprocessing import Preprocessor
@@ -75,7 +75,7 @@ class Embedder:
                 encoded.lengths, batch_size=self._batch_size
             ),
             batch_size=self._batch_size,
-            pad_token_id=self._preprocessor.tokenizer.pad_token_id,
+            pad_token_id=self._preprocessor.special_ids.padding,
         )
         for batch in batches:
             rows = batch["row"].numpy()
@@ -84,7 +84,7 @@ class Embedder:
         return vectors
 
 
-def _build_embed(backbone: keras_nlp.models.BertBackbone, exact_gelu: bool):
+def _build_embed(backbone: keras_nlp.models.Backbone, exact_gelu: bool):
     spec = tf.TensorSpec([None, None], tf.int32)
     names = ("token_ids", "segment_ids", "padding_mask")
 
@@ -93,7 +93,7 @@ def _build_embed(backbone: keras_nlp.models.BertBackbone, exact_gelu: bool):
     )
     def embed(features):
         return mean_pooled(
-            encoder.encoder_weights(backbone),
+            backbones.encoder_weights(backbone),
             features,
             num_heads=backbone.num_heads,
             exact_gelu=exact_gelu,

@@ -1,6 +1,6 @@
 """BERT's encoder on the weights of a KerasNLP backbone, faster than its layers.
 
-The same function as KerasNLP's `BertBackbone`, of fewer and larger operations:
+The same function as KerasNLP's backbones, of fewer and larger operations:
 
 - Tokens are the rows of one matrix, so that products have rank 2, and query,
   key and value are one product.
@@ -14,10 +14,8 @@ docs/performance.md has the measurements behind it.
 from collections.abc import Callable
 from typing import NamedTuple
 
-import keras_nlp
 import tensorflow as tf
 
-_LAYER_NORM_EPSILON = 1e-12
 _MASKED = -1e9
 # The dropouts of one layer, told apart by numbers: see `Dropout`.
 _SITES_A_LAYER = 3
@@ -41,14 +39,22 @@ class LayerNorm(NamedTuple):
 
     gamma: tf.Tensor
     beta: tf.Tensor
+    # Not a field, which would become one of the model's weights.
+    epsilon = 1e-12
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Normalizes <float>[rows, width], in float32 as Keras does."""
         wide = tf.cast(x, tf.float32)
         centered = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
         variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
-        normal = centered * tf.math.rsqrt(variance + _LAYER_NORM_EPSILON)
+        normal = centered * tf.math.rsqrt(variance + self.epsilon)
         return tf.cast(normal * self.gamma + self.beta, x.dtype)
+
+
+class RobertaLayerNorm(LayerNorm):
+    """The same with RoBERTa's constant."""
+
+    epsilon = 1e-5
 
 
 class LayerWeights(NamedTuple):
@@ -72,63 +78,13 @@ class EncoderWeights(NamedTuple):
 
     token_embeddings: tf.Tensor
     position_embeddings: tf.Tensor
-    segment_embeddings: tf.Tensor
+    # One table, or none.
+    segment_embeddings: tuple[tf.Tensor, ...]
     embeddings_norm: LayerNorm
+    # From embeddings narrower than the layers to these; else empty.
+    embeddings_projection: tuple[Dense, ...]
     layers: tuple[LayerWeights, ...]
-    pooler: Dense
-
-
-def encoder_weights(backbone: keras_nlp.models.BertBackbone) -> EncoderWeights:
-    """Returns a backbone's weights; gradients go back to its variables."""
-
-    def cast(variable):
-        return tf.cast(tf.convert_to_tensor(variable), backbone.compute_dtype)
-
-    def dense(*layers):
-        """Joins layers of one input; those of attention have more axes."""
-        kernels = [cast(layer.kernel) for layer in layers]
-        if kernels[0].shape.rank == 3:
-            shape = [backbone.hidden_dim, backbone.hidden_dim]
-            kernels = [tf.reshape(kernel, shape) for kernel in kernels]
-        biases = [tf.reshape(cast(layer.bias), [-1]) for layer in layers]
-        return Dense(
-            tf.concat(kernels, 1) if len(layers) > 1 else kernels[0],
-            tf.concat(biases, 0) if len(layers) > 1 else biases[0],
-        )
-
-    def norm(layer):
-        return LayerNorm(
-            tf.convert_to_tensor(layer.gamma), tf.convert_to_tensor(layer.beta)
-        )
-
-    layers = []
-    for layer in backbone.transformer_layers:
-        # Keras has no public names for the parts of a layer.
-        attention = layer._self_attention_layer
-        query = attention._query_dense
-        key_value = attention._key_dense, attention._value_dense
-        is_last = layer is backbone.transformer_layers[-1]
-        layers.append(
-            LayerWeights(
-                (dense(query), dense(*key_value))
-                if is_last
-                else (dense(query, *key_value),),
-                dense(attention._output_dense),
-                norm(layer._self_attention_layer_norm),
-                dense(layer._feedforward_intermediate_dense),
-                dense(layer._feedforward_output_dense),
-                norm(layer._feedforward_layer_norm),
-            )
-        )
-    return EncoderWeights(
-        # As a variable, so that only the rows in use are read.
-        backbone.token_embedding.embeddings.value,
-        cast(backbone.position_embedding.position_embeddings),
-        cast(backbone.segment_embedding.embeddings),
-        norm(backbone.embeddings_layer_norm),
-        tuple(layers),
-        dense(backbone.pooled_dense),
-    )
+    pooler: Dense | None
 
 
 def pooled_output(
@@ -191,6 +147,8 @@ def _hidden(
     They are all of the batch, or the first of each text.
     """
     hidden = drop(_embed(weights, features), 0)
+    for projection in weights.embeddings_projection:
+        hidden = projection(hidden)
     masked = (1.0 - tf.cast(features["padding_mask"], tf.float32)) * _MASKED
     for number, layer in enumerate(weights.layers):
         site = 1 + number * _SITES_A_LAYER
@@ -217,12 +175,13 @@ def _embed(weights: EncoderWeights, features: dict) -> tf.Tensor:
     positions = weights.position_embeddings[: tf.shape(ids)[1]]
     tokens = tf.gather(weights.token_embeddings, ids)
     added = tf.cast(tokens, positions.dtype) + positions
+    added = tf.reshape(added, [-1, positions.shape[1]])
     # A product's gradient is faster than that of a gather, which scatters.
-    table = weights.segment_embeddings
-    chosen = tf.one_hot(
-        tf.reshape(segments, [-1]), table.shape[0], dtype=table.dtype
-    )
-    added = tf.reshape(added, [-1, table.shape[1]]) + tf.matmul(chosen, table)
+    for table in weights.segment_embeddings:
+        chosen = tf.one_hot(
+            tf.reshape(segments, [-1]), table.shape[0], dtype=table.dtype
+        )
+        added += tf.matmul(chosen, table)
     return weights.embeddings_norm(added)
 
 

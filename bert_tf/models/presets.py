@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import importlib.util
-import json
 import os
 
 import keras
@@ -11,7 +10,13 @@ import keras_nlp
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
-from bert_tf.models import hub, relatives, tf1_checkpoint
+from bert_tf.models import (
+    backbones,
+    hub,
+    preset_vocabularies,
+    relatives,
+    tf1_checkpoint,
+)
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -35,13 +40,14 @@ class Preset:
     Attributes:
         name: as the user gave it.
         source: what KerasNLP's from_preset takes.
-        vocabulary: its WordPiece vocabulary.
+        vocabulary: its own.
         max_positions: the longest sequence, or None where only the weights
             tell.
         exact_gelu: whether it was trained with GELU itself, as Transformers'
             folders say, not with its approximation.
-        kind: what reads its weights: bert (KerasNLP), tf1, distilbert or
-            electra.
+        kind: what reads its weights: bert (KerasNLP), tf1, or one of
+            `relatives.KINDS`.
+        backbone_class: of KerasNLP.
     """
 
     name: str
@@ -50,39 +56,40 @@ class Preset:
     max_positions: int | None
     exact_gelu: bool = False
     kind: str = _BERT
+    backbone_class: type = backbones.CLASSES[backbones.BERT]
 
     def build_backbone(
         self, *, dropout: float, dtype: str
-    ) -> keras_nlp.models.BertBackbone:
+    ) -> keras_nlp.models.Backbone:
         """Builds the backbone and reads its weights."""
         build = functools.partial(
-            keras_nlp.models.BertBackbone,
+            self.backbone_class,
             dropout=dropout,
             dtype=keras.dtype_policies.get(dtype),
         )
         if self.kind == _TF1:
             path = os.path.join(self.source, tf1_checkpoint.CONFIG)
-            config = _read_config(self.name, path)
+            config = preset_vocabularies.read_config(self.name, path)
             backbone = build(**tf1_checkpoint.backbone_settings(config))
             tf1_checkpoint.read_weights(backbone, self.source, self.name)
         elif self.kind in relatives.KINDS:
             path = os.path.join(self.source, "config.json")
-            config = _read_config(self.name, path)
+            config = preset_vocabularies.read_config(self.name, path)
             backbone = build(**relatives.backbone_settings(config, self.name))
             relatives.read_weights(
                 backbone, self.source, kind=self.kind, name=self.name
             )
         else:
             backbone = hub.from_preset(
-                keras_nlp.models.BertBackbone,
+                self.backbone_class,
                 self.source,
                 self.name,
                 dropout=dropout,
                 dtype=dtype,
             )
         vocabulary_lib.check_vocabulary(
-            self.vocabulary.tokens,
-            embedding_rows=backbone.vocabulary_size,
+            self.vocabulary,
+            embedding_rows=backbone.token_embedding.input_dim,
             source=self.name,
         )
         return backbone
@@ -124,16 +131,18 @@ def resolve(name: str) -> Preset:
 
 def _resolve_tf1(name: str, folder: str) -> Preset:
     """Finds one of Google's original checkpoints."""
-    config = _read_config(name, os.path.join(folder, tf1_checkpoint.CONFIG))
+    config = preset_vocabularies.read_config(
+        name, os.path.join(folder, tf1_checkpoint.CONFIG)
+    )
     path = os.path.join(folder, "vocab.txt")
     if not os.path.exists(path):
         raise InputError(f"--preset={name}: the folder has no vocab.txt")
     tokens = vocabulary_lib.read_tokens(path)
-    vocabulary_lib.check_vocabulary(
-        tokens, embedding_rows=config["vocab_size"], source=name
-    )
     lowercase = tf1_checkpoint.is_lowercase(folder, tokens)
     vocabulary = Vocabulary(tokens, lowercase, lowercase)
+    vocabulary_lib.check_vocabulary(
+        vocabulary, embedding_rows=config["vocab_size"], source=name
+    )
     return Preset(
         name,
         folder,
@@ -149,84 +158,50 @@ def _resolve_folder(name: str, folder: str) -> Preset:
     if os.path.isdir(os.path.join(folder, run_dir.PRESET)):
         # A run of pipelines.pretrain.
         folder = os.path.join(folder, run_dir.PRESET)
-    config = _read_config(name, os.path.join(folder, "config.json"))
+    config = preset_vocabularies.read_config(
+        name, os.path.join(folder, "config.json")
+    )
     if "model_type" in config:
         if config["model_type"] not in (_BERT, *relatives.KINDS):
             raise InputError(
                 f"--preset={name} is of the kind {config['model_type']!r}; "
                 f"supported are {', '.join((_BERT, *relatives.KINDS))}"
             )
-        vocabulary = _transformers_vocabulary(name, folder)
+        vocabulary = preset_vocabularies.read_transformers(
+            name, folder, config["model_type"]
+        )
         rows = config["vocab_size"]
-        max_positions = config["max_position_embeddings"]
-    elif config.get("class_name") == "BertBackbone":
-        vocabulary = _keras_vocabulary(name, folder)
-        rows = config["config"]["vocabulary_size"]
-        max_positions = config["config"]["max_sequence_length"]
+        max_positions = relatives.max_positions(config)
+        backbone_class = relatives.backbone_class(config)
+    elif config.get("class_name") in backbones.CLASSES:
+        vocabulary = preset_vocabularies.read_keras(
+            name, folder, config["class_name"]
+        )
+        backbone_class = backbones.CLASSES[config["class_name"]]
+        settings = config["config"]
+        # ElectraBackbone's name for it.
+        rows = settings.get("vocabulary_size", settings.get("vocab_size"))
+        max_positions = settings["max_sequence_length"]
     else:
         raise InputError(
             f"--preset={name}: its config.json is neither that of a "
-            "Transformers BERT nor of a KerasNLP BertBackbone (is it a "
-            "pretraining that did not finish?)"
+            "Transformers BERT nor of one of KerasNLP's "
+            f"{', '.join(backbones.CLASSES)} (is it a pretraining that did "
+            "not finish?)"
         )
     vocabulary_lib.check_vocabulary(
-        vocabulary.tokens, embedding_rows=rows, source=name
+        vocabulary, embedding_rows=rows, source=name
     )
     return Preset(
         name,
         folder,
         vocabulary,
         max_positions,
-        exact_gelu=config.get("hidden_act") == "gelu",
+        exact_gelu=config.get("hidden_act") == "gelu"
+        or config.get("class_name") == backbones.ROBERTA,
         kind=config.get("model_type", _BERT),
+        backbone_class=backbone_class,
     )
-
-
-def _transformers_vocabulary(name: str, folder: str) -> Vocabulary:
-    path = os.path.join(folder, "vocab.txt")
-    if not os.path.exists(path):
-        raise InputError(f"--preset={name}: the folder has no vocab.txt")
-    return read_vocabulary(path)
-
-
-def read_vocabulary(path: str) -> Vocabulary:
-    """Reads a vocab.txt and the tokenizer_config.json beside it, if any.
-
-    Uncased without one, as Transformers takes it.
-    """
-    tokens = vocabulary_lib.read_tokens(path)
-    config_path = os.path.join(os.path.dirname(path), "tokenizer_config.json")
-    config = {}
-    if os.path.exists(config_path):
-        config = _read_config(os.path.dirname(path), config_path)
-    lowercase = config.get("do_lower_case", True)
-    strip_accents = config.get("strip_accents")
-    if strip_accents is None:
-        strip_accents = lowercase
-    return Vocabulary(tokens, lowercase, strip_accents)
-
-
-def _keras_vocabulary(name: str, folder: str) -> Vocabulary:
-    config = _read_config(name, os.path.join(folder, "tokenizer.json"))
-    path = os.path.join(folder, "assets", "tokenizer", "vocabulary.txt")
-    if not os.path.exists(path):
-        raise InputError(f"--preset={name}: the folder has no {path}")
-    # KerasNLP stores strip_accents=False for uncased vocabularies too, whose
-    # tokens were made from text without accents.
-    lowercase = config["config"].get("lowercase", False)
-    tokens = vocabulary_lib.read_tokens(path)
-    return Vocabulary(tokens, lowercase, lowercase)
-
-
-def _read_config(name: str, path: str) -> dict:
-    try:
-        return run_dir.read_json(path)
-    except FileNotFoundError:
-        raise InputError(
-            f"--preset={name}: the folder has no {os.path.basename(path)}"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"--preset={name}: {path}: {error}") from None
 
 
 def save_preset(
@@ -243,21 +218,3 @@ def save_preset(
     keras_nlp.models.BertTokenizer(
         list(vocabulary.tokens), lowercase=vocabulary.lowercase
     ).save_to_preset(folder)
-
-
-def save_backbone_config(
-    path: str, backbone: keras_nlp.models.BertBackbone
-) -> None:
-    """Writes what `backbone_from_config` needs to build the same layers."""
-    config = backbone.get_config()
-    for key in ("name", "dtype", "trainable"):
-        config.pop(key, None)
-    run_dir.write_json(path, config)
-
-
-def backbone_from_config(path: str, *, dtype: str):
-    """Builds a backbone with random weights from a saved configuration."""
-    config = run_dir.read_json(path)
-    return keras_nlp.models.BertBackbone(
-        **config, dtype=keras.dtype_policies.get(dtype)
-    )

@@ -13,7 +13,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
-from bert_tf.models import encoder
+from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights, LayerNorm
 
@@ -111,7 +111,7 @@ def pretrainer_weights(
     # Keras has no public names for the parts of the head.
     dense, norm = head._intermediate_dense, head._intermediate_layer_norm
     return PretrainerWeights(
-        encoder.encoder_weights(backbone),
+        backbones.encoder_weights(backbone),
         Dense(cast(dense.kernel), cast(dense.bias)),
         LayerNorm(*map(tf.convert_to_tensor, (norm.gamma, norm.beta))),
         tf.convert_to_tensor(head._bias),

@@ -9,14 +9,11 @@ import numpy as np
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
-from bert_tf.models import presets, temperature
+from bert_tf.models import backbones, temperature
 from bert_tf.tasks import head, known
 from bert_tf.tasks.task import Task
-from bert_tf.text import vocabulary as vocabulary_lib
+from bert_tf.text import vocabulary
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.text.vocabulary import Vocabulary
-
-_TOKENIZER = "tokenizer.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,20 +36,6 @@ class Trained:
         return self.config.text_pair_column is not None
 
 
-def save_vocabulary(path: str, vocabulary: Vocabulary) -> None:
-    """Writes a run's vocabulary and how text meets it."""
-    vocabulary_lib.write_tokens(
-        os.path.join(path, run_dir.VOCABULARY), vocabulary.tokens
-    )
-    run_dir.write_json(
-        os.path.join(path, _TOKENIZER),
-        {
-            "lowercase": vocabulary.lowercase,
-            "strip_accents": vocabulary.strip_accents,
-        },
-    )
-
-
 def load(path: str) -> Trained:
     """Builds the model of a run and reads its best weights.
 
@@ -64,11 +47,7 @@ def load(path: str) -> Trained:
         run_dir.read_json(os.path.join(path, run_dir.CONFIG))
     )
     class_names = labels_lib.read_labels(os.path.join(path, run_dir.LABELS))
-    vocabulary = Vocabulary(
-        vocabulary_lib.read_tokens(os.path.join(path, run_dir.VOCABULARY)),
-        **run_dir.read_json(os.path.join(path, _TOKENIZER)),
-    )
-    backbone = presets.backbone_from_config(
+    backbone = backbones.from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
     task = known.read_task(path, class_names, name=config.task)
@@ -83,7 +62,7 @@ def load(path: str) -> Trained:
     if calibrated != 1.0:
         temperature.apply_temperature(model, calibrated)
     preprocessor = Preprocessor(
-        vocabulary,
+        vocabulary.read_vocabulary(path),
         sequence_length=config.max_seq_length,
         long_text=config.long_text,
     )

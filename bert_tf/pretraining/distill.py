@@ -16,7 +16,7 @@ from bert_tf.config import TrainConfig
 from bert_tf.data import examples, pipeline
 from bert_tf.errors import InputError
 from bert_tf.evaluation import evaluate as evaluate_lib
-from bert_tf.models import classifier, inference, presets, trained
+from bert_tf.models import backbones, classifier, inference, presets, trained
 from bert_tf.models.trained import Trained
 from bert_tf.pretraining import distillation
 from bert_tf.pretraining.distillation import DistillationLoss
@@ -76,6 +76,12 @@ def distill(
             "teachers of --task=classification can be distilled"
         )
     backbone = classifier.backbone_of(known.model)
+    backbones.check_kind(
+        type(backbone),
+        [backbones.BERT, backbones.ELECTRA],
+        f"--teacher={teacher}",
+        "distillation",
+    )
     num_layers = num_layers or max(1, backbone.num_layers // 2)
     distillation.chosen_layers(backbone.num_layers, num_layers)
     # Beside the run, for a run folder has to be new; --resume needs it.
@@ -159,7 +165,7 @@ def _predictor(known: Trained) -> inference.MemoryPredictor:
         task=known.task,
         strategy=strategy_lib.build_strategy("one_device"),
         batch_size=known.config.eval_batch_size,
-        pad_token_id=known.preprocessor.tokenizer.pad_token_id,
+        pad_token_id=known.preprocessor.special_ids.padding,
     )
 
 

@@ -13,7 +13,7 @@ import keras_nlp
 import tensorflow as tf
 
 from bert_tf.errors import InputError
-from bert_tf.models import classifier, encoder
+from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.models.trained import Trained
 
@@ -109,21 +109,18 @@ def chosen_layers(teacher_layers: int, student_layers: int) -> list[int]:
 
 
 def build_student_backbone(
-    teacher: keras_nlp.models.BertBackbone, *, num_layers: int
-) -> keras_nlp.models.BertBackbone:
+    teacher: keras_nlp.models.Backbone, *, num_layers: int
+) -> keras_nlp.models.Backbone:
     """Returns a shallower backbone with weights of the teacher's."""
     layers = chosen_layers(teacher.num_layers, num_layers)
-    config = teacher.get_config()
-    for key in ("name", "dtype", "trainable"):
-        config.pop(key, None)
-    student = keras_nlp.models.BertBackbone(
-        **{**config, "num_layers": num_layers}
-    )
-    for name in (
-        "token_embedding", "position_embedding", "segment_embedding",
-        "embeddings_layer_norm", "pooled_dense",
-    ):  # fmt: skip
-        getattr(student, name).set_weights(getattr(teacher, name).get_weights())
+    config = {**backbones.own_config(teacher), "num_layers": num_layers}
+    student = type(teacher)(**config)
+    for own, known in zip(
+        [*backbones.embedding_layers(student), student.pooled_dense],
+        [*backbones.embedding_layers(teacher), teacher.pooled_dense],
+        strict=True,
+    ):
+        own.set_weights(known.get_weights())
     for own, number in zip(student.transformer_layers, layers, strict=True):
         own.set_weights(teacher.transformer_layers[number].get_weights())
     return student

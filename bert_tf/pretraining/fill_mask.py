@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.errors import InputError
-from bert_tf.models import encoder, masked_lm, presets
+from bert_tf.models import backbones, encoder, masked_lm, presets
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.dropout import no_dropout
 from bert_tf.text.preprocessing import Preprocessor
@@ -35,6 +35,9 @@ class MaskFiller:
 
     def __init__(self, model: str):
         preset = presets.resolve(model)
+        backbones.check_kind(
+            preset.backbone_class, [backbones.BERT], model, "filling masks"
+        )
         backbone = preset.build_backbone(dropout=0.0, dtype="float32")
         pretrainer = pretrainer_lib.build_pretrainer(backbone, has_pairs=False)
         if not masked_lm.read_head(preset, pretrainer.masked_lm):

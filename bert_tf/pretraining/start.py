@@ -7,8 +7,8 @@ import keras_nlp
 from absl import logging
 
 from bert_tf.errors import InputError
+from bert_tf.models import backbones, preset_vocabularies, presets, trained
 from bert_tf.models import masked_lm as masked_lm_lib
-from bert_tf.models import presets, trained
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.presets import Preset
 from bert_tf.models.pretrainer import Pretrainer
@@ -28,14 +28,20 @@ def read_vocabulary(
     if config.preset is None:
         if not os.path.exists(config.vocab_file):
             raise InputError(f"--vocab_file={config.vocab_file}: no such file")
-        vocabulary = presets.read_vocabulary(config.vocab_file)
+        vocabulary = preset_vocabularies.read_word_pieces(config.vocab_file)
         vocabulary_lib.check_vocabulary(
-            vocabulary.tokens,
+            vocabulary,
             embedding_rows=len(vocabulary.tokens),
             source=config.vocab_file,
         )
         return None, vocabulary
     preset = presets.resolve(config.preset)
+    backbones.check_kind(
+        preset.backbone_class,
+        [backbones.BERT],
+        f"--preset={config.preset}",
+        "pretraining",
+    )
     longest = preset.max_positions
     if longest is not None and config.max_seq_length > longest:
         raise InputError(

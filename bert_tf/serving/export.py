@@ -22,7 +22,7 @@ from bert_tf.serving import (
 )
 from bert_tf.serving.predictor import Predictor
 from bert_tf.tasks import known
-from bert_tf.text import vocabulary
+from bert_tf.text import tokenizers, vocabulary
 
 # Under bfloat16 and float16 the evaluation's batches round otherwise.
 _TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
@@ -165,7 +165,7 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     known.write_task(extra, trained.task, name_it=True)
     vocabulary.write_tokens(
         os.path.join(extra, run_dir.VOCABULARY),
-        trained.preprocessor.vocabulary.tokens,
+        tokenizers.readable_tokens(trained.preprocessor.vocabulary),
     )
     shutil.copy(os.path.join(run_path, run_dir.METRICS), extra)
     with open(os.path.join(extra, "README.md"), "w", encoding="utf-8") as file:

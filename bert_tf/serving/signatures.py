@@ -11,8 +11,9 @@ from bert_tf.tasks.task import Task
 
 # Of the signatures that every task has.
 _TOKENS = (
-    "As serving_default, for texts that were tokenized elsewhere: rows "
-    "start with [CLS], end with [SEP], and are padded to one length."
+    "As serving_default, for texts that were tokenized elsewhere: rows start "
+    "with [CLS], end with [SEP], or what the model has for them, and are "
+    "padded to one length."
 )
 _TOKENIZE = "The inputs of `tokens` for each text."
 _PLACES = (
@@ -49,11 +50,17 @@ class ServingModule(tf.Module):
 
     def __init__(self, trained: Trained):
         super().__init__()
+        weights = classifier.classifier_weights(trained.model)
+        # Layers may share theirs.
+        held = {
+            id(weight): tf.Variable(weight, trainable=False)
+            for weight in tf.nest.flatten(weights)
+        }
         weights = tf.nest.map_structure(
-            lambda weight: tf.Variable(weight, trainable=False),
-            classifier.classifier_weights(trained.model),
+            lambda weight: held[id(weight)], weights
         )
-        self.weights = tf.nest.flatten(weights)
+        self.weights = list(held.values())
+        self.tokenizer_resource = trained.preprocessor.resource
         inputs = text_inputs(
             has_pairs=trained.has_pairs,
             has_windows=trained.task.stride is not None,

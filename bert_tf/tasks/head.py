@@ -15,7 +15,7 @@ from bert_tf.tasks.task import Task
 
 def build_model(
     task: Task,
-    backbone: keras_nlp.models.BertBackbone,
+    backbone: keras_nlp.models.Backbone,
     *,
     dropout: float,
     freeze_backbone: bool = False,

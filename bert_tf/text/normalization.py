@@ -73,16 +73,25 @@ def normalize(
     texts = _replace(texts, unicode_ranges.WHITESPACE, " ")
     texts = _replace(texts, unicode_ranges.CJK_IDEOGRAPHS, r" \0 ")
     if strip_accents:
-        texts = tf_text.normalize_utf8(texts, "NFD")
-        texts = _replace(texts, unicode_ranges.NONSPACING_MARKS, "")
+        texts = remove_accents(tf_text.normalize_utf8(texts, "NFD"))
     if lowercase:
-        # ICU lower-cases a word-final sigma to another letter; the reference
-        # goes character by character.
-        texts = tf.strings.regex_replace(texts, "Σ", "σ")
-        for upper, lower in _LATE_LOWER_CASE:
-            texts = tf.strings.regex_replace(texts, upper, lower)
-        texts = tf.strings.lower(texts, encoding="utf-8")
+        texts = to_lower_case(texts)
     return _replace(texts, unicode_ranges.PUNCTUATION, r" \0 ")
+
+
+def remove_accents(texts: tf.Tensor) -> tf.Tensor:
+    """Returns decomposed texts <string>[...] without accents."""
+    return _replace(texts, unicode_ranges.NONSPACING_MARKS, "")
+
+
+def to_lower_case(texts: tf.Tensor) -> tf.Tensor:
+    """Returns texts <string>[...] with each letter in lower case."""
+    # ICU lower-cases a word-final sigma to another letter; the reference
+    # goes character by character.
+    texts = tf.strings.regex_replace(texts, "Σ", "σ")
+    for upper, lower in _LATE_LOWER_CASE:
+        texts = tf.strings.regex_replace(texts, upper, lower)
+    return tf.strings.lower(texts, encoding="utf-8")
 
 
 def remove_control(texts: tf.Tensor) -> tf.Tensor:
@@ -102,9 +111,13 @@ def _replace(texts: tf.Tensor, ranges: str, rewrite: str) -> tf.Tensor:
 
 
 def _character_class(ranges: str) -> str:
-    """Returns an RE2 class for ranges of hexadecimal code points."""
+    return f"[{characters(ranges)}]"
+
+
+def characters(ranges: str) -> str:
+    """Returns what an RE2 class has for ranges of hexadecimal code points."""
     parts = [
         "-".join(rf"\x{{{end}}}" for end in part.split("-"))
         for part in ranges.split()
     ]
-    return f"[{''.join(parts)}]"
+    return "".join(parts)

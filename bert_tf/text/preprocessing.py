@@ -1,53 +1,13 @@
-"""Texts to token ids, through KerasNLP's tokenizer and packer.
-
-KerasNLP's own splitting into words differs from google-research/bert's (case
-folding, accents, spaces, control characters), so the words come from
-`normalization` and its tokenizer only looks up their pieces.
-"""
+"""Texts to token ids: a vocabulary's tokenizer, then KerasNLP's packer."""
 
 import keras_nlp
 import tensorflow as tf
-import tensorflow_text as tf_text
 
-from bert_tf.text import normalization, offsets, windows
+from bert_tf.text import offsets, tokenizers, windows
 from bert_tf.text.vocabulary import Vocabulary
 
-# UTF-8 needs at most four bytes for a character.
-_MAX_WORD_BYTES = 4 * normalization.MAX_WORD_CHARACTERS
 # Of a question, before its context, as in google-research/bert's run_squad.py.
 _LONGEST_QUESTION = 64
-
-
-class WordPieceTokenizer(keras_nlp.models.BertTokenizer):
-    """KerasNLP's BERT tokenizer for words that are already split.
-
-    KerasNLP takes words over 100 bytes for unknown, the original over so many
-    characters: a Thai or Russian word of 40 to 100 letters is lost. There is
-    no argument for it, hence this override of the method that builds the
-    lookup (keras-hub 0.32).
-    """
-
-    def __init__(self, vocabulary, **kwargs):
-        super().__init__(
-            vocabulary, lowercase=False, strip_accents=False, split=False,
-            **kwargs,
-        )  # fmt: skip
-
-    @property
-    def pieces(self) -> tf_text.FastWordpieceTokenizer:
-        """The lookup itself, which also tells where pieces are."""
-        return self._fast_word_piece
-
-    def _set_vocabulary_tf(self):
-        self._fast_word_piece = tf_text.FastWordpieceTokenizer(
-            vocab=self.vocabulary,
-            token_out_type=self.compute_dtype,
-            suffix_indicator=self.suffix_indicator,
-            max_bytes_per_word=_MAX_WORD_BYTES,
-            unknown_token=self.oov_token,
-            no_pretokenization=True,
-            support_detokenization=True,
-        )
 
 
 class Preprocessor:
@@ -77,35 +37,39 @@ class Preprocessor:
         self.vocabulary = vocabulary
         self._keeps_tail = long_text == "head_tail"
         self.sequence_length = sequence_length
-        self.tokenizer = WordPieceTokenizer(list(vocabulary.tokens))
+        self.tokenizer = tokenizers.build_tokenizer(vocabulary)
+        self.special_ids = vocabulary.special_ids
         # Waterfall truncation never has anything left to cut (`_trim` came
         # before), and unlike the default it is made of core operations only:
         # TensorFlow Serving up to 2.19 does not know TFText>RoundRobinTrim.
         self._packer = keras_nlp.layers.MultiSegmentPacker(
             sequence_length=sequence_length,
-            start_value=self.tokenizer.cls_token_id,
-            end_value=self.tokenizer.sep_token_id,
-            pad_value=self.tokenizer.pad_token_id,
+            start_value=self.special_ids.start,
+            end_value=self.special_ids.end,
+            sep_value=[self.special_ids.end] * vocabulary.separators,
+            pad_value=self.special_ids.padding,
             truncate="waterfall",
         )
 
+    @property
+    def resource(self) -> tf.Module | None:
+        """What a tokenizer holds that is to be saved with a graph."""
+        return getattr(self.tokenizer, "resource", None)
+
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Returns the word piece ids of texts <string>[batch], untruncated."""
-        words = normalization.split_words(
-            texts,
-            lowercase=self.vocabulary.lowercase,
-            strip_accents=self.vocabulary.strip_accents,
-        )
-        return self.tokenizer(words)
+        """Returns the ids of texts <string>[batch], untruncated."""
+        return self.tokenizer(texts)
 
     def tokenize_with_places(self, texts: tf.Tensor) -> offsets.PlacedPieces:
-        """Returns the ids that `tokenize` does, and where they are."""
-        return offsets.tokenize(
-            texts,
-            self.tokenizer.pieces,
-            lowercase=self.vocabulary.lowercase,
-            strip_accents=self.vocabulary.strip_accents,
-        )
+        """Returns the ids that `tokenize` does, and where they are.
+
+        Of WordPiece vocabularies only, see `tokenizers.check_places`.
+        """
+        return self.tokenizer.with_places(texts)
+
+    def count_special_tokens(self, segments: int) -> int:
+        """Returns how many tokens `pack` adds to so many segments."""
+        return 2 + (segments - 1) * self.vocabulary.separators
 
     def pack_places(self, places: tuple[tf.RaggedTensor, ...]) -> tf.Tensor:
         """Returns places <int32>[batch, longest, 3] of what `pack` returns.
@@ -170,7 +134,7 @@ class Preprocessor:
         }
 
     def pack(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
-        """Truncates, adds [CLS] and [SEP], and pads to the longest text.
+        """Truncates, adds special tokens, and pads to the longest text.
 
         Args:
             segments: one or two <int32>[batch, (pieces)].
@@ -179,7 +143,7 @@ class Preprocessor:
             token_ids, segment_ids and padding_mask, each
             <int32>[batch, longest], where longest <= sequence_length.
         """
-        budget = self.sequence_length - len(segments) - 1
+        budget = self.sequence_length - self.count_special_tokens(len(segments))
         if self._keeps_tail and len(segments) == 1:
             segments = (_head_and_tail(segments[0], budget),)
         else:
@@ -189,9 +153,7 @@ class Preprocessor:
     def _pad(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
         """Does what `pack` does with segments that are short enough."""
         token_ids, segment_ids = self._packer(segments)
-        padding_mask = tf.cast(
-            token_ids != self.tokenizer.pad_token_id, tf.int32
-        )
+        padding_mask = tf.cast(token_ids != self.special_ids.padding, tf.int32)
         # At least one column, so that an empty batch has a shape too.
         longest = tf.reduce_max(
             tf.concat([[1], tf.reduce_sum(padding_mask, axis=1)], axis=0)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import keras
 
 from bert_tf import run_dir
-from bert_tf.models import presets, trained
+from bert_tf.models import backbones
 from bert_tf.settings import Settings
+from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 from bert_tf.training import checkpoints
 from bert_tf.training import results as results_lib
@@ -31,8 +32,8 @@ def begin(
 
         run_dir.write_json(path(run_dir.CONFIG), config.to_json())
         run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
-        trained.save_vocabulary(folder, vocabulary)
-        presets.save_backbone_config(path(run_dir.BACKBONE), backbone)
+        vocabulary_lib.write_vocabulary(folder, vocabulary)
+        backbones.save_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
         yield folder
 

@@ -15,10 +15,17 @@ from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import checking, examples, pipeline
 from bert_tf.errors import InputError
-from bert_tf.models import adaptation, presets, trained
+from bert_tf.models import adaptation, backbones, presets, trained
 from bert_tf.tasks import head, known
+from bert_tf.text import tokenizers
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import alarms, checkpoints, new_run, remote
+from bert_tf.training import (
+    alarms,
+    checkpoints,
+    new_run,
+    preset_check,
+    remote,
+)
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
@@ -107,7 +114,7 @@ def _train(
         config.trainable_layers
     )
     preset = presets.resolve(config.preset)
-    _check_length(config.max_seq_length, preset.max_positions, config.preset)
+    preset_check.check_preset(config, preset)
     parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
     task = known.task_class(config.task).from_parts(
         parts,
@@ -151,9 +158,7 @@ def _train(
         backbone = preset.build_backbone(
             dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
-        _check_length(
-            config.max_seq_length, backbone.max_sequence_length, config.preset
-        )
+        preset_check.check_length(config, backbone.max_sequence_length)
         if trainable_layers is not None:
             adaptation.freeze_lower_layers(backbone, trainable_layers)
         if config.lora_rank is not None:
@@ -168,7 +173,7 @@ def _train(
         config = dataclasses.replace(
             config,
             learning_rate=optimizer_lib.default_learning_rate(
-                trained.count_parameters(backbone),
+                backbones.unshared_size(backbone),
                 freeze_backbone=config.freeze_backbone,
                 has_lora=config.lora_rank is not None,
             ),
@@ -200,7 +205,7 @@ def _train(
         strategy=strategy,
         model=model,
         encoded=encoded,
-        pad_token_id=preprocessor.tokenizer.pad_token_id,
+        pad_token_id=preprocessor.special_ids.padding,
         after_save=after_save,
         compute=build_compute and build_compute(model),
     )
@@ -229,7 +234,9 @@ def _train(
         results = results_lib.evaluate_best(
             fit, outcome, data_report, calibrated
         )
-        found = results_lib.find_texts(fit, results, preset.vocabulary.tokens)
+        found = results_lib.find_texts(
+            fit, results, tokenizers.readable_tokens(preset.vocabulary)
+        )
         # Soon done, and the run is then finished.
         interruption.stop_at_steps()
         metrics = results["validation"][1]
@@ -268,11 +275,3 @@ def _resume(fit: Fit, start: TrainingState) -> TrainingState:
         fit.steps,
     )
     return state
-
-
-def _check_length(length: int, longest: int | None, preset: str) -> None:
-    if longest is not None and length > longest:
-        raise InputError(
-            f"--max_seq_length={length} is beyond the {longest} positions "
-            f"that {preset} knows; use --max_seq_length={longest} or less"
-        )

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.models import classifier, encoder
+from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
 from tests.conftest import tiny_backbone
 
@@ -25,7 +25,10 @@ def features(batch=4, length=7, pairs=True):
 
 def trained_backbone(**kwargs):
     """A backbone whose biases and scales are not 0 and 1."""
-    backbone = tiny_backbone(**kwargs)
+    return disturb(tiny_backbone(**kwargs))
+
+
+def disturb(backbone):
     generator = np.random.default_rng(1)
     backbone.set_weights(
         [
@@ -38,10 +41,20 @@ def trained_backbone(**kwargs):
 
 def pooled_output(backbone, inputs):
     return encoder.pooled_output(
-        encoder.encoder_weights(backbone),
+        backbones.encoder_weights(backbone),
         inputs,
         num_heads=backbone.num_heads,
         drop=no_dropout,
+    )
+
+
+def sequence_output(backbone, inputs, **kwargs):
+    return encoder.sequence_output(
+        backbones.encoder_weights(backbone),
+        inputs,
+        num_heads=backbone.num_heads,
+        drop=no_dropout,
+        **kwargs,
     )
 
 
@@ -49,12 +62,7 @@ def pooled_output(backbone, inputs):
 def test_all_tokens_equal_the_layers_of_kerasnlp(num_layers):
     backbone = trained_backbone(num_layers=num_layers)
     inputs = features(length=9)
-    output = encoder.sequence_output(
-        encoder.encoder_weights(backbone),
-        inputs,
-        num_heads=backbone.num_heads,
-        drop=no_dropout,
-    )
+    output = sequence_output(backbone, inputs)
     mask = inputs["padding_mask"].numpy().astype(bool)
     np.testing.assert_allclose(
         output.numpy()[mask],

@@ -1,83 +1,61 @@
-"""DistilBERT's and ELECTRA's folders, through training, export and answers."""
+"""Folders of BERT's relatives, through training, export and answers."""
 
 import json
+import shutil
 
+import keras_nlp
 import numpy as np
 import pytest
-import safetensors.numpy
 
 from bert_tf.errors import InputError
+from bert_tf.evaluation.evaluate import evaluate
 from bert_tf.models import presets, relatives
+from bert_tf.pretraining.fill_mask import MaskFiller
 from bert_tf.serving.export import export
 from bert_tf.serving.predictor import Predictor
+from bert_tf.text.vocabulary import Vocabulary
 from bert_tf.training.train import train
 from tests.conftest import TOKENS
-from tests.models.encoder_test import features, trained_backbone
-
-CONFIGS = {
-    "distilbert": {
-        "model_type": "distilbert", "vocab_size": len(TOKENS), "dim": 32,
-        "n_layers": 2, "n_heads": 2, "hidden_dim": 64,
-        "max_position_embeddings": 32, "activation": "gelu",
-    },
-    "electra": {
-        "model_type": "electra", "vocab_size": len(TOKENS), "hidden_size": 32,
-        "embedding_size": 32, "num_hidden_layers": 2, "hidden_act": "gelu",
-        "num_attention_heads": 2, "intermediate_size": 64,
-        "max_position_embeddings": 32, "type_vocab_size": 2,
-    },
-}  # fmt: skip
+from tests.models.encoder_test import features, sequence_output
+from tests.models.folders import CONFIGS, write_folder
 
 
-def as_pytorch(name, value):
-    """Rows are outputs there, and heads have no axis of their own."""
-    if name.endswith(".bias"):
-        return value.ravel()
-    if "embeddings" in name or value.ndim == 1:
-        return value
-    wide = value.reshape(value.shape[0] if value.shape[0] > 2 else 32, -1)
-    return np.ascontiguousarray(wide.T)
-
-
-@pytest.fixture(params=["distilbert", "electra"])
+@pytest.fixture(params=CONFIGS)
 def folder(request, tmp_path):
     path = tmp_path / "folder"
-    path.mkdir()
-    backbone = trained_backbone()
-    if request.param == "distilbert":
-        table = backbone.segment_embedding.embeddings
-        table.assign(np.zeros(table.shape))
-    tensors = {
-        f"{request.param}.{name}": as_pytorch(name, np.asarray(variable))
-        for name, variable in relatives.named_variables(backbone, request.param)
-    }
-    safetensors.numpy.save_file(tensors, str(path / "model.safetensors"))
-    (path / "config.json").write_text(json.dumps(CONFIGS[request.param]))
-    (path / "vocab.txt").write_text("".join(f"{token}\n" for token in TOKENS))
-    return path, backbone
+    return path, write_folder(request.param, path)
 
 
 def test_it_is_read_back(folder):
     path, backbone = folder
-    again = presets.resolve(str(path)).build_backbone(
-        dropout=0.0, dtype="float32"
-    )
+    preset = presets.resolve(str(path))
+    again = preset.build_backbone(dropout=0.0, dtype="float32")
     inputs = features()
     mask = inputs["padding_mask"].numpy().astype(bool)
+    expected = backbone({name: inputs[name] for name in backbone.input})
+    is_roberta = isinstance(backbone, keras_nlp.models.RobertaBackbone)
+    if not is_roberta:
+        expected = expected["sequence_output"]
     np.testing.assert_allclose(
-        again(inputs)["sequence_output"].numpy()[mask],
-        backbone(inputs)["sequence_output"].numpy()[mask],
-        atol=1e-6,
+        # Of KerasNLP's layers, RoBERTa's alone have GELU itself.
+        sequence_output(again, inputs, exact_gelu=is_roberta).numpy()[mask],
+        expected.numpy()[mask],
+        atol=1e-5,
     )
 
 
-def test_train_export_and_predict(folder, tiny_config, tmp_path):
+def test_train_export_and_predict(folder, tiny_config, tmp_path, review_file):
     train(tiny_config(preset=str(folder[0]), num_train_epochs=1))
-    model = export(
-        str(tmp_path / "run"), name="m", models_dir=str(tmp_path / "models")
-    )
+    # A run needs nothing of the preset any more.
+    shutil.rmtree(folder[0])
+    run = str(tmp_path / "run")
+    model = export(run, name="m", models_dir=str(tmp_path / "models"))
     chances = Predictor(model).probabilities((["the film was good"],))
     np.testing.assert_allclose(chances.sum(), 1, atol=1e-6)
+    of_model, of_run = (
+        evaluate(path, [review_file]).metrics for path in (model, run)
+    )
+    assert of_model["eval_loss"] == pytest.approx(of_run["eval_loss"], abs=1e-4)
 
 
 def test_faults_are_told(folder):
@@ -85,12 +63,52 @@ def test_faults_are_told(folder):
     config = json.loads((path / "config.json").read_text())
     if config["model_type"] == "electra":
         (path / "config.json").write_text(
-            json.dumps({**config, "embedding_size": 16})
+            json.dumps({**config, "embedding_size": 8})
         )
-        message = "only those of one width"
+        message = "does not fit its config.json|has no embeddings_project"
+    elif config["model_type"] == "roberta":
+        (path / "config.json").write_text(
+            json.dumps({**config, "layer_norm_eps": 1e-12})
+        )
+        message = "only 1e-05 is supported"
     else:
         (path / "model.safetensors").write_bytes(b"none")
         message = "model.safetensors"
     preset = presets.resolve(str(path))
     with pytest.raises(InputError, match=message):
         preset.build_backbone(dropout=0.0, dtype="float32")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trainable_layers": "last:1"},
+        {"lora_rank": 2},
+        {"layerwise_learning_rate_decay": 0.9},
+    ],
+)
+def test_parts_of_a_narrow_backbone_are_trained(
+    changes, narrow_preset, tiny_config
+):
+    metrics = train(
+        tiny_config(preset=narrow_preset, num_train_epochs=1, **changes)
+    )
+    assert np.isfinite(metrics["eval_loss"])
+
+
+def test_a_narrow_backbone_is_no_bert(narrow_preset):
+    with pytest.raises(InputError, match="a ElectraBackbone, and fill"):
+        MaskFiller(narrow_preset)
+
+
+@pytest.fixture
+def narrow_preset(tmp_path):
+    """A KerasNLP folder."""
+    folder = str(tmp_path / "narrow")
+    config = {**CONFIGS["narrow electra"], "vocab_size": len(TOKENS)}
+    backbone = keras_nlp.models.ElectraBackbone(
+        **relatives.backbone_settings(config, "x")
+    )
+    vocabulary = Vocabulary(TOKENS, lowercase=True, strip_accents=True)
+    presets.save_preset(folder, backbone, vocabulary)
+    return folder

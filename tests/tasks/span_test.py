@@ -65,7 +65,7 @@ def test_windows_hold_every_piece(vocabulary, tmp_path):
         for window in windows:
             start, end = encoded.row_splits[window : window + 2]
             ids = encoded.token_ids[start:end]
-            assert ids[0] == preprocessor.tokenizer.cls_token_id
+            assert ids[0] == preprocessor.special_ids.start
             places = encoded.places[start:end]
             seen |= {tuple(place[:2]) for place in places if place[1]}
             first, last = targets[window]

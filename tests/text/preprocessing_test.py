@@ -53,9 +53,9 @@ def test_truncation_equals_kerasnlp_packer(vocabulary):
         preprocessor = Preprocessor(vocabulary, sequence_length=length)
         packer = keras_nlp.layers.MultiSegmentPacker(
             sequence_length=length,
-            start_value=preprocessor.tokenizer.cls_token_id,
-            end_value=preprocessor.tokenizer.sep_token_id,
-            pad_value=preprocessor.tokenizer.pad_token_id,
+            start_value=preprocessor.special_ids.start,
+            end_value=preprocessor.special_ids.end,
+            pad_value=preprocessor.special_ids.padding,
             truncate="round_robin",
         )
         for segments in (1, 2):

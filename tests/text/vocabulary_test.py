@@ -2,6 +2,7 @@ import pytest
 
 from bert_tf.errors import InputError
 from bert_tf.text import vocabulary
+from bert_tf.text.vocabulary import Vocabulary
 from tests.conftest import TOKENS
 
 
@@ -23,10 +24,14 @@ def test_file_round_trip(tmp_path):
 )
 def test_misfits(tokens, rows, words):
     with pytest.raises(InputError, match=words):
-        vocabulary.check_vocabulary(tokens, embedding_rows=rows, source="x")
+        vocabulary.check_vocabulary(
+            Vocabulary(tokens, True, True), embedding_rows=rows, source="x"
+        )
 
 
 def test_rounded_up_embedding_fits():
     vocabulary.check_vocabulary(
-        TOKENS, embedding_rows=len(TOKENS) + 6, source="x"
+        Vocabulary(TOKENS, True, True),
+        embedding_rows=len(TOKENS) + 6,
+        source="x",
     )
