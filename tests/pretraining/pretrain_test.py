@@ -98,7 +98,7 @@ class SteppingTime:
         return self.now
 
 
-@pytest.mark.parametrize("killed_at", [None, 2.0, 9.0])
+@pytest.mark.parametrize("killed_at", [None, 9.0])
 def test_time_budget_follows_the_clock(pretrain_config, monkeypatch, killed_at):
     stepping = SteppingTime()
     for module in (budget, fit):
@@ -213,9 +213,11 @@ def test_overfits_200_sentences(pretrain_config, tmp_path):
             validation_file=(str(path),),
             hidden_size=128,
             train_batch_size=32,
-            learning_rate=2e-3,
-            max_steps=1500,
+            learning_rate=3e-3,
+            max_steps=900,
             eval_steps=10**6,
+            max_eval_samples=128,
+            jit_compile="auto",
         )
     )
     assert metrics["eval_mlm_accuracy"] > 0.95
