@@ -5,9 +5,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import chart, quality
+from bert_tf.data import examples
+from bert_tf.tasks.span import Span
 from tests.conftest import ROOT, review_rows, write_csv
 
 
@@ -62,3 +65,30 @@ def test_time_to_an_f1():
     assert quality.seconds_to(0.5, f1=f1, seconds=seconds) == 1
     assert quality.seconds_to(0.6, f1=f1, seconds=seconds) == 3
     assert quality.seconds_to(0.8, f1=f1, seconds=seconds) is None
+
+
+def test_generated_tasks(tmp_path):
+    rows = [
+        (" ".join(f"{name} {n} people came to the place ." for n in "6789"), k)
+        for k, name in (("a", "Some"), ("b", "More"))
+    ]
+    for part in ("train", "test"):
+        write_csv(tmp_path / f"{part}.csv", rows)
+    subprocess.run(
+        [
+            sys.executable, "-m", "benchmarks.generate_tasks", "--rows=40",
+            f"--data_dir={tmp_path}", f"--output_dir={tmp_path}/tasks",
+        ],
+        cwd=ROOT, check=True,
+    )  # fmt: skip
+    path = f"{tmp_path}/tasks/questions_train.json"
+    questions, _ = examples.read_examples([path], labels_may_be_empty=True)
+    task = Span.from_parts({"train": questions}, label_separator=",", stride=8)
+    # Raises where an answer is not at its place.
+    task.check_labels(questions)
+    assert 0 < (questions["label"] == "[]").sum() < 20
+    found = pd.read_csv(f"{tmp_path}/tasks/similarity_train.csv")
+    for first, second, share in found.itertuples(index=False):
+        words = list(zip(first.split(), second.split(), strict=True))
+        # A word may be replaced by itself.
+        assert sum(a == b for a, b in words) / len(words) >= share - 1e-3
