@@ -28,7 +28,7 @@ demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model
 	@echo "  $(BIN)/python -m pipelines.train --train_file=yours.csv --output_dir=runs/yours"
 
 test: $(VENV)/.demo $(VENV)/.dev  ## Run the whole suite.
-	$(BIN)/python -m pytest -n 2 --dist=loadfile
+	$(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev  ## Check style.
 	$(BIN)/ruff check .

@@ -52,9 +52,9 @@ def test_speed(tmp_path, preset):
 
 @pytest.mark.slow
 def test_quality(tmp_path, preset):
-    results = run_benchmark("quality", tmp_path, preset, "--seeds=1,2")
+    results = run_benchmark("quality", tmp_path, preset, "--seeds=1")
     row = results["bert_tf"]
-    assert np.shape(row["f1"]) == (2, 3)
+    assert np.shape(row["f1"]) == (1, 3)
     assert row["last_f1_mean"] == np.mean([seed[-1] for seed in row["f1"]])
 
 

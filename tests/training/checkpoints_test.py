@@ -259,7 +259,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
     )
     generator = random.Random(11)
     kills = runs = 0
-    wanted = 30 if full else 2
+    wanted = 30 if full else 1
     while kills < wanted or not os.path.exists(f"{run}/metrics.json"):
         if os.path.exists(f"{run}/metrics.json"):
             check_equal(run, f"{tmp_path}/whole")
