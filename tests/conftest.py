@@ -5,6 +5,9 @@ import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Models are tiny and the suite runs in two processes, which would wait for one
+# another's threads.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import bert_tf  # noqa: F401, I001 - names Keras' backend before Keras is imported
 
