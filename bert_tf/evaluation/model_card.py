@@ -47,7 +47,7 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         "model-index": [_index_entry(name, metrics, config, part)],
     }  # fmt: skip
     render(
-        "model_card.md", folder, metrics, front,
+        "model_card.md", folder, config, metrics, front,
         part=part,
         rows=[
             (title, verdict.describe_interval(metrics, key))
@@ -72,18 +72,23 @@ def read_config(folder: str) -> TrainConfig:
 
 
 def render(
-    template: str, folder: str, metrics: dict, front: dict, **values
+    template: str,
+    folder: str,
+    config: TrainConfig,
+    metrics: dict,
+    front: dict,
+    **values,
 ) -> None:
     """Writes README.md of a run from a template.
 
     Args:
         template: its name; it extends card.md.
         folder: the run folder.
+        config: its settings.
         metrics: of the part reported.
         front: what hubs read, besides the checkpoint, licence and language.
         values: what the template needs besides.
     """
-    config = read_config(folder)
     base, license_name = base_and_license(config.preset)
     front = {
         "language": language(config.preset),

@@ -104,6 +104,7 @@ def write_card(folder: str, metrics: dict, task: Task, *, part: str) -> None:
     model_card.render(
         "plain_card.md",
         folder,
+        model_card.read_config(folder),
         metrics,
         {"tags": tags},
         part=part,
