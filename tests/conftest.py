@@ -57,10 +57,15 @@ def pytest_configure():
 
 @pytest.fixture(autouse=True, scope="module")
 def forget_graphs():
-    """Frees what a file's trainings leave: all of them are 10 GB a process."""
+    """Frees what a file's trainings leave: all of them are 10 GB a process.
+
+    What stays (TensorFlow keeps much) is not looked through again: in the end
+    that took 10 s a file.
+    """
     yield
     keras.backend.clear_session()
     gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

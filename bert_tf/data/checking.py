@@ -20,21 +20,6 @@ _COVERAGE = 0.99
 _LENGTH_MULTIPLE = 8
 
 
-def check_labels(parts: dict[str, pd.DataFrame]) -> tuple[str, ...]:
-    """Returns the class names of the part "train".
-
-    Raises:
-        InputError: they make no classification problem, or another part has
-            labels that training lacks.
-    """
-    train = parts["train"]
-    names = labels_lib.class_names(train["label"])
-    labels_lib.check_class_names(names, len(train))
-    for part in parts.values():
-        check_known_labels(part, names)
-    return names
-
-
 def check_known_labels(
     examples: pd.DataFrame, class_names: tuple[str, ...]
 ) -> None:

@@ -6,6 +6,7 @@ the epoch; tf.data then gathers and pads them.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -67,6 +68,8 @@ class EncodedTexts:
         )
 
 
+# Tracing takes longer than tokenizing a small file: a run's share one graph.
+@functools.lru_cache(maxsize=2)
 def build_encode_batch(
     preprocessor: Preprocessor, *, with_places: bool = False
 ) -> Callable[..., dict]:
@@ -77,7 +80,7 @@ def build_encode_batch(
     with places also these.
     """
 
-    @tf.autograph.experimental.do_not_convert
+    @tf.function(autograph=False)
     def encode_batch(*texts):
         if with_places:
             placed = [preprocessor.tokenize_with_places(text) for text in texts]
@@ -108,12 +111,13 @@ def build_encode_batch(
     return encode_batch
 
 
+@functools.lru_cache(maxsize=2)
 def build_encode_windows(
     preprocessor: Preprocessor, stride: int
 ) -> Callable[..., dict]:
     """Returns what `build_encode_batch` does, of windows, with owners."""
 
-    @tf.autograph.experimental.do_not_convert
+    @tf.function(autograph=False)
     def encode_batch(*texts):
         packed = preprocessor.pack_windows(texts, stride)
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)

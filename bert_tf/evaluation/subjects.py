@@ -14,6 +14,7 @@ from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.models import inference
 from bert_tf.models import trained as trained_lib
+from bert_tf.serving import publishing
 from bert_tf.serving.predictor import Predictor, find_version
 from bert_tf.tasks import known
 from bert_tf.tasks.task import Task
@@ -58,7 +59,7 @@ def task_class(path: str) -> type[Task]:
         return known.task_class(
             TrainConfig.from_json(run_dir.read_json(config)).task
         )
-    extra = os.path.join(find_version(path), "assets.extra")
+    extra = os.path.join(find_version(path), publishing.EXTRA)
     return type(known.read_task(extra, ()))
 
 
@@ -105,7 +106,7 @@ def _open_run(path: str, batch_size: int) -> Subject:
 
 def _open_saved_model(path: str, batch_size: int) -> Subject:
     predictor = Predictor(path)
-    extra = os.path.join(predictor.path, "assets.extra")
+    extra = os.path.join(predictor.path, publishing.EXTRA)
     metrics = run_dir.read_json(os.path.join(extra, run_dir.METRICS))
 
     return Subject(

@@ -8,6 +8,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
+from bert_tf.serving import publishing
 from bert_tf.serving import signatures as signatures_lib
 from bert_tf.tasks import known
 
@@ -17,7 +18,7 @@ _INTERNAL = "__saved_model_init_op"
 
 def read_descriptions(path: str) -> dict[str, str]:
     """Returns what the signatures of an export are for; {} for others'."""
-    extra = os.path.join(path, "assets.extra")
+    extra = os.path.join(path, publishing.EXTRA)
     labels = os.path.join(extra, run_dir.LABELS)
     if not os.path.exists(labels):
         return {}

@@ -157,7 +157,7 @@ def check_parity(
 
 def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     """Puts files for people where TensorFlow Serving ignores them."""
-    extra = os.path.join(folder, "assets.extra")
+    extra = os.path.join(folder, publishing.EXTRA)
     os.makedirs(extra)
     labels_lib.write_labels(
         os.path.join(extra, run_dir.LABELS), trained.class_names

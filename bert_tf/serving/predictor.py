@@ -21,7 +21,6 @@ from bert_tf.tasks import known, pooling
 from bert_tf.tasks.answers import Cells, answer_cells
 
 _TOKENIZE_BATCH_SIZE = 1024
-_EXTRA = "assets.extra"
 
 
 class Predictor:
@@ -57,7 +56,7 @@ class Predictor:
         self.signatures = tuple(sorted(self._loaded.signatures))
         default = self._loaded.signatures["serving_default"]
         self._outputs = set(default.structured_outputs)
-        extra = os.path.join(self.path, _EXTRA)
+        extra = os.path.join(self.path, publishing.EXTRA)
         labels = os.path.join(extra, run_dir.LABELS)
         if not os.path.exists(labels):
             raise InputError(f"{self.path} was not exported by bert_tf")

@@ -16,6 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from bert_tf.errors import InputError
 from bert_tf.serving import bundle
 
+# Of a version: files for people and for this project, which TensorFlow Serving
+# ignores.
+EXTRA = "assets.extra"
 _FIRST_VERSION = 1
 # What an export that was killed left beside the models is deleted by a later
 # one, when no export can still be at work on it.

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.serving import publishing
 from bert_tf.serving.inputs import TOKEN_INPUTS
 from bert_tf.serving.predictor import Predictor
 
-PATH = os.path.join("assets.extra", "tf_serving_warmup_requests")
+PATH = os.path.join(publishing.EXTRA, "tf_serving_warmup_requests")
 # What the server takes.
 _MOST_RECORDS = 1000
 _LARGE_BATCH = 8

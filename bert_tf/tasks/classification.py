@@ -64,7 +64,10 @@ class Classification(Task):
     ) -> "Classification":
         """See `Task`."""
         del label_separator
-        return cls(checking.check_labels(parts), stride, window_pooling)
+        labels = parts["train"]["label"]
+        names = labels_lib.class_names(labels)
+        labels_lib.check_class_names(names, len(labels))
+        return cls(names, stride, window_pooling)
 
     @staticmethod
     def strata(labels: pd.Series) -> pd.Series:

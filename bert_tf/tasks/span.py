@@ -77,13 +77,10 @@ class Span(Task):
             for part in parts.values()
             for answers in map(json.loads, part["label"])
         )
-        task = cls(
+        return cls(
             stride=stride,
             threshold=0.0 if has_unanswered else _ALWAYS,
         )
-        for part in parts.values():
-            task.check_labels(part)
-        return task
 
     @staticmethod
     def strata(labels: pd.Series) -> pd.Series:

@@ -72,7 +72,7 @@ class Task:
         stride: int | None,
         window_pooling: str = "mean",
     ) -> Self:
-        """Builds the task that labelled rows ask for.
+        """Builds the task that labelled rows ask for, before `check_labels`.
 
         Args:
             parts: `train` and others.

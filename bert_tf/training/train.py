@@ -122,6 +122,8 @@ def _train(
         stride=config.window_stride,
         window_pooling=config.window_pooling,
     )
+    for part in parts.values():
+        task.check_labels(part)
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
             config, metric_for_best_model=task.selection_metric

@@ -38,9 +38,6 @@ def test_recommended_length_covers_99_percent():
 
 
 def test_label_that_training_lacks():
-    parts = {
-        "train": frame([("a", "x"), ("b", "y"), ("c", "y")]),
-        "test": frame([("d", "x"), ("e", "z")]),
-    }
+    test = frame([("d", "x"), ("e", "z")])
     with pytest.raises(InputError, match=r'label "z" \(lines 3\)'):
-        checking.check_labels(parts)
+        checking.check_known_labels(test, ("x", "y"))

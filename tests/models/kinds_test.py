@@ -192,22 +192,20 @@ def test_other_tasks_of_pairs(kind, task, folders, tiny_config, tmp_path):
     assert np.isfinite(answers).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_records(kind, folders, tiny_config, review_file, tmp_path):
-    preset = presets.resolve(str(folders / kind))
+def test_records(folders, tiny_config, review_file, tmp_path):
+    preset = presets.resolve(str(folders / "roberta"))
     records = str(tmp_path / "records")
     record_creation.create_records(
         [review_file],
         records,
         preprocessor=Preprocessor(preset.vocabulary, sequence_length=16),
-        preset=kind,
+        preset="roberta",
         shards=2,
     )
-    other = next(name for name in KINDS if name != kind)
     with pytest.raises(InputError, match="another vocabulary"):
         tfrecords.open_records(
             records,
-            presets.resolve(str(folders / other)).vocabulary,
+            presets.resolve(str(folders / "albert")).vocabulary,
             max_seq_length=16,
         )
     metrics = train(

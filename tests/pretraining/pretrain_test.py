@@ -193,20 +193,24 @@ def test_same_words_from_jsonl_and_tfrecords(pretrain_config, tmp_path):
 
 
 @pytest.mark.slow
-def test_overfits_200_sentences(pretrain_config, tmp_path):
+def test_overfits(pretrain_config, tmp_path, full):
+    """60 sentences; 200 at full size."""
+    sentences, steps = (200, 900) if full else (60, 300)
     # Words of which two tell the third, once learnt by heart.
-    words = [f"z{chr(97 + i // 26)}{chr(97 + i % 26)}z" for i in range(600)]
+    words = [
+        f"z{chr(97 + i // 26)}{chr(97 + i % 26)}z" for i in range(3 * sentences)
+    ]
     (tmp_path / "vocabulary" / "vocab.txt").write_text(
         "".join(f"{token}\n" for token in (*TOKENS, *words))
     )
-    lines = [" ".join(words[i : i + 3]) for i in range(0, 600, 3)]
+    lines = [" ".join(words[i : i + 3]) for i in range(0, len(words), 3)]
     lines = [
         line + ("\n" if number % 10 == 9 else "")
         for number, line in enumerate(lines)
     ]
     path = tmp_path / "sentences.txt"
     # Many times over: an epoch of a few steps is mostly preparation.
-    path.write_text("\n".join(lines * 20))
+    path.write_text("\n".join(lines * (4000 // sentences)))
     metrics = pretrain(
         pretrain_config(
             train_file=(str(path),),
@@ -214,7 +218,7 @@ def test_overfits_200_sentences(pretrain_config, tmp_path):
             hidden_size=128,
             train_batch_size=32,
             learning_rate=3e-3,
-            max_steps=900,
+            max_steps=steps,
             eval_steps=10**6,
             max_eval_samples=128,
             jit_compile="auto",

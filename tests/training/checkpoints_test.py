@@ -109,6 +109,8 @@ def settings(path: str, preset: str, run: str, **changes):
             "num_train_epochs": 3,
             "validation_split": 0.25,
             "metric_for_best_model": "loss",
+            # Compiled ones are killed below.
+            "jit_compile": "false",
             **changes,
         }
     )
