@@ -5,8 +5,8 @@
 
 Of the BBC News articles in demo_data/train.csv and test.csv, one file each:
 
-- pairs_*.csv: two sentences; label `same` where they are neighbours in one
-  article, `other` where the second is from an article of the same class.
+- pairs_*.csv: a sentence, and one with a third of its words left out; label
+  `same` where that is of the first, `other` where of a neighbour of it.
 - similarity_*.csv: a sentence and the same with some words replaced; label
   the share of words that were kept.
 - topics_*.csv: sentences of one to three classes; their names are the labels.
@@ -70,14 +70,13 @@ def split(text: str) -> list[str]:
 
 
 def pair(articles, generator) -> tuple[str, str, str]:
-    """Returns two sentences, and whether they are neighbours."""
-    label, sentences = generator.choice(articles)
+    """Returns a sentence, a shortened one, and whether it is the same."""
+    _, sentences = generator.choice(articles)
     place = generator.randrange(len(sentences) - 1)
-    if generator.random() < 0.5:
-        return sentences[place], sentences[place + 1], "same"
-    others = [one for one in articles if one[0] == label]
-    _, elsewhere = generator.choice(others)
-    return sentences[place], generator.choice(elsewhere), "other"
+    label = generator.choice(("same", "other"))
+    words = sentences[place + (label == "other")].split()
+    kept = sorted(generator.sample(range(len(words)), len(words) * 2 // 3))
+    return sentences[place], " ".join(words[i] for i in kept), label
 
 
 def similarity(articles, generator) -> tuple[str, str, str]:
