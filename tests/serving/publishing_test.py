@@ -117,7 +117,7 @@ def test_killed_exports_leave_no_version_that_does_not_load(
     folder = str(tmp_path / "m")
     generator = random.Random(3)
     killed = 0
-    while killed < (50 if full else 2):
+    while killed < (50 if full else 1):
         export = start_export(trained_run, tmp_path)
         # Half of them in the last third, where the files are written.
         earliest = generator.choice([0.0, 0.65])
