@@ -1,7 +1,4 @@
-"""The scripts as a user runs them, each in a process of its own.
-
-With the real checkpoint `.ci/run` runs them, as the demo cut down.
-"""
+"""The scripts as a user runs them, each in a process of its own."""
 
 import csv
 import json
@@ -12,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, review_rows, write_csv
+from tests.conftest import ROOT, minilm_folder, review_rows, write_csv
 
 
 def run_script(name: str, *arguments: str, status: int = 0, stdin=None):
@@ -124,3 +121,17 @@ def test_exit_status_and_message(tmp_path):
     assert not os.path.exists(tmp_path / "run")
     run_script("train", "--no_such_flag=1", status=1)
     run_script("predict", "--model=nowhere", "text", status=1)
+
+
+@pytest.mark.slow
+def test_the_real_checkpoint(tmp_path):
+    minilm_folder()
+    rows = review_rows(60)
+    train = write_csv(tmp_path / "train.csv", rows)
+    run = str(tmp_path / "run")
+    run_script("train", f"--train_file={train}", f"--output_dir={run}",
+               "--num_train_epochs=1", "--max_seq_length=16")  # fmt: skip
+    run_script("export", f"--run_dir={run}", "--name=m",
+               f"--models_dir={tmp_path}/models")  # fmt: skip
+    done = run_script("predict", f"--model={tmp_path}/models/m", "good", "bad")
+    assert len(done.stdout.splitlines()) == 2
