@@ -21,6 +21,7 @@ import keras_nlp
 from absl import app, flags
 
 from benchmarks.contestant import Contestant
+from benchmarks.contestants import turns
 from bert_tf.config import TrainConfig
 from bert_tf.models import presets
 from bert_tf.serving.export import export
@@ -39,6 +40,7 @@ _WORDS = [
 ]  # fmt: skip
 _LENGTH = 32
 _BATCH_SIZE = 32
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 
 def main(argv: list[str]) -> None:
@@ -118,13 +120,13 @@ def run(*arguments: str) -> dict:
     process = subprocess.Popen(
         [sys.executable, "-m", *arguments], stderr=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{arguments} failed with {status}")
-    return {
-        "seconds": time.perf_counter() - start,
-        "peak_mb": usage.ru_maxrss / 1024,
-    }
+    peak_mb = 0.0
+    while process.poll() is None:
+        peak_mb = max(peak_mb, turns.peak_mb(process.pid))
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if process.returncode:
+        raise RuntimeError(f"{arguments} failed with {process.returncode}")
+    return {"seconds": time.perf_counter() - start, "peak_mb": peak_mb}
 
 
 def training(train_file: str, validation_file: str) -> dict:

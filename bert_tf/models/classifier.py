@@ -11,7 +11,7 @@ from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import Dropout, no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 
-# As BERT's own layers are initialized.
+# As BERT's own layers are initialized, truncated at twice as much.
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
 HEAD_SITE = 1_000_000
@@ -29,6 +29,11 @@ def build_classifier(
     encoder_output: str = POOLED,
 ) -> keras.Model:
     """Puts dropout and a dense softmax layer on the encoder's output.
+
+    The head on each text starts as in google-research/bert. That on each token
+    starts with logits of variance 1 (LeCun et al. 1998, "Efficient BackProp"),
+    since from BERT's narrow weights a few hundred steps teach it little:
+    docs/tasks.md has the figures.
 
     Args:
         backbone: takes token_ids, padding_mask and mostly segment_ids.
@@ -49,9 +54,9 @@ def build_classifier(
     head_dropout = keras.layers.Dropout(dropout, name="head_dropout")
     logits_dense = keras.layers.Dense(
         num_classes,
-        kernel_initializer=keras.initializers.TruncatedNormal(
-            stddev=_INITIALIZER_STDDEV
-        ),
+        kernel_initializer=keras.initializers.LecunNormal()
+        if encoder_output == SEQUENCE
+        else keras.initializers.TruncatedNormal(stddev=_INITIALIZER_STDDEV),
         dtype="float32",
         name="logits",
     )
