@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 
 from bert_tf.models import classifier
@@ -59,3 +60,16 @@ def test_loss_is_cross_entropy():
     np.testing.assert_allclose(
         classifier.classification_loss(labels, logits), expected, rtol=1e-6
     )
+
+
+def test_logits_of_tokens_start_with_a_variance_of_about_1():
+    keras.utils.set_random_seed(1)
+    model = classifier.build_classifier(
+        tiny_backbone(),
+        num_classes=64,
+        dropout=0.0,
+        encoder_output=classifier.SEQUENCE,
+    )
+    logits = model(inputs(batch=8))["logits"].numpy()
+    assert logits.shape == (8, 6, 64)
+    assert 0.7 < logits.var() < 1.4
