@@ -90,14 +90,14 @@ def measure_training(settings: dict) -> tuple[dict, list[float]]:
             rates.append(matrix_product_rate())
             for contestant in contestants:
                 contestant.turn(steps=steps[contestant.name])
-            report(f"{number + 1} of {_ROUNDS.value}", contestants)
+            report(number, _ROUNDS.value, contestants)
         results = figures(contestants)
     # Apart from the others, whose memory it would need.
     at_512 = {"keras_nlp_512": ("train_keras_nlp", {"length": 512})}
     with task.started(at_512, settings) as contestants:
         for number in range(_TURNS_AT_512):
             contestants[0].turn(steps=1)
-            report(f"{number + 1} of {_TURNS_AT_512}", contestants)
+            report(number, _TURNS_AT_512, contestants)
         results.update(figures(contestants))
     return results, rates
 
@@ -112,21 +112,24 @@ def measure_prediction(settings: dict) -> tuple[dict, dict]:
                 start = number * count % len(settings["test_texts"])
                 for contestant in contestants:
                     contestant.turn(start=start, count=count, single=single)
-                report(f"{number + 1} of {_ROUNDS.value}", contestants)
+                report(number, _ROUNDS.value, contestants)
             results.append(figures(contestants))
             for contestant in contestants:
                 contestant.answers.clear()
     return tuple(results)
 
 
-def report(number: str, contestants: list[Contestant]) -> None:
+def report(number: int, rounds: int, contestants: list[Contestant]) -> None:
     """Says what a round measured."""
     rates = [
         f"{one.name} {answer['texts'] / answer['seconds']:.1f}"
         for one in contestants
         for answer in one.answers[-1:]
     ]
-    print(f"round {number}, texts/s: {', '.join(rates)}", file=sys.stderr)
+    print(
+        f"round {number + 1} of {rounds}, texts/s: {', '.join(rates)}",
+        file=sys.stderr,
+    )
 
 
 def figures(contestants: list[Contestant]) -> dict[str, dict]:
