@@ -72,17 +72,13 @@ class ServingModule(tf.Module):
             tf.TensorSpec([None, None], tf.int32, name=name)
             for name in TOKEN_INPUTS
         ]
-        bodies = _build_bodies(trained, weights)
-        self._traced = {
+        # No `tf.function` hangs on this object: saving would trace it again.
+        self.functions = {
             name: tf.function(
                 body,
                 input_signature=token_spec if name == "tokens" else text_spec,
-            )
-            for name, body in bodies.items()
-        }
-        self.functions = {
-            name: function.get_concrete_function()
-            for name, function in self._traced.items()
+            ).get_concrete_function()
+            for name, body in _build_bodies(trained, weights).items()
         }
 
 

@@ -208,6 +208,19 @@ def test_each_weight_is_stored_once(task_run):
     assert size <= os.path.getsize(data) <= 1.1 * size + 10_000
 
 
+def test_the_graph_holds_its_tokenizer_once(task_run):
+    """Whatever the number of signatures: a traced function is not copied."""
+    library = operation_check.read_meta_graph(task_run.model).graph_def.library
+    tokenizers = [
+        node.op
+        for function in library.function
+        for node in function.node_def
+        if node.op == "FastWordpieceTokenizeWithOffsets"
+    ]
+    inputs = Predictor(task_run.model).inputs
+    assert len(tokenizers) == len(inputs)
+
+
 def test_every_tensorflow_serving_runs_it(task_run):
     meta_graph = operation_check.read_meta_graph(task_run.model)
     names = operation_check.operations(meta_graph)

@@ -135,9 +135,12 @@ def test_workers_with_other_checkpoints_are_stopped(command, tmp_path):
         if os.path.exists(path):
             checkpoints.append(os.stat(path).st_mtime_ns)
             if len(set(checkpoints)) == 1:
+                # What is written aside is renamed while it is copied.
+                first.send_signal(signal.SIGSTOP)
                 shutil.copytree(
                     f"{tmp_path}/run0", f"{tmp_path}/run1", dirs_exist_ok=True
                 )
+                first.send_signal(signal.SIGCONT)
             if len(set(checkpoints)) > 4:
                 first.kill()
                 break
