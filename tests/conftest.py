@@ -173,6 +173,7 @@ def trained_run(tmp_path_factory, preset) -> str:
             learning_rate=5e-3,
             num_train_epochs=6,
             validation_split=0.25,
+            jit_compile="false",
         )
     )
     return str(folder / "run")

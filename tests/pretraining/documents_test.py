@@ -2,9 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bert_tf.errors import InputError
 from bert_tf.pretraining import budget, corpus, documents
+from tests.pretraining.conftest import raw_text
 
 
 def test_blank_lines_end_documents(tmp_path):
@@ -22,6 +24,23 @@ def test_rows_are_documents(tmp_path):
     assert list(documents.read_documents([str(path)])) == ["one\ntwo"]
     with pytest.raises(InputError, match='no column "words"'):
         list(documents.read_documents([str(path)], text_column="words"))
+
+
+def test_same_documents_from_jsonl_and_tfrecords(tmp_path):
+    (tmp_path / "raw.txt").write_text(raw_text(documents=5))
+    expected = list(documents.read_documents([str(tmp_path / "raw.txt")]))
+    rows = [json.dumps({"text": document}) for document in expected]
+    (tmp_path / "raw.jsonl").write_text("\n".join(rows))
+    with tf.io.TFRecordWriter(str(tmp_path / "raw.tfrecord")) as writer:
+        for document in expected:
+            example = tf.train.Example()
+            values = example.features.feature["text"].bytes_list.value
+            values.append(document.encode())
+            writer.write(example.SerializeToString())
+    assert len(expected) == 5
+    for suffix in ("jsonl", "tfrecord"):
+        path = str(tmp_path / f"raw.{suffix}")
+        assert list(documents.read_documents([path])) == expected
 
 
 def test_not_a_tfrecord(tmp_path):

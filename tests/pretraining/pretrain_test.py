@@ -1,4 +1,3 @@
-import json
 import math
 import os
 import signal
@@ -8,7 +7,6 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from bert_tf.errors import InputError, InterruptedTrainingError
 from bert_tf.models import presets, trained
@@ -32,10 +30,11 @@ def test_run_folder_is_a_preset(
     assert not os.listdir(f"{folder}/checkpoints")
     assert metrics["train_steps"] == 6
     assert ("eval_nsp_loss" in metrics) == (objective == "mlm+nsp")
-    fine_tuned = train(
-        tiny_config(preset=folder, output_dir=str(tmp_path / "classifier"))
-    )
-    assert math.isfinite(fine_tuned["eval_loss"])
+    if objective == "mlm":
+        fine_tuned = train(
+            tiny_config(preset=folder, output_dir=str(tmp_path / "classifier"))
+        )
+        assert math.isfinite(fine_tuned["eval_loss"])
     with pytest.raises(InputError, match="--preset="):
         trained.load(folder)
 
@@ -165,31 +164,6 @@ def test_accumulation_and_replicas_give_the_same(pretrain_config, tmp_path):
         losses[name] = metrics["eval_mlm_loss"], metrics["eval_nsp_loss"]
     for name in ("accumulated", "mirrored"):
         np.testing.assert_allclose(losses[name], losses["plain"], rtol=1e-4)
-
-
-def test_same_words_from_jsonl_and_tfrecords(pretrain_config, tmp_path):
-    text = (tmp_path / "raw.txt").read_text()
-    documents = text.strip().split("\n\n")
-    rows = [json.dumps({"text": document}) for document in documents]
-    (tmp_path / "raw.jsonl").write_text("\n".join(rows))
-    path = str(tmp_path / "raw.tfrecord")
-    with tf.io.TFRecordWriter(path) as writer:
-        for document in documents:
-            value = tf.train.BytesList(value=[document.encode()])
-            example = tf.train.Example()
-            example.features.feature["text"].bytes_list.CopyFrom(value)
-            writer.write(example.SerializeToString())
-    found = [
-        pretrain(
-            pretrain_config(
-                train_file=(str(tmp_path / f"raw.{suffix}"),),
-                output_dir=str(tmp_path / suffix),
-                max_steps=0,
-            )
-        )["data"]
-        for suffix in ("txt", "jsonl", "tfrecord")
-    ]
-    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.slow
