@@ -52,6 +52,13 @@ def finish(process, status=0) -> str:
     return told
 
 
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 @pytest.fixture(scope="module")
 def one_device(command, tmp_path_factory):
     run = str(tmp_path_factory.mktemp("one") / "run")
@@ -97,10 +104,7 @@ def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
     run = str(tmp_path / "run")
     process = launch(command, f"--output_dir={run}")
     checkpoint = f"{run}/checkpoints/latest.npz"
-    for _ in range(1200):
-        if os.path.exists(checkpoint):
-            break
-        time.sleep(0.1)
+    wait_until(lambda: os.path.exists(checkpoint))
     children = subprocess.run(
         ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)],
         capture_output=True,
@@ -129,22 +133,15 @@ def test_workers_with_other_checkpoints_are_stopped(command, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    checkpoints = []
-    for _ in range(3000):
-        path = f"{tmp_path}/run0/checkpoints/latest.npz"
-        if os.path.exists(path):
-            checkpoints.append(os.stat(path).st_mtime_ns)
-            if len(set(checkpoints)) == 1:
-                # What is written aside is renamed while it is copied.
-                first.send_signal(signal.SIGSTOP)
-                shutil.copytree(
-                    f"{tmp_path}/run0", f"{tmp_path}/run1", dirs_exist_ok=True
-                )
-                first.send_signal(signal.SIGCONT)
-            if len(set(checkpoints)) > 4:
-                first.kill()
-                break
-        time.sleep(0.01)
+    checkpoint = f"{tmp_path}/run0/checkpoints/latest.npz"
+    wait_until(lambda: os.path.exists(checkpoint))
+    # What is written aside would be renamed while it is copied.
+    first.send_signal(signal.SIGSTOP)
+    shutil.copytree(f"{tmp_path}/run0", f"{tmp_path}/run1")
+    copied = os.stat(checkpoint).st_mtime_ns
+    first.send_signal(signal.SIGCONT)
+    wait_until(lambda: os.stat(checkpoint).st_mtime_ns > copied)
+    first.kill()
     first.wait()
     told = finish(launch(["bash", str(script), *command]), status=2)
     assert "the workers differ in the checkpoint" in told
