@@ -55,6 +55,12 @@ def pytest_configure():
     )
 
 
+def pytest_collection_modifyitems(items):
+    """Long files first, so that no process ends with one while others rest."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def forget_graphs():
     """Frees what a file's trainings leave: all of them are 10 GB a process.

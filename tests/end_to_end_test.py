@@ -105,14 +105,12 @@ def test_train_evaluate_export_predict(tmp_path, preset):
     ]
 
 
-def test_check_data_and_tokenize(tmp_path, preset):
+def test_check_data(tmp_path, preset):
     train = write_csv(tmp_path / "train.csv", review_rows(20))
     done = run_script("check_data", f"--train_file={train}",
                       f"--preset={preset}", "--json")  # fmt: skip
     report = json.loads(done.stdout)
     assert report["parts"]["train"]["classes"] == {"neg": 10, "pos": 10}
-    done = run_script("tokenize", f"--preset={preset}", "--pair", "good", "bad")
-    assert "[CLS]" in done.stdout and "good" in done.stdout
 
 
 @pytest.mark.slow

@@ -27,11 +27,12 @@ def without_log_level() -> dict:
 def tokenize(preset, *arguments):
     done = subprocess.run(
         [sys.executable, "-m", "pipelines.tokenize", f"--preset={preset}",
-         *arguments, "good"],
+         "--pair", *arguments, "good", "bad"],
         cwd=ROOT, capture_output=True, text=True, check=True,
         env=without_log_level(),
     )  # fmt: skip
-    assert "good" in done.stdout
+    for token in ("[CLS]", "good", "[SEP]", "bad"):
+        assert token in done.stdout
     return done.stderr
 
 

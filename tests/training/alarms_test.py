@@ -1,5 +1,6 @@
 """Each alarm, provoked."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -53,19 +54,23 @@ def test_sorted_labels_and_truncation(tiny_config, tmp_path, caplog):
         key=lambda row: row[1],
     )
     path = write_csv(tmp_path / "sorted.csv", rows)
-    metrics = train(
-        tiny_config(train_file=(path,), num_train_epochs=1, max_seq_length=8)
+    config = tiny_config(
+        train_file=(path,), num_train_epochs=1, max_seq_length=8
     )
+    metrics = train(config)
     assert {"labels_sorted", "truncation"} <= alarm_kinds(metrics)
     assert "sorted by label" in caplog.text
     assert "--max_seq_length=8" in caplog.text
-    allowed = train(
-        tiny_config(
-            output_dir=str(tmp_path / "allowed"), train_file=(path,),
-            num_train_epochs=1, max_seq_length=8, max_truncated_share=1.0,
+    with open(tmp_path / "run" / "data_report.json") as file:
+        report = json.load(file)
+    for share, expected in ((0.5, ["truncation"]), (1.0, [])):
+        found = alarms.before_training(
+            dataclasses.replace(config, max_truncated_share=share),
+            report,
+            labels=None,
+            lengths=np.full(60, 8),
         )
-    )  # fmt: skip
-    assert "truncation" not in alarm_kinds(allowed)
+        assert [alarm.kind for alarm in found] == expected
 
 
 def test_batches_of_one_class(tiny_config, tmp_path):

@@ -116,22 +116,21 @@ def settings(path: str, preset: str, run: str, **changes):
     )
 
 
-@pytest.mark.parametrize("epoch, step", [(0, 4), (1, 11), (2, 0)])
-def test_terminated_and_started_again(
-    uninterrupted, preset, tmp_path, epoch, step
-):
+def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
+    """Amid an epoch, at the last step of one, and at the first."""
     path, other = uninterrupted
     run = str(tmp_path / "run")
     config = settings(path, preset, run)
-    before, after = CountRows(), CountRows()
-    with pytest.raises(InterruptedTrainingError):
-        train(config, callbacks=[before, Terminate(epoch, step)])
-    assert sorted(os.listdir(f"{run}/checkpoints"))[-1] == "latest.npz"
-    train(config, callbacks=[after])
+    counted = CountRows()
+    for epoch, step in ((0, 4), (1, 11), (2, 0)):
+        with pytest.raises(InterruptedTrainingError):
+            train(config, callbacks=[counted, Terminate(epoch, step)])
+        assert sorted(os.listdir(f"{run}/checkpoints"))[-1] == "latest.npz"
+        assert counted.steps[-1] == (epoch, step)
+    train(config, callbacks=[counted])
     check_equal(run, other)
     assert os.listdir(f"{run}/checkpoints") == ["best.weights.h5"]
-    steps = len(before.steps + after.steps)
-    assert len(set(before.steps + after.steps)) == steps == 3 * 12
+    assert len(set(counted.steps)) == len(counted.steps) == 3 * 12
     handler = signal.getsignal(signal.SIGTERM)
     assert handler == signal.SIG_DFL
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 
@@ -6,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bert_tf.config import TrainConfig
 from bert_tf.data import record_creation
 from bert_tf.data.weighting import example_weights
 from bert_tf.errors import InputError
@@ -64,11 +66,36 @@ def test_history_and_best_epoch(trained_run):
     assert metrics["eval_loss"] == pytest.approx(best["eval_loss"], rel=1e-5)
 
 
-def test_same_seed_same_metrics(tiny_config, tmp_path):
-    runs = [
-        train(tiny_config(output_dir=str(tmp_path / name))) for name in "ab"
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory, preset):
+    """A training that others are compared with: its settings and metrics."""
+    folder = tmp_path_factory.mktemp("plain")
+    config = TrainConfig(
+        train_file=(write_csv(folder / "train.csv", review_rows(90)),),
+        validation_file=(write_csv(folder / "valid.csv", review_rows(30)),),
+        output_dir=str(folder / "run"),
+        preset=preset,
+        max_seq_length=16,
+        train_batch_size=8,
+        num_train_epochs=2,
+        jit_compile="false",
+    )
+    return config, train(config)
+
+
+def train_again(plain, run, **changes):
+    """Returns metrics, and history.csv of the plain run and of this one."""
+    config, _ = plain
+    metrics = train(dataclasses.replace(config, output_dir=str(run), **changes))
+    return metrics, [
+        pd.read_csv(f"{folder}/history.csv")
+        for folder in (config.output_dir, run)
     ]
-    assert without_times(runs[0]) == without_times(runs[1])
+
+
+def test_same_seed_same_metrics(plain, tmp_path):
+    again, _ = train_again(plain, tmp_path / "run")
+    assert without_times(plain[1]) == without_times(again)
 
 
 def test_flags_file_repeats_the_run(trained_run):
@@ -153,7 +180,7 @@ def test_overwriting(tiny_config, tmp_path):
     assert (folder / "mine.txt").read_text() == "precious"
 
 
-def test_from_tfrecords(tiny_config, tmp_path, review_file, vocabulary):
+def test_from_tfrecords(plain, tmp_path, vocabulary):
     """The same loss, epoch by epoch, as from the texts.
 
     The batches are equal, but not where in memory they lie, which moves the
@@ -161,27 +188,18 @@ def test_from_tfrecords(tiny_config, tmp_path, review_file, vocabulary):
     """
     preprocessor = Preprocessor(vocabulary, sequence_length=16)
     record_creation.create_records(
-        [review_file], str(tmp_path / "records"), preprocessor=preprocessor,
-        preset="tiny", shards=4,
+        plain[0].train_file, str(tmp_path / "records"),
+        preprocessor=preprocessor, preset="tiny", shards=4,
     )  # fmt: skip
-    validation = write_csv(tmp_path / "v.csv", review_rows(30))
-    history = []
-    for name, source in (("a", review_file), ("b", str(tmp_path / "records"))):
-        run = str(tmp_path / name)
-        train(
-            tiny_config(
-                train_file=(source,),
-                validation_file=(validation,),
-                output_dir=run,
-            )
-        )
-        history.append(pd.read_csv(f"{run}/history.csv"))
+    _, history = train_again(
+        plain, tmp_path / "run", train_file=(str(tmp_path / "records"),)
+    )
     for column in ("loss", "eval_loss"):
         np.testing.assert_allclose(
             history[0][column], history[1][column], rtol=1e-6
         )
-    with open(tmp_path / "b" / "data_report.json") as file:
-        assert json.load(file)["parts"]["train"]["rows"] == 120
+    with open(tmp_path / "run" / "data_report.json") as file:
+        assert json.load(file)["parts"]["train"]["rows"] == 90
 
 
 def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
@@ -191,17 +209,8 @@ def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
         train(tiny_config(train_file=(str(tmp_path / "records"),)))
 
 
-def test_several_steps_in_one_call(tiny_config, tmp_path):
+def test_several_steps_in_one_call(plain, tmp_path):
     """Twelve steps an epoch: calls of 5, 5 and 2."""
-    for count in (1, 5):
-        train(
-            tiny_config(
-                output_dir=str(tmp_path / str(count)),
-                steps_per_execution=count,
-            )
-        )
-    one, five = (
-        pd.read_csv(f"{tmp_path}/{count}/history.csv") for count in (1, 5)
-    )
+    _, (one, five) = train_again(plain, tmp_path / "run", steps_per_execution=5)
     assert one["eval_loss"].equals(five["eval_loss"])
     np.testing.assert_allclose(one["loss"], five["loss"], rtol=1e-6)
