@@ -122,6 +122,7 @@ def test_exit_status_and_message(tmp_path):
     assert "Traceback" not in done.stderr
     assert not os.path.exists(tmp_path / "run")
     run_script("train", "--no_such_flag=1", status=1)
+    run_script("predict", "--model=nowhere", "text", status=1)
 
 
 @pytest.mark.slow

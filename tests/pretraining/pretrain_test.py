@@ -30,11 +30,10 @@ def test_run_folder_is_a_preset(
     assert not os.listdir(f"{folder}/checkpoints")
     assert metrics["train_steps"] == 6
     assert ("eval_nsp_loss" in metrics) == (objective == "mlm+nsp")
-    if objective == "mlm":
-        fine_tuned = train(
-            tiny_config(preset=folder, output_dir=str(tmp_path / "classifier"))
-        )
-        assert math.isfinite(fine_tuned["eval_loss"])
+    fine_tuned = train(
+        tiny_config(preset=folder, output_dir=str(tmp_path / "classifier"))
+    )
+    assert math.isfinite(fine_tuned["eval_loss"])
     with pytest.raises(InputError, match="--preset="):
         trained.load(folder)
 
