@@ -26,7 +26,7 @@ from benchmarks.contestant import Contestant
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.data import pipeline
-from bert_tf.models import presets
+from bert_tf.models import encoder, presets
 from bert_tf.serving.export import export
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training.train import train
@@ -169,9 +169,8 @@ def matrix_product_rate() -> float:
 def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
     """Returns the model FLOPs utilisation: only real tokens are counted.
 
-    As its definition has it (PaLM, appendix B): 6 FLOPs for each parameter
-    besides the embeddings and each token, and the attention's products.
-    That the last layer needs fewer is not taken off.
+    As its definition has it (PaLM, appendix B), without the embeddings. That
+    the last layer needs fewer is not taken off.
     """
     preset = presets.resolve(settings["preset"])
     encoded = pipeline.encode(
@@ -181,11 +180,9 @@ def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
         (settings["texts"],),
     )
     backbone = preset.build_backbone(dropout=0.0, dtype="float32")
-    width = backbone.hidden_dim
-    per_token = 6 * (4 * width**2 + 2 * width * backbone.intermediate_dim)
     lengths = encoded.lengths.astype(float)
     flops = backbone.num_layers * (
-        lengths * per_token + 12 * lengths**2 * width
+        lengths * encoder.layer_training_flops(backbone, lengths)
     )
     return float(flops.mean() * training["texts_per_second"] / gflops / 1e9)
 

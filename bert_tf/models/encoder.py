@@ -14,6 +14,8 @@ docs/performance.md has the measurements behind it.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import keras_nlp
+import numpy as np
 import tensorflow as tf
 
 _MASKED = -1e9
@@ -247,3 +249,21 @@ def _gelu(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
 
     # TensorFlow's, which it fuses with the product before while predicting.
     return tf.nn.gelu(x, approximate=True), gradient
+
+
+def layer_training_flops(
+    backbone: keras_nlp.models.BertBackbone, length: float | np.ndarray
+) -> float | np.ndarray:
+    """Returns the FLOPs of one layer's products for a token, forth and back.
+
+    A product has two for each weight, and the backward pass two products for
+    each of the forward pass: hence 6 (appendix B of PaLM,
+    https://arxiv.org/abs/2204.02311).
+
+    Args:
+        backbone: whose layer.
+        length: tokens of the sequence, one or an array of them.
+    """
+    width = backbone.hidden_dim
+    weights = 4 * width**2 + 2 * width * backbone.intermediate_dim
+    return 6.0 * (weights + 2 * length * width)

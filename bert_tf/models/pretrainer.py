@@ -196,14 +196,10 @@ def training_flops_per_token(
     sequence_length: int,
     max_predictions: int,
 ) -> float:
-    """Returns the operations of products for a token, forth and back.
-
-    The backward pass has two products for each of the forward pass, and each
-    has two operations a weight: hence 6.
-    """
+    """Returns the FLOPs of all products for a token, forth and back."""
     width = backbone.hidden_dim
-    layer = 4 * width * width + 2 * width * backbone.intermediate_dim
-    attention = 2 * sequence_length * width
-    head = width * (width + backbone.vocabulary_size)
-    head *= max_predictions / sequence_length
-    return 6.0 * (backbone.num_layers * (layer + attention) + head)
+    layers = backbone.num_layers * encoder.layer_training_flops(
+        backbone, sequence_length
+    )
+    head = 6.0 * width * (width + backbone.vocabulary_size)
+    return layers + head * max_predictions / sequence_length

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from bert_tf.config import TrainConfig
 from bert_tf.errors import InputError
+from bert_tf.models import encoder
 from bert_tf.tasks import head
 from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop, tpu_compiler
@@ -127,19 +128,15 @@ def flops_on_paper(
 ) -> float:
     """Returns the FLOPs of a training step, counted by hand.
 
-    Six for each weight of a matrix and each token (two forward, four
-    backward), and 12 x length x width for each layer's attention and token.
     In the last layer all tokens have a key and a value, and only [CLS] the
     rest.
     """
-    width = backbone.hidden_dim
-    keys_and_values = 6 * 2 * width**2
-    rest = 6 * (2 * width**2 + 2 * width * backbone.intermediate_dim)
-    rest += 12 * length * width
+    layer = encoder.layer_training_flops(backbone, length)
+    keys_and_values = 6 * 2 * backbone.hidden_dim**2
     full_layers = backbone.num_layers - 1
     return float(
-        tokens * (full_layers * (keys_and_values + rest) + keys_and_values)
-        + tokens / length * rest
+        tokens * (full_layers * layer + keys_and_values)
+        + tokens / length * (layer - keys_and_values)
     )
 
 

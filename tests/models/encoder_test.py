@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -135,3 +137,19 @@ def test_trains_as_the_layers_of_keras_do():
     fast = losses(classify)
     assert plain[-1] < 0.7 * plain[0]
     np.testing.assert_allclose(fast, plain, atol=1e-4)
+
+
+def test_training_flops_are_six_for_each_weight_and_the_attention():
+    backbone = tiny_backbone()
+    weights = sum(
+        math.prod(weight.shape)
+        for weight in backbone.get_layer("transformer_layer_0").weights
+        if "kernel" in weight.path
+    )
+    lengths = np.array([0.0, 7.0])
+    found = encoder.layer_training_flops(backbone, lengths)
+    # Scores and their sums: two products of width x length, 6 FLOPs each.
+    assert found.tolist() == [
+        6 * weights,
+        6 * weights + 2 * 6 * backbone.hidden_dim * 7,
+    ]
