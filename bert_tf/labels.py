@@ -50,8 +50,13 @@ def check_class_names(names: Sequence[str], num_rows: int) -> None:
             f"every one of the {num_rows:,} training rows has a label of its "
             "own, so there is nothing to learn. Is --label_column right?"
         )
+    check_one_line(names)
+
+
+def check_one_line(names: Sequence[str]) -> None:
+    """Raises InputError for a name that labels.txt, of lines, cannot hold."""
     for name in names:
-        if len(name.splitlines()) > 1:
+        if "\n" in name or "\r" in name:
             raise InputError(f"the class name {name!r} holds a line break")
 
 

@@ -33,6 +33,31 @@ MODEL_CARD = "README.md"
 PRESET = "preset"
 
 
+def is_remote(path: str) -> bool:
+    """Whether only tf.io.gfile reaches a path."""
+    return "://" in path
+
+
+def check_is_local(path: str) -> None:
+    """Raises InputError where a folder's files cannot be opened by path."""
+    if is_remote(path):
+        raise InputError(
+            f"--output_dir={path}: only pipelines.train with one seed writes "
+            "to remote folders; name a local one and copy it when it is done"
+        )
+
+
+def check_new_dir(path: str) -> None:
+    """Raises InputError unless `path` is local and new or empty."""
+    check_is_local(path)
+    if os.path.exists(path) and not (
+        os.path.isdir(path) and not os.listdir(path)
+    ):
+        raise InputError(
+            f"--output_dir={path} is not an empty folder; name a new one"
+        )
+
+
 def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
     """Tells whether the run in `path` is to be gone on with.
 
@@ -61,6 +86,10 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
             "--resume=must and --overwrite_output_dir contradict each other"
         )
     holds_run = os.path.exists(os.path.join(path, CONFIG))
+    if holds_run:
+        # Now, not when the texts are tokenized.
+        with locked(path, shared=True):
+            pass
     is_finished = os.path.exists(os.path.join(path, METRICS))
     if overwrite:
         if not is_empty and not holds_run:
@@ -90,7 +119,8 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
 def staged(path: str, *, overwrite: bool = False) -> Iterator[str]:
     """Gives a folder to write to, which is renamed to `path` at the end.
 
-    There may be nothing, an empty folder, or with `overwrite` another one.
+    There may be nothing, an empty folder, or with `overwrite` another one in
+    which nobody is training.
     """
     path = path.rstrip(os.sep)
     aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
@@ -99,7 +129,8 @@ def staged(path: str, *, overwrite: bool = False) -> Iterator[str]:
         yield aside
         if os.path.isdir(path) and overwrite:
             # Out of the way whole, so that a kill leaves no half of it.
-            os.rename(path, f"{aside}.old")
+            with locked(path):
+                os.rename(path, f"{aside}.old")
         try:
             # Takes the place of nothing, or of an empty folder.
             os.rename(aside, path)
@@ -125,19 +156,28 @@ def create(path: str, *, overwrite: bool) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Keeps other processes from training in the same run folder."""
-    folder = os.open(os.path.join(path, os.path.dirname(WEIGHTS)), os.O_RDONLY)
+def locked(path: str, *, shared: bool = False) -> Iterator[None]:
+    """Keeps other processes from training in the same run folder.
+
+    Any number of processes may hold a shared lock, if none has the other. A
+    folder without checkpoints is nobody's.
+    """
+    folder = os.path.join(path, os.path.dirname(WEIGHTS))
+    if not os.path.isdir(folder):
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise InputError(
-            f"--output_dir={path}: another process is training there"
-        ) from None
-    try:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"--output_dir={path}: another process is training there"
+            ) from None
         yield
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def check_is_run(path: str) -> None:

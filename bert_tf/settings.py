@@ -41,6 +41,8 @@ class Settings:
                 raise InputError(f"--{name}={value} must be from 0 to below 1")
         if not 0 <= self.weight_decay < math.inf:
             raise InputError(f"--weight_decay={self.weight_decay} is below 0")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"--seed={self.seed} must be from 0 to 4294967295")
         if self.checkpoint_seconds < 0:
             raise InputError("--checkpoint_seconds must not be below 0")
         if self.max_seq_length < shortest_sequence:

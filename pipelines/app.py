@@ -1,5 +1,6 @@
 """How every script starts, talks and ends."""
 
+import errno
 import logging as python_logging
 import os
 import runpy
@@ -16,6 +17,9 @@ from bert_tf.errors import (
     ServerError,
 )
 from pipelines import quiet
+
+# They have no file name where it is a write that fails.
+_DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def run_script(main: Callable[[list[str]], None]) -> None:
@@ -45,6 +49,7 @@ def run_installed() -> None:
 def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
     _log_plainly()
     try:
+        _check_arguments()
         main(argv)
     except InputError as error:
         return _fail(error, 1)
@@ -57,7 +62,22 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
     except BrokenPipeError:
         # The reader of our output, such as `head`, has seen enough.
         sys.stderr.close()
+    except OSError as error:
+        if error.filename is None and error.errno not in _DISK_FAULTS:
+            raise
+        where = "" if error.filename is None else f"{error.filename}: "
+        return _fail(f"{where}{error.strerror}", 1)
     return 0
+
+
+def _check_arguments() -> None:
+    for argument in sys.argv:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(
+                f"the argument {ascii(argument)} is not UTF-8"
+            ) from None
 
 
 def _fail(message: object, status: int) -> int:

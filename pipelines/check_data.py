@@ -43,9 +43,11 @@ def main(argv: list[str]) -> None:
     )
     separator = flag["label_separator"].value
     # Where windows start does not matter here.
-    task_class.from_parts(
+    task = task_class.from_parts(
         parts, label_separator=separator, stride=preprocessor.sequence_length
     )
+    for part in parts.values():
+        task.check_labels(part)
     report = checking.check_data(
         parts,
         preprocessor,

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> None:
     del argv
     output_dir = _OUTPUT_DIR.value
     if output_dir:
-        run_dir.check_output_dir(output_dir, overwrite=False, resume="never")
+        run_dir.check_new_dir(output_dir)
     first, second = (
         evaluate.evaluate(
             model,

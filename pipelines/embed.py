@@ -17,7 +17,7 @@ from absl import flags, logging
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.models import embedding, presets
 from bert_tf.serving import stream
-from pipelines import app, common_flags
+from pipelines import app, common_flags, output
 
 common_flags.define_columns()
 common_flags.define_stream()
@@ -41,27 +41,30 @@ def main(argv: list[str]) -> None:
         file_format=flags.FLAGS.input_format,
         **common_flags.column_names(),
     )
-    vectors = embedding.Embedder(
-        preset,
-        max_seq_length=flags.FLAGS.max_seq_length,
-        batch_size=flags.FLAGS.batch_size,
-    )(texts)
-    aside = f"{path}.partial"
-    if suffix == ".npy":
-        with open(aside, "wb") as file:
-            np.save(file, vectors)
-    else:
-        table = pd.DataFrame({"id": ids, "text": texts})
-        table["embedding"] = list(vectors)
-        try:
-            table.to_parquet(aside, index=False)
-        except ImportError:
-            raise InstallationError(
-                "Parquet needs the package pyarrow: pip install pyarrow, or "
-                "name an --output_file that ends with .npy"
-            ) from None
-    os.replace(aside, path)
+    with output.written_aside(path) as aside:
+        vectors = embedding.Embedder(
+            preset,
+            max_seq_length=flags.FLAGS.max_seq_length,
+            batch_size=flags.FLAGS.batch_size,
+        )(texts)
+        _write(aside, suffix, ids, texts, vectors)
     logging.info("%d vectors of %d numbers are in %s.", *vectors.shape, path)
+
+
+def _write(path: str, suffix: str, ids, texts, vectors: np.ndarray) -> None:
+    if suffix == ".npy":
+        with open(path, "wb") as file:
+            np.save(file, vectors)
+        return
+    table = pd.DataFrame({"id": ids, "text": texts})
+    table["embedding"] = list(vectors)
+    try:
+        table.to_parquet(path, index=False)
+    except ImportError:
+        raise InstallationError(
+            "Parquet needs the package pyarrow: pip install pyarrow, or name "
+            "an --output_file that ends with .npy"
+        ) from None
 
 
 if __name__ == "__main__":

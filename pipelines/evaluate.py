@@ -37,7 +37,7 @@ def main(argv: list[str]) -> None:
     del argv
     output_dir = _OUTPUT_DIR.value
     if output_dir:
-        run_dir.check_output_dir(output_dir, overwrite=False, resume="never")
+        run_dir.check_new_dir(output_dir)
     evaluation = evaluate.evaluate(
         _MODEL.value,
         _EVAL_FILE.value,

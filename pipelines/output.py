@@ -20,20 +20,30 @@ def open_output(path: str | None) -> Iterator[TextIO]:
         sys.stdout.reconfigure(encoding="utf-8", newline="")
         yield sys.stdout
         return
+    with written_aside(path) as aside:
+        with open(aside, "w", encoding="utf-8", newline="") as file:
+            yield file
+
+
+@contextlib.contextmanager
+def written_aside(path: str) -> Iterator[str]:
+    """Gives a path to write to, which is renamed when all went well.
+
+    Raises:
+        InputError: at once, where no such file can be made.
+    """
     if os.path.isdir(path):
         raise InputError(f"--output_file={path} is a folder")
     if os.path.exists(path) and not os.path.isfile(path):
         # A device or a pipe: there is nothing to rename.
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            yield file
+        yield path
         return
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise InputError(f"--output_file={path}: there is no folder {folder}")
     aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
     try:
-        with open(aside, "w", encoding="utf-8", newline="") as file:
-            yield file
+        yield aside
         os.replace(aside, path)
     finally:
         if os.path.exists(aside):

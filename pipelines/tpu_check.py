@@ -1,6 +1,6 @@
 """Compiles the training step for a TPU, without a TPU, and says what it costs.
 
-    pip install "bert_tf[tpu-check]"
+    pip install ".[tpu-check]"
     python -m pipelines.tpu_check --size=base --topology=v5e:2x2 \
         --train_batch_size=128 --max_seq_length=128 --mixed_precision=bfloat16
     python -m pipelines.tpu_check --preset=minilm_l6_en_uncased --examples=6090
@@ -89,7 +89,9 @@ def main(argv: list[str]) -> None:
             layers=layers, width=width, heads=heads, config=config
         )
     else:
-        backbone = presets.resolve(flags.FLAGS.preset).build_backbone(
+        preset = presets.resolve(flags.FLAGS.preset)
+        preset.check_length(config.max_seq_length, preset.max_positions)
+        backbone = preset.build_backbone(
             dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
     settings = {

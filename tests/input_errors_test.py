@@ -75,6 +75,8 @@ def test_settings(tiny_config, tmp_path, changes, words):
         {"log_steps": 0},
         {"max_truncated_share": 1.5},
         {"checkpoint_seconds": -1.0},
+        {"seed": -1},
+        {"seed": 2**32},
         {"train_file": ()},
     ],
     ids=str,

@@ -22,6 +22,7 @@ def test_file_round_trip(tmp_path):
         (("a",), 5, "at least two classes"),
         (("a", "b", "c"), 3, "a label of its own"),
         (("a", "b\nc"), 5, "line break"),
+        (("a", "b\n"), 5, "line break"),
     ],
 )
 def test_no_classification_problem(names, rows, words):

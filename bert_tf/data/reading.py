@@ -101,13 +101,14 @@ def open_table(path: str, file_format: str | None = None) -> Table:
     if file_format == "text":
         return Table(name, ("text",), _text_rows(lines, name))
     if file_format == "jsonl":
-        return _table(_json_rows(lines, name), name)
+        return _table(_whole_characters(_json_rows(lines, name)), name)
     if file_format == "conll":
         sentences = conll.read_sentences(lines, name)
         return _table((Row(name, *one) for one in sentences), name)
     if file_format == "squad":
         questions = squad.read_questions(lines, name)
-        return _table((Row(name, *one) for one in questions), name)
+        rows = (Row(name, *one) for one in questions)
+        return _table(_whole_characters(rows), name)
     return _delimited_table(lines, name, file_format)
 
 
@@ -191,6 +192,22 @@ def _json_rows(lines: Iterator[str], name: str) -> Iterator[Row]:
                 f'such as {{"text": "...", "label": "..."}}'
             )
         yield Row(name, number, {key: _as_text(fields[key]) for key in fields})
+
+
+def _whole_characters(rows: Iterator[Row]) -> Iterator[Row]:
+    """Refuses halves of characters, which JSON can hold and UTF-8 cannot."""
+    for row in rows:
+        for column, text in row.fields.items():
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                half = ascii(text[error.start])
+                raise InputError(
+                    f'{row.path}, line {row.line}: "{column}" holds {half}, '
+                    "half of a character that was cut in two (an emoji, as a "
+                    "rule); delete it"
+                ) from None
+        yield row
 
 
 def _as_text(value: object) -> str:

@@ -46,6 +46,8 @@ _STYLE = {
     "savefig.facecolor": "auto",
     "svg.hashsalt": "bert_tf",
     "text.color": INK,
+    # Class names may hold two dollars.
+    "text.parse_math": False,
     "xtick.color": INK,
     "ytick.color": INK,
 }

@@ -2,13 +2,14 @@
 
 import os
 import re
+import shlex
 
 import yaml
 
 from bert_tf import run_dir
 from bert_tf.config import TrainConfig
 from bert_tf.evaluation import verdict
-from bert_tf.evaluation.page import build_environment
+from bert_tf.evaluation.page import build_environment, export_name
 
 # What the hubs call our metrics, in the order in which a card lists them.
 _HUB_METRICS = {
@@ -35,8 +36,8 @@ def write_card(folder: str, metrics: dict, *, part: str) -> None:
         metrics: what `complete_metrics` returned for the part reported.
         part: test or validation.
     """
-    name = os.path.basename(os.path.normpath(folder))
     config = read_config(folder)
+    name = _name(config)
     front = {
         "pipeline_tag": "text-classification",
         "tags": ["text-classification", "bert", "tensorflow", "keras"],
@@ -71,6 +72,10 @@ def read_config(folder: str) -> TrainConfig:
     )
 
 
+def _name(config: TrainConfig) -> str:
+    return os.path.basename(os.path.normpath(config.output_dir))
+
+
 def render(
     template: str,
     folder: str,
@@ -98,7 +103,9 @@ def render(
     }
     text = build_environment().get_template(template).render(
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
-        name=os.path.basename(os.path.normpath(folder)),
+        name=_name(config),
+        run=shlex.quote(config.output_dir),
+        export_name=export_name(config.output_dir),
         config=config,
         base=base or config.preset,
         license=license_name,

@@ -96,7 +96,7 @@ def write_page(
         else [],
         "findings": findings,
         "suffix": suffix,
-        "commands": commands(model_path, run_path),
+        "commands": commands(model_path, is_run=run_path is not None),
     }
     if scores is not None:
         values["threshold_rows"] = thresholds.threshold_table(*scores).replace(
@@ -185,24 +185,25 @@ def _points(is_positive: np.ndarray, scores: np.ndarray) -> list[list[float]]:
     return table.astype(float).tolist()
 
 
-def commands(
-    model_path: str, run_path: str | None
-) -> Sequence[tuple[str, str]]:
+def export_name(path: str) -> str:
+    """Returns a name that pipelines.export takes for the model of a run."""
+    return "".join(
+        letter if letter.isascii() and letter.isalnum() else "_"
+        for letter in os.path.basename(os.path.normpath(path))
+    )
+
+
+def commands(model_path: str, *, is_run: bool) -> Sequence[tuple[str, str]]:
     """Returns what to do next, and how."""
     python = f"{os.path.basename(sys.executable)} -m pipelines"
-    if run_path is None:
+    if not is_run:
         return [
             (
                 "Predict:",
                 f'{python}.predict --model={shlex.quote(model_path)} "a text"',
             )
         ]
-    run = shlex.quote(run_path)
-    name = os.path.basename(os.path.normpath(run_path))
-    name = "".join(
-        letter if letter.isascii() and letter.isalnum() else "_"
-        for letter in name
-    )
+    run, name = shlex.quote(model_path), export_name(model_path)
     return [
         (
             "Repeat the training, which gives the same metrics on one CPU:",

@@ -87,7 +87,7 @@ def write_page(
             }
             for row in picked.astype(int)
         ],
-        "commands": page.commands(model_path, run_path),
+        "commands": page.commands(model_path, is_run=run_path is not None),
     }
     if run_path is not None:
         values.update(run_facts.read_facts(run_path, metrics))

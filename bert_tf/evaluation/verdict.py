@@ -23,22 +23,16 @@ class Sentence:
     text: str
 
 
-def verdict(
-    metrics: dict,
-    *,
-    part: str,
-    baseline_name: str = "TF-IDF and logistic regression",
-) -> list[Sentence]:
+def verdict(metrics: dict, *, part: str) -> list[Sentence]:
     """Returns what to think of an evaluation, in words.
 
     Args:
         metrics: what `summary.complete_metrics` returned.
         part: what was evaluated, e.g. "the test part".
-        baseline_name: how to call the trained baseline.
     """
     found = [_against_majority(metrics, part)]
     if "tfidf_logistic_regression" in metrics["baselines"]:
-        found.append(_against_words(metrics, baseline_name))
+        found.append(_against_words(metrics))
     found += _about_classes(metrics)
     found += _about_scores(metrics)
     found += _about_data(metrics)
@@ -80,15 +74,16 @@ def _against_majority(metrics: dict, part: str) -> Sentence:
     return Sentence("bad", text)
 
 
-def _against_words(metrics: dict, name: str) -> Sentence:
+def _against_words(metrics: dict) -> Sentence:
     baseline = metrics["baselines"]["tfidf_logistic_regression"]
     key = headline_metric(metrics["labels"])
     shown = "F1" if key == "f1" else "accuracy"
     own, other = metrics[f"eval_{key}"], baseline[key]
     difference = metrics["eval_accuracy"] - baseline["accuracy"]
     text = (
-        f"{name}, trained in {metrics['baseline_train_runtime']:.1f} s, "
-        f"reaches an accuracy of {percent(baseline['accuracy'])}"
+        "TF-IDF and logistic regression, trained in "
+        f"{metrics['baseline_train_runtime']:.1f} s, reaches an accuracy of "
+        f"{percent(baseline['accuracy'])}"
     )
     if key != "accuracy":
         text += f" and an F1 of {other:.3f} (the model's: {own:.3f})"

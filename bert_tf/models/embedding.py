@@ -60,6 +60,7 @@ class Embedder:
         )
         self._batch_size = batch_size
         backbone = preset.build_backbone(dropout=0.0, dtype="float32")
+        preset.check_length(max_seq_length, backbone.max_sequence_length)
         self.width = backbone.hidden_dim
         self._embed = _build_embed(backbone, preset.exact_gelu)
 

@@ -6,11 +6,11 @@ import os
 import keras_nlp
 import safetensors
 
+from bert_tf.models import relatives
 from bert_tf.models.presets import Preset
 
 _TASK = "task.json"
 _TASK_WEIGHTS = "task.weights.h5"
-_TRANSFORMERS_WEIGHTS = "model.safetensors"
 _TRANSFORMERS_BIAS = "cls.predictions.bias"
 
 
@@ -26,7 +26,7 @@ def read_head(preset: Preset, masked_lm: keras_nlp.models.BertMaskedLM) -> bool:
     if _is_keras_masked_lm(preset.source):
         masked_lm.load_task_weights(os.path.join(preset.source, _TASK_WEIGHTS))
         return True
-    path = os.path.join(preset.source, _TRANSFORMERS_WEIGHTS)
+    path = os.path.join(preset.source, relatives.WEIGHTS)
     if not os.path.exists(path):
         return False
     with safetensors.safe_open(path, framework="np") as tensors:

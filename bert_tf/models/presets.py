@@ -58,6 +58,15 @@ class Preset:
     kind: str = _BERT
     backbone_class: type = backbones.CLASSES[backbones.BERT]
 
+    def check_length(self, length: int, longest: int | None) -> None:
+        """Raises InputError where texts are longer than the model's longest."""
+        if longest is not None and length > longest:
+            raise InputError(
+                f"--max_seq_length={length} is beyond the {longest} positions "
+                f"that {self.name} knows; use --max_seq_length={longest} or "
+                "less"
+            )
+
     def build_backbone(
         self, *, dropout: float, dtype: str
     ) -> keras_nlp.models.Backbone:
@@ -166,6 +175,18 @@ def _resolve_folder(name: str, folder: str) -> Preset:
             raise InputError(
                 f"--preset={name} is of the kind {config['model_type']!r}; "
                 f"supported are {', '.join((_BERT, *relatives.KINDS))}"
+            )
+        if not any(
+            os.path.exists(os.path.join(folder, weights))
+            for weights in (
+                relatives.WEIGHTS,
+                f"{relatives.WEIGHTS}.index.json",
+            )
+        ):
+            raise InputError(
+                f"--preset={name}: the folder has no {relatives.WEIGHTS}; "
+                "Transformers' save_pretrained writes one from a "
+                "pytorch_model.bin"
             )
         vocabulary = preset_vocabularies.read_transformers(
             name, folder, config["model_type"]

@@ -20,7 +20,7 @@ from bert_tf.errors import InputError
 from bert_tf.models import backbones
 
 KINDS = ("distilbert", "electra", "roberta", "albert")
-_WEIGHTS = "model.safetensors"
+WEIGHTS = "model.safetensors"
 # What DistilBERT calls them.
 _DISTILBERT = {
     "attention.self.query": "attention.q_lin",
@@ -123,12 +123,12 @@ def read_weights(
     Raises:
         InputError: they are not there, or not of such a model.
     """
-    path = os.path.join(folder, _WEIGHTS)
+    path = os.path.join(folder, WEIGHTS)
     try:
         tensors = safetensors.numpy.load_file(path)
     except FileNotFoundError:
         raise InputError(
-            f"--preset={name}: the folder has no {_WEIGHTS}"
+            f"--preset={name}: the folder has no {WEIGHTS}"
         ) from None
     except safetensors.SafetensorError as error:
         raise InputError(f"--preset={name}: {path}: {error}") from None

@@ -18,7 +18,7 @@ MODEL_SIZES = {
     "large": (24, 1024),
 }
 _HEAD_WIDTH = 64
-# [CLS], two tokens and two [SEP].
+# [CLS], two [SEP], and a few tokens to mask and to guess from.
 _SHORTEST_SEQUENCE = 8
 
 

@@ -39,7 +39,11 @@ def student_config(teacher: str, **changes) -> TrainConfig:
     }
     # The teacher's was for its size.
     changes.setdefault("learning_rate", None)
-    return dataclasses.replace(config, **changes)
+    # A student has to learn with all its weights.
+    whole = {
+        "freeze_backbone": False, "trainable_layers": None, "lora_rank": None
+    }  # fmt: skip
+    return dataclasses.replace(config, **whole, **changes)
 
 
 def distill(
@@ -69,6 +73,12 @@ def distill(
     loss = loss or DistillationLoss()
     if unlabelled_only and not unlabelled_file:
         raise InputError("--unlabelled_only needs an --unlabelled_file")
+    run_dir.check_is_local(config.output_dir)
+    if (
+        strategy_lib.count_workers() > 1
+        or config.distribution_strategy == "multi_worker"
+    ):
+        raise InputError("distillation runs in one process so far")
     known = trained.load(teacher)
     if known.task.name != "classification":
         raise InputError(

@@ -18,7 +18,7 @@ from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training import checkpoints, new_run, remote
+from bert_tf.training import checkpoints, new_run
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.interruption import Interruption
@@ -114,11 +114,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
 
 
 def _check_surroundings(config: PretrainConfig, strategy) -> None:
-    if remote.is_remote(config.output_dir):
-        raise InputError(
-            f"--output_dir={config.output_dir}: pretraining writes to local "
-            "folders so far; copy the run when it is done"
-        )
+    run_dir.check_is_local(config.output_dir)
     if strategy_lib.has_workers(strategy):
         raise InputError(
             "pretraining runs in one process so far, on one device or on all "

@@ -73,9 +73,9 @@ class Span(Task):
                 "the format of SQuAD, or columns question, context and answers"
             )
         has_unanswered = any(
-            not answers
+            not _gold(row)
             for part in parts.values()
-            for answers in map(json.loads, part["label"])
+            for row in part.itertuples()
         )
         return cls(
             stride=stride,
@@ -244,10 +244,17 @@ class Span(Task):
 
 def _gold(row) -> list[tuple[str, int]]:
     """Returns the answers to a question and where they start."""
-    return [
-        (answer["text"], int(answer["answer_start"]))
-        for answer in json.loads(row.label)
-    ]
+    try:
+        return [
+            (answer["text"], int(answer["answer_start"]))
+            for answer in json.loads(row.label)
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{row.path}, question {row.id or row.line}: the answers must be a "
+            'JSON list such as [{"text": "in Paris", "answer_start": 17}], '
+            f"empty where there is none, not {row.label[:60]!r}"
+        ) from None
 
 
 def _gold_texts(examples: pd.DataFrame) -> list[list[str]]:

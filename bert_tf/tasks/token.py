@@ -89,7 +89,7 @@ class Token(Task):
             for i, tag in enumerate(row.label.split(" ")):
                 if tag not in known:
                     raise InputError(
-                        f'{row.path}, line {row.line + i}: the tag "{tag}" is '
+                        f'{row.path}, line {_line(row, i)}: the tag "{tag}" is '
                         "not in the training data; it has: "
                         f"{list_some(self.class_names, 20)}"
                     )
@@ -244,6 +244,11 @@ def _first_pieces(examples: pd.DataFrame, encoded):
         yield list(zip(words[first], pieces[first], strict=True))
 
 
+def _line(row, word: int) -> int:
+    """Returns the line of a word: CoNLL files have one for each."""
+    return row.line + (word if row.path.endswith(".conll") else 0)
+
+
 def _check_tags(examples: pd.DataFrame) -> None:
     """Raises InputError where tags do not fit the words or are not IOB2."""
     for row in examples.itertuples():
@@ -259,7 +264,7 @@ def _check_tags(examples: pd.DataFrame) -> None:
             is_orphan = tag.startswith("I-") and before[2:] != tag[2:]
             if not _TAG.fullmatch(tag) or is_orphan:
                 raise InputError(
-                    f'{row.path}, line {row.line + i}: the tag "{tag}" '
+                    f'{row.path}, line {_line(row, i)}: the tag "{tag}" '
                     + ("follows no tag of its type" if is_orphan else "is not")
                     + " IOB2, where entities begin with B-, go on with I-, "
                     "and O is everything else; convert the file"

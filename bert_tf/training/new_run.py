@@ -1,6 +1,7 @@
 """What a run folder holds before the first step, and its check on resuming."""
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 
@@ -17,12 +18,20 @@ from bert_tf.training import results as results_lib
 
 @contextlib.contextmanager
 def begin(
-    config: Settings, vocabulary: Vocabulary, backbone: keras.Model
+    config: Settings,
+    vocabulary: Vocabulary,
+    backbone: keras.Model,
+    *,
+    address: str | None = None,
 ) -> Iterator[str]:
     """Writes what every run has, and gives the folder for what one adds.
 
-    The run folder is there, whole, when the context ends.
+    The run folder is there, whole, when the context ends. Its settings name
+    `address`, where it will be copied, in place of config.output_dir.
     """
+    recorded = dataclasses.replace(
+        config, output_dir=address or config.output_dir
+    )
     with run_dir.create(
         config.output_dir, overwrite=config.overwrite_output_dir
     ) as folder:
@@ -30,8 +39,8 @@ def begin(
         def path(name):
             return os.path.join(folder, name)
 
-        run_dir.write_json(path(run_dir.CONFIG), config.to_json())
-        run_dir.write_text(path(run_dir.FLAGS), config.to_flagfile())
+        run_dir.write_json(path(run_dir.CONFIG), recorded.to_json())
+        run_dir.write_text(path(run_dir.FLAGS), recorded.to_flagfile())
         vocabulary_lib.write_vocabulary(folder, vocabulary)
         backbones.save_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())

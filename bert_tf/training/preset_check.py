@@ -1,7 +1,6 @@
 """Whether a checkpoint goes with the settings, before its weights are read."""
 
 from bert_tf.config import TrainConfig
-from bert_tf.errors import InputError
 from bert_tf.models import adaptation
 from bert_tf.models.presets import Preset
 from bert_tf.tasks import known
@@ -10,7 +9,7 @@ from bert_tf.text import tokenizers
 
 def check_preset(config: TrainConfig, preset: Preset) -> None:
     """Raises InputError unless a preset can be trained as is asked for."""
-    check_length(config, preset.max_positions)
+    preset.check_length(config.max_seq_length, preset.max_positions)
     adaptation.check_layers(
         preset.backbone_class,
         config.trainable_layers,
@@ -19,15 +18,4 @@ def check_preset(config: TrainConfig, preset: Preset) -> None:
     if known.task_class(config.task).with_places:
         tokenizers.check_places(
             preset.vocabulary, preset=config.preset, task=config.task
-        )
-
-
-def check_length(config: TrainConfig, longest: int | None) -> None:
-    """Raises InputError where texts are longer than the model's longest."""
-    length = config.max_seq_length
-    if longest is not None and length > longest:
-        raise InputError(
-            f"--max_seq_length={length} is beyond the {longest} positions "
-            f"that {config.preset} knows; use --max_seq_length={longest} or "
-            "less"
         )

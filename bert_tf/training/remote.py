@@ -12,48 +12,43 @@ from bert_tf import run_dir
 from bert_tf.errors import ServerError
 
 
-def is_remote(path: str) -> bool:
-    """Whether only tf.io.gfile reaches a path."""
-    return "://" in path
-
-
 def pull(remote: str, local: str) -> None:
     """Copies a remote run, if there is one, to an empty local folder."""
-    for folder, _, files in tf.io.gfile.walk(remote):
-        inside = os.path.relpath(folder, remote)
-        for name in files:
-            if name.endswith(".partial"):
-                continue
-            target = os.path.normpath(os.path.join(local, inside, name))
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            _copy(f"{folder.rstrip('/')}/{name}", target)
+    for name in _remote_files(remote):
+        target = os.path.join(local, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        _copy(f"{remote}/{name}", target)
 
 
 def push(local: str, remote: str) -> None:
-    """Copies all files of a local run that the remote one lacks or has older.
+    """Makes the files of a remote run those of the local one.
 
     The checkpoint goes last, and metrics.json after it: what is there when a
-    copy is cut off can be gone on with. The metrics of a run that was replaced
-    are deleted first, the checkpoint of a finished one at the end.
+    copy is cut off can be gone on with. So the metrics of a run that was
+    replaced are deleted first, and its other files at the end.
     """
     last = (run_dir.CHECKPOINT, run_dir.METRICS)
     names = sorted(
         _files(local), key=lambda name: last.index(name) if name in last else -1
     )
-    if run_dir.METRICS not in names:
-        _remove(f"{remote}/{run_dir.METRICS}")
+    stale = set(_remote_files(remote)).difference(names)
+    if run_dir.METRICS in stale:
+        tf.io.gfile.remove(f"{remote}/{run_dir.METRICS}")
     for name in names:
         source, target = os.path.join(local, name), f"{remote}/{name}"
         if not _is_current(source, target):
             tf.io.gfile.makedirs(os.path.dirname(target))
             _copy(source, target)
-    if run_dir.CHECKPOINT not in names:
-        _remove(f"{remote}/{run_dir.CHECKPOINT}")
+    for name in stale - {run_dir.METRICS}:
+        tf.io.gfile.remove(f"{remote}/{name}")
 
 
-def _remove(path: str) -> None:
-    if tf.io.gfile.exists(path):
-        tf.io.gfile.remove(path)
+def _remote_files(folder: str) -> Iterator[str]:
+    for path, _, files in tf.io.gfile.walk(folder):
+        inside = os.path.relpath(path, folder)
+        for name in files:
+            if not name.endswith(".partial"):
+                yield os.path.normpath(os.path.join(inside, name))
 
 
 def _files(folder: str) -> Iterator[str]:

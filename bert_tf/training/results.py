@@ -216,7 +216,7 @@ def write_results(
             cells=cells[main],
             curves=curves,
             run_path=folder,
-            model_path=folder,
+            model_path=model_card.read_config(folder).output_dir,
             other_parts={f"{name} part": completed[name] for name in others},
         )
         plain_report.write_card(folder, completed[main], fit.task, part=main)
@@ -242,7 +242,7 @@ def _write_pages(fit: Fit, results, completed, curves, drawn, found) -> None:
             fit.parts[main], results[main][0], completed[main]
         ),
         run_path=folder,
-        model_path=folder,
+        model_path=model_card.read_config(folder).output_dir,
         other_parts={f"{name} part": completed[name] for name in others},
     )
     model_card.write_card(folder, completed[main], part=main)

@@ -37,6 +37,7 @@ def train_seeds(config: TrainConfig, num_seeds: int) -> dict:
     Raises:
         InputError: see `train`; or a finished run has other settings.
     """
+    run_dir.check_is_local(config.output_dir)
     configs = [
         dataclasses.replace(
             config,

@@ -38,7 +38,7 @@ def build_strategy(
         )
     if tpu is not None and name not in ("auto", "tpu"):
         raise InputError(f"--tpu={tpu} with --distribution_strategy={name}")
-    workers = _workers()
+    workers = count_workers()
     if name == "multi_worker" and workers == 0:
         raise InputError(
             f"--distribution_strategy=multi_worker needs the variable "
@@ -62,7 +62,7 @@ def build_strategy(
     return tf.distribute.get_strategy()
 
 
-def _workers() -> int:
+def count_workers() -> int:
     """Returns how many workers TF_CONFIG names."""
     text = os.environ.get(_CLUSTER)
     if not text:

@@ -79,7 +79,7 @@ def compile_for_tpu(program: bytes, topology: str) -> Compiled:
     except ModuleNotFoundError as error:
         raise InstallationError(
             f"the TPU compiler needs the package {error.name}: "
-            'pip install "bert_tf[tpu-check]"'
+            'pip install ".[tpu-check]" in the clone'
         ) from error
     try:
         found = topologies.get_topology_desc(

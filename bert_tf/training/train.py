@@ -62,7 +62,7 @@ def train(
         config.distribution_strategy, tpu=config.tpu
     )
     with strategy_lib.telling_of_lost_workers(strategy):
-        if not remote.is_remote(config.output_dir):
+        if not run_dir.is_remote(config.output_dir):
             return _train(config, strategy, callbacks, build_compute)
         return _train_remotely(config, strategy, callbacks, build_compute)
 
@@ -87,6 +87,7 @@ def _train_remotely(
             callbacks,
             build_compute,
             after_save=lambda: remote.push(local, address),
+            address=address,
         )
         remote.push(local, address)
     return metrics
@@ -98,6 +99,7 @@ def _train(
     callbacks,
     build_compute=None,
     after_save=lambda: None,
+    address: str | None = None,
 ) -> dict:
     resuming = run_dir.check_output_dir(
         config.output_dir,
@@ -160,7 +162,7 @@ def _train(
         backbone = preset.build_backbone(
             dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
-        preset_check.check_length(config, backbone.max_sequence_length)
+        preset.check_length(config.max_seq_length, backbone.max_sequence_length)
         if trainable_layers is not None:
             adaptation.freeze_lower_layers(backbone, trainable_layers)
         if config.lora_rank is not None:
@@ -184,7 +186,9 @@ def _train(
     if resuming:
         new_run.check_settings(config)
     elif strategy_lib.is_chief(strategy):
-        with new_run.begin(config, preset.vocabulary, backbone) as folder:
+        with new_run.begin(
+            config, preset.vocabulary, backbone, address=address
+        ) as folder:
             labels_lib.write_labels(
                 os.path.join(folder, run_dir.LABELS), task.class_names
             )

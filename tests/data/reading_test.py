@@ -76,6 +76,7 @@ def test_a_file_larger_than_one_field_limit(tmp_path):
         ("a,b\n1,2\n".encode("utf-16"), "f.csv", "UTF-16"),
         (b'{"a": 1}\n{"a": \n', "f.jsonl", "line 2, column 6: not JSON"),
         (b'{"a": 1}\n[1]\n', "f.jsonl", "line 2: every line must be"),
+        (b'{"a": "x"}\n{"a": "\\ud83d"}\n', "f.jsonl", 'line 2: "a" holds'),
         (b"a,b\n", "f.xlsx", "cannot tell the format"),
     ],
 )

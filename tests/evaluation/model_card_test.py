@@ -24,7 +24,8 @@ def test_hubs_can_read_it(trained_run):
     assert accuracy.dataset_split == "test"
     for words in (
         "## Limits", "## Data", "## Settings", "train.csv", "`neg`, `pos`",
-        "pipelines.predict", "tf.saved_model.load", "95% bootstrap interval",
+        f"--run_dir={trained_run} --name=", "pipelines.predict",
+        "tf.saved_model.load", "95% bootstrap interval",
     ):  # fmt: skip
         assert words in card.text, words
     low, high = metrics["confidence_intervals"]["eval_loss"]

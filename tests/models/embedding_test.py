@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import pytest
 
+from bert_tf.errors import InputError
 from bert_tf.models import embedding, presets
 from tests.conftest import minilm_folder, review_rows, write_csv
 from tests.end_to_end_test import run_script
@@ -38,6 +39,11 @@ def test_order_length_and_padding(embedder):
         alone = embedder([texts[i]])[0]
         np.testing.assert_allclose(alone, vectors[i], atol=1e-5)
     assert embedder([]).shape == (0, 32)
+
+
+def test_longer_than_the_model(preset):
+    with pytest.raises(InputError, match="beyond the 32 positions"):
+        embedding.Embedder(presets.resolve(preset), max_seq_length=33)
 
 
 def test_nearest():

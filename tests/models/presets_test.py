@@ -19,6 +19,8 @@ def transformers_folder(tmp_path, **changes) -> str:
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "vocab.txt").write_text("\n".join(TOKENS) + "\n")
+    # Not read when a preset is found.
+    (tmp_path / "model.safetensors").touch()
     return str(tmp_path)
 
 
@@ -53,6 +55,13 @@ def test_transformers_folder(tmp_path):
 def test_folders_that_do_not_fit(tmp_path, changes, words):
     with pytest.raises(InputError, match=words):
         presets.resolve(transformers_folder(tmp_path, **changes))
+
+
+def test_folder_without_weights_that_can_be_read(tmp_path):
+    folder = transformers_folder(tmp_path)
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"no model\.safetensors"):
+        presets.resolve(folder)
 
 
 def test_folder_without_config(tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -102,8 +103,31 @@ def test_loss_of_the_teacher_itself_is_its_hard_loss(trained_run):
     )
 
 
-def test_faults():
+def test_a_student_learns_with_all_its_weights(trained_run, tmp_path):
+    """Whatever part of the teacher was trained."""
+    teacher = str(tmp_path / "teacher")
+    shutil.copytree(trained_run, teacher)
+    with open(f"{teacher}/config.json") as file:
+        config = json.load(file)
+    with open(f"{teacher}/config.json", "w") as file:
+        json.dump({**config, "trainable_layers": "last:2"}, file)
+    config = student_config(teacher, output_dir="student")
+    assert config.trainable_layers is None
+
+
+def test_faults(trained_run, monkeypatch):
     with pytest.raises(InputError, match="above 0"):
         distillation.DistillationLoss(temperature=0)
     with pytest.raises(InputError, match="not be below 0"):
         distillation.DistillationLoss(soft_weight=-1)
+    config = student_config(trained_run, output_dir="gs://bucket/student")
+    with pytest.raises(InputError, match="name a local one"):
+        distill(trained_run, config)
+    worker = {"type": "worker", "index": 0}
+    cluster = {"worker": ["localhost:1", "localhost:2"]}
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": worker})
+    )
+    config = student_config(trained_run, output_dir="student")
+    with pytest.raises(InputError, match="in one process"):
+        distill(trained_run, config)

@@ -1,9 +1,12 @@
-"""Regression and multi-label: what is wrong with files and settings."""
+"""Tasks with one answer a text: their faults, and how far answers differ."""
 
+import numpy as np
 import pytest
 
 from bert_tf.config import TrainConfig
 from bert_tf.errors import InputError
+from bert_tf.tasks.classification import Classification
+from bert_tf.tasks.multi_label import MultiLabel
 from bert_tf.training.train import train
 from tests.tasks.files import write_rows
 
@@ -37,6 +40,17 @@ def test_faults_are_told(tmp_path, preset):
                 task="multi_label", label_separator="|", max_train_samples=1,
             )
         )  # fmt: skip
+    broken = write_rows(
+        tmp_path / "b.csv", ("text", "label"), [("a", "x|y\nz"), ("b", "x")]
+    )
+    with pytest.raises(InputError, match="line break"):
+        train(
+            settings(
+                tmp_path, preset, train_file=(broken,),
+                validation_file=(broken,), task="multi_label",
+                label_separator="|",
+            )
+        )  # fmt: skip
     with pytest.raises(InputError, match="must be one of pearson"):
         settings(
             tmp_path, preset, train_file=(file,), task="regression",
@@ -47,3 +61,46 @@ def test_faults_are_told(tmp_path, preset):
             tmp_path, preset, train_file=(file,), task="regression",
             calibrate=True,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "chances", "difference"),
+    [
+        ("b", [0.2, 0.5, 0.3], 0.0),
+        ("b", [0.25, 0.45, 0.3], 0.05),
+        # The same numbers under another name.
+        ("c", [0.2, 0.5, 0.3], 0.1),
+        # A tie that rounding decides.
+        ("c", [0.2, 0.4, 0.4], 0.1),
+        ("d", [0.2, 0.5, 0.3], np.inf),
+    ],
+)
+def test_difference_of_classes(label, chances, difference):
+    task = Classification(("a", "b", "c"))
+    expected = {
+        "label": "b", "score": "0.5", "probability_a": "0.2",
+        "probability_b": "0.5", "probability_c": "0.3",
+    }  # fmt: skip
+    cells = ([label, str(max(chances))], list(map(str, chances)))
+    assert task.difference(expected, cells) == pytest.approx(difference)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "labels", "difference"),
+    [
+        ((0.3, 0.5), "a; b", 0.0),
+        ((0.3, 0.5), "b;a", 0.0),
+        # As if the threshold were 0.5 for all.
+        ((0.3, 0.5), "b", 0.1),
+        ((), "b", 0.1),
+        # What rounding moves over a threshold is no other answer.
+        ((0.3, 0.899999), "a", 1e-6),
+        ((0.3, 0.5), "", 0.4),
+        ((0.3, 0.5), "a;b;c", np.inf),
+    ],
+)
+def test_difference_of_label_sets(thresholds, labels, difference):
+    task = MultiLabel(("a", "b"), ";", thresholds)
+    expected = {"label": "b;a", "probability_a": "0.4", "probability_b": "0.9"}
+    found = task.difference(expected, ([labels], ["0.4", "0.9"]))
+    assert found == pytest.approx(difference, abs=1e-7)

@@ -4,6 +4,7 @@ import json
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -75,6 +76,21 @@ def test_windows_hold_every_piece(vocabulary, tmp_path):
         assert len(seen) == len(context.split())
         # Each answer of one piece is whole in some window.
         assert bool(answers) == bool(targets[windows].any()), question
+
+
+@pytest.mark.parametrize(
+    "answers",
+    ["Paris", '{"text": ["Paris"], "answer_start": [0]}', "[1]"],
+)
+def test_answers_in_another_form_are_told(answers):
+    part = pd.DataFrame(
+        {
+            "text": ["where ?"], "text_pair": ["Paris is far"],
+            "label": [answers], "id": ["7"], "path": ["t.csv"], "line": [2],
+        }
+    )  # fmt: skip
+    with pytest.raises(InputError, match="t.csv, question 7: the answers"):
+        Span.from_parts({"train": part}, label_separator=",", stride=4)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -87,6 +88,15 @@ def test_labels_on_first_pieces(preprocessor, tmp_path):
     metrics = TASK.metrics(part, encoded, perfect.astype(np.float32))
     # What was cut off is not found.
     assert metrics["eval_precision"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("name, line", [("t.csv", 5), ("t.conll", 6)])
+def test_the_line_of_a_tag(name, line):
+    part = pd.DataFrame(
+        {"text": ["a b"], "label": ["O B-z"], "path": [name], "line": [5]}
+    )
+    with pytest.raises(InputError, match=f'{name}, line {line}: the tag "B-z"'):
+        TASK.check_labels(part)
 
 
 @pytest.mark.parametrize(
