@@ -2,12 +2,16 @@
 
     python -m pipelines.predict --model=saved_models/tweets "a text" "another"
     python -m pipelines.predict --model=saved_models/tweets \
+        --output_file=predictions.csv "a text" "another"
+    python -m pipelines.predict --model=saved_models/tweets \
         --input_file=texts.csv --output_file=predictions.csv
     cat texts.txt | python -m pipelines.predict --model=saved_models/tweets \
         --input_file=- > predictions.csv
 
 Files are streamed: they may be larger than memory. The rows keep their order.
 """
+
+from collections.abc import Iterator
 
 from absl import flags, logging
 
@@ -38,7 +42,17 @@ def main(argv: list[str]) -> None:
             "give either texts as arguments or --input_file, one of the two"
         )
     if flags.FLAGS.input_file:
-        _predict_files()
+        _write_predictions(
+            stream.read_batches(
+                flags.FLAGS.input_file,
+                file_format=flags.FLAGS.input_format,
+                **common_flags.column_names(),
+            )
+        )
+        return
+    if flags.FLAGS.output_file:
+        ids = [str(i + 1) for i in range(len(texts))]
+        _write_predictions(iter([(ids, (texts,))]))
         return
     predictor = Predictor(_MODEL.value)
     if predictor.has_pairs:
@@ -54,12 +68,7 @@ def main(argv: list[str]) -> None:
         print("\t".join([*shown, shorten(text)]))
 
 
-def _predict_files() -> None:
-    batches = stream.read_batches(
-        flags.FLAGS.input_file,
-        file_format=flags.FLAGS.input_format,
-        **common_flags.column_names(),
-    )
+def _write_predictions(batches: Iterator[stream.Batch]) -> None:
     with open_output(flags.FLAGS.output_file) as file:
         count = stream.predict(
             lambda: Predictor(_MODEL.value),

@@ -6,19 +6,22 @@
         --model_name=tweets --version_label=stable --signature=top_k \
         --input_file=texts.csv --output_file=answers.jsonl
 
-A line of JSON for each text, in their order, with its id. Without texts it
-tells the state of the model's versions. Needs no TensorFlow over REST.
+A line of JSON for each text, or pair, in their order, with its id. Of a model
+with windows tokenize and tokens answer a list: an item for each window of the
+text. Without texts it tells the state of the model's versions. Needs no
+TensorFlow over REST.
 """
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from absl import flags, logging
 
 from bert_tf.errors import InputError
 from bert_tf.serving import stream
 from bert_tf.serving.client import Client
+from bert_tf.serving.inputs import in_order, token_inputs
 from pipelines import app, common_flags
 from pipelines.output import open_output
 
@@ -85,35 +88,72 @@ def main(argv: list[str]) -> None:
         for state in client.status():
             print(json.dumps(state))
         return
+    names = _input_names(client)
     count = 0
     with open_output(flags.FLAGS.output_file) as file:
         for ids, segments in _requests(batches, _BATCH_SIZE.value):
-            outputs = _ask(client, segments)
-            for i, row_id in enumerate(ids):
-                row = {"id": row_id, **_texts(segments, i)}
-                row |= {name: rows[i] for name, rows in outputs.items()}
+            if len(segments) != len(names):
+                raise InputError(
+                    f"--model_name={_MODEL_NAME.value} takes {len(names)} "
+                    f"texts a row ({', '.join(names)}), the input has "
+                    f"{len(segments)}; see --input_file, --text_column and "
+                    "--text_pair_column"
+                )
+            inputs = dict(zip(names, segments, strict=True))
+            columns = {"id": ids, **inputs, **_ask(client, inputs)}
+            for i in range(len(ids)):
+                row = {name: values[i] for name, values in columns.items()}
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
             file.flush()
             count += len(ids)
     logging.info("%d texts were answered.", count)
 
 
-def _ask(client: Client, segments: tuple[list[str], ...]) -> dict[str, list]:
-    inputs = {name: texts for name, texts in _named(segments)}
+def _input_names(client: Client) -> tuple[str, ...]:
+    """Returns what the model calls its texts, in the order of the columns."""
+    signatures = client.metadata()
+    asked = _SIGNATURE.value
+    if asked == "tokens":
+        asked = "tokenize"
+    if asked not in signatures:
+        raise InputError(
+            f'the model has no signature "{asked}"; it has: '
+            f"{', '.join(sorted(signatures))}"
+        )
+    inputs = signatures[asked]["inputs"]
+    names = in_order(inputs)
+    if not names:
+        raise InputError(
+            f"--model_name={_MODEL_NAME.value} takes {', '.join(inputs)}; "
+            "this script only asks models that bert_tf exported"
+        )
+    return names
+
+
+def _ask(client: Client, inputs: Mapping[str, list[str]]) -> dict[str, list]:
+    """Returns the answers by name, an item for each text."""
     if _SIGNATURE.value != "tokens":
-        return client.predict(inputs, signature=_SIGNATURE.value)
-    return client.predict(
-        client.predict(inputs, signature="tokenize"), signature="tokens"
-    )
+        outputs = client.predict(inputs, signature=_SIGNATURE.value)
+        owners = outputs.pop("owners", None)
+    else:
+        tokens = client.predict(inputs, signature="tokenize")
+        outputs = client.predict(token_inputs(tokens), signature="tokens")
+        owners = tokens.get("owners")
+    if owners is None:
+        return outputs
+    count = len(next(iter(inputs.values())))
+    return {
+        name: _by_text(windows, owners, count)
+        for name, windows in outputs.items()
+    }
 
 
-def _named(segments: tuple[list[str], ...]) -> Iterator[tuple]:
-    names = ("text",) if len(segments) == 1 else ("text_a", "text_b")
-    return zip(names, segments, strict=True)
-
-
-def _texts(segments: tuple[list[str], ...], row: int) -> dict[str, str]:
-    return {name: texts[row] for name, texts in _named(segments)}
+def _by_text(windows: list, owners: Sequence[int], count: int) -> list[list]:
+    """Returns the windows of each of `count` texts."""
+    found: list[list] = [[] for _ in range(count)]
+    for window, owner in zip(windows, owners, strict=True):
+        found[owner].append(window)
+    return found
 
 
 def _requests(batches: Iterator[stream.Batch], size: int) -> Iterator:

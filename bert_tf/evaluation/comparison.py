@@ -1,5 +1,6 @@
 """Which of two models is better on the same texts, and whether by chance."""
 
+import csv
 import os
 
 import numpy as np
@@ -105,7 +106,9 @@ def _compare_samples(first, second, names, samples) -> dict:
 def write(folder: str, comparison: dict, table: pd.DataFrame) -> None:
     """Writes comparison.json and disagreements.csv to an existing folder."""
     run_dir.write_text(
-        os.path.join(folder, "disagreements.csv"), table.to_csv(index=False)
+        os.path.join(folder, "disagreements.csv"),
+        # As errors.csv.
+        table.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC),
     )
     run_dir.write_json(os.path.join(folder, "comparison.json"), comparison)
 

@@ -1,5 +1,6 @@
 """What an evaluation leaves behind: tables for people and for programs."""
 
+import csv
 import os
 from collections.abc import Sequence
 
@@ -98,7 +99,12 @@ def write_evaluation(
     """
     class_names = metrics["labels"]
     errors = error_table(examples, probabilities, class_names)
-    errors.to_csv(os.path.join(folder, f"errors{suffix}.csv"), index=False)
+    # Before Python 3.11.9 and 3.12.3 a text with "\r" would not be quoted.
+    errors.to_csv(
+        os.path.join(folder, f"errors{suffix}.csv"),
+        index=False,
+        quoting=csv.QUOTE_NONNUMERIC,
+    )
     matrix = pd.DataFrame(
         metrics["confusion_matrix"], index=class_names, columns=class_names
     )

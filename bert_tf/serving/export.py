@@ -89,8 +89,8 @@ def export(
         else:
             logging.info(
                 "No warm-up requests: they need tensorflow-serving-api, "
-                'pip install "bert_tf[serving]". The first requests to a '
-                "server will be slow."
+                'pip install ".[serving]" in the clone. The first requests to '
+                "a server will be slow."
             )
         return publishing.publish(
             staged,
@@ -147,9 +147,9 @@ def check_parity(
             trained = {name: wanted[name] for name in answered}
             raise InputError(
                 f"the SavedModel answers {answered} where the trained model "
-                f"answered {trained}, with numbers up to "
-                f"{difference:.2g} apart (allowed: {tolerance:g}), for the "
-                f"evaluation text {text[:80]!r}; nothing was published"
+                f"answered {trained}, {difference:.2g} apart (allowed: "
+                f"{tolerance:g}), for the evaluation text {text[:80]!r}; "
+                "nothing was published"
             )
         largest = max(largest, difference)
     return float(largest)

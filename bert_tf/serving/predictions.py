@@ -24,7 +24,10 @@ class PredictionWriter:
         has_pairs: bool,
         has_true_labels: bool = False,
     ):
-        self._writer = csv.writer(file, lineterminator="\n")
+        # The default line end: before Python 3.11.9 and 3.12.3 csv quotes only
+        # the line breaks that are in it, and with "\n" a text with "\r" would
+        # be read as two rows.
+        self._writer = csv.writer(_LineFeeds(file))
         header = ["id", "text"]
         if has_pairs:
             header.append("text_pair")
@@ -48,3 +51,13 @@ class PredictionWriter:
             if true_labels is not None:
                 row.append(true_labels[i])
             self._writer.writerow(row + detail)
+
+
+class _LineFeeds:
+    """Ends rows, which csv writes one by one, by a line feed."""
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, row: str) -> int:
+        return self._file.write(row.removesuffix("\r\n") + "\n")

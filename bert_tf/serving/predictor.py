@@ -54,12 +54,17 @@ class Predictor:
                 f"tensorflow and tensorflow-text lack: {error}"
             ) from error
         self.signatures = tuple(sorted(self._loaded.signatures))
-        default = self._loaded.signatures["serving_default"]
-        self._outputs = set(default.structured_outputs)
         extra = os.path.join(self.path, publishing.EXTRA)
         labels = os.path.join(extra, run_dir.LABELS)
-        if not os.path.exists(labels):
-            raise InputError(f"{self.path} was not exported by bert_tf")
+        if "serving_default" not in self.signatures or not os.path.exists(
+            labels
+        ):
+            raise InputError(
+                f"{self.path} was not exported by bert_tf; pipelines.export "
+                "writes a SavedModel from a run folder"
+            )
+        default = self._loaded.signatures["serving_default"]
+        self._outputs = set(default.structured_outputs)
         self.task = known.read_task(extra, labels_lib.read_labels(labels))
         self.inputs = text_inputs(
             has_pairs=len(default.structured_input_signature[1]) == 2,

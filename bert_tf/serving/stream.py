@@ -40,12 +40,12 @@ def read_batches(
         names = [name for name in (columns.text, columns.text_pair) if name]
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
             ids = [
-                row.fields[columns.id] if columns.id else str(next(number))
+                _field(row, columns.id) if columns.id else str(next(number))
                 for row in rows
             ]
             yield (
                 ids,
-                tuple([_text(row, name) for row in rows] for name in names),
+                tuple([_field(row, name) for row in rows] for name in names),
             )
 
 
@@ -107,7 +107,10 @@ def predict(
     return count
 
 
-def _text(row: reading.Row, column: str) -> str:
+def _field(row: reading.Row, column: str) -> str:
     if column not in row.fields:
-        raise InputError(f'{row.path}, line {row.line}: no field "{column}"')
+        raise InputError(
+            f'{row.path}, line {row.line}: no field "{column}", which the '
+            "first row has; every row needs it"
+        )
     return row.fields[column]

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.serving import publishing
-from bert_tf.serving.inputs import TOKEN_INPUTS
+from bert_tf.serving.inputs import token_inputs
 from bert_tf.serving.predictor import Predictor
 
 PATH = os.path.join(publishing.EXTRA, "tf_serving_warmup_requests")
@@ -56,6 +56,13 @@ def write(
     from tensorflow_serving.apis import prediction_log_pb2
 
     batches = [[text] for text in texts] + [[texts[-1]] * _LARGE_BATCH]
+    signatures = [
+        name
+        for name in predictor.signatures
+        # A server that batches refuses answers of more rows than were asked,
+        # and so would not load the model.
+        if name != "tokenize" or predictor.task.stride is None
+    ]
     with tf.io.TFRecordWriter(os.path.join(predictor.path, PATH)) as writer:
         for batch in batches:
             text_inputs = {
@@ -66,11 +73,11 @@ def write(
                     strict=True,
                 )
             }
-            for signature in predictor.signatures:
+            for signature in signatures:
                 inputs = text_inputs
                 if signature == "tokens":
                     tokens = predictor.call("tokenize", text_inputs)
-                    inputs = {name: tokens[name] for name in TOKEN_INPUTS}
+                    inputs = token_inputs(tokens)
                 log = prediction_log_pb2.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name = name

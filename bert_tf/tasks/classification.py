@@ -162,7 +162,21 @@ class Classification(Task):
         )
 
     def difference(self, expected: Mapping[str, str], cells) -> float:
-        """Returns the largest difference of a probability."""
-        return cells_lib.largest_difference(
+        """Returns the largest difference of a probability.
+
+        Of other labels, if larger: how far the probabilities of the two would
+        have to move to meet.
+        """
+        largest = cells_lib.largest_difference(
             expected, self.detail_columns, cells[1]
         )
+        labels = (expected["label"], cells[0][0])
+        if labels[0] == labels[1]:
+            return largest
+        if not set(labels) <= set(self.class_names):
+            return np.inf
+        wanted, found = (
+            np.float32(expected[column])
+            for column in cells_lib.probability_columns(labels)
+        )
+        return max(largest, abs(wanted - found) / 2)

@@ -85,6 +85,7 @@ class MultiLabel(Task):
                 "--task=multi_label needs at least two. Are --label_column "
                 f"and --label_separator={separator!r} right?"
             )
+        labels_lib.check_one_line(names)
         return cls(
             names, separator, stride=stride, window_pooling=window_pooling
         )
@@ -207,10 +208,31 @@ class MultiLabel(Task):
         )
 
     def difference(self, expected: Mapping[str, str], cells) -> float:
-        """Returns the largest difference of a probability."""
-        return cells_lib.largest_difference(
+        """Returns the largest difference of a probability.
+
+        Of a label that only one of the answers has, if larger: how far its
+        probability is from its threshold.
+        """
+        largest = cells_lib.largest_difference(
             expected, self.detail_columns, cells[1]
         )
+        labels = [
+            set(split(text, self.separator))
+            for text in (expected["label"], cells[0][0])
+        ]
+        if not labels[0] | labels[1] <= set(self.class_names):
+            return np.inf
+        distances = [
+            abs(np.float32(expected[column]) - limit)
+            for name, column, limit in zip(
+                self.class_names,
+                self.detail_columns,
+                self._limits(),
+                strict=True,
+            )
+            if name in labels[0] ^ labels[1]
+        ]
+        return max([largest, *distances])
 
     def _limits(self) -> np.ndarray:
         limits = self.thresholds or [0.5] * len(self.class_names)

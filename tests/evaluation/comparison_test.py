@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+from bert_tf.data import reading
 from bert_tf.errors import InputError
 from bert_tf.evaluation import comparison, disagreements, evaluate
 from bert_tf.metrics.classification import classification_metrics
@@ -150,3 +152,10 @@ def test_tasks_beside_classification(tmp_path):
         comparison.compare(
             good, evaluation("x", labels % 2, answers(labels % 2, 0.8, 1))
         )
+
+
+def test_texts_with_line_breaks_stay_one_row(tmp_path):
+    texts = ["a\rb", "a\nb", "a\r\nb", "a"]
+    comparison.write(str(tmp_path), {}, pd.DataFrame({"text": texts}))
+    table = reading.open_table(str(tmp_path / "disagreements.csv"))
+    assert [row.fields["text"] for row in table.rows] == texts

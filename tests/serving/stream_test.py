@@ -2,10 +2,16 @@ import csv
 import io
 
 import pytest
+import tensorflow as tf
+from absl import flags
+from absl.testing import flagsaver
 
 from bert_tf.errors import InputError
 from bert_tf.serving import stream
+from bert_tf.serving.predictions import PredictionWriter
 from bert_tf.serving.predictor import Predictor, find_version
+from bert_tf.tasks.regression import Regression
+from pipelines import predict as predict_script
 
 
 def predict(saved_model, path, **kwargs):
@@ -38,6 +44,19 @@ def test_rows_keep_order_ids_and_texts(saved_model, tmp_path, monkeypatch):
         assert row["score"] == row[f"probability_{row['label']}"]
 
 
+def test_arguments_go_to_the_output_file(saved_model, tmp_path, capsys):
+    path = tmp_path / "out.csv"
+    flags.FLAGS.mark_as_parsed()
+    with flagsaver.flagsaver(model=saved_model, output_file=str(path)):
+        predict_script.main(["predict", "a good film", "a bad, poor film"])
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["text"], row["label"]) for row in rows] == [
+        ("1", "a good film", "pos"), ("2", "a bad, poor film", "neg"),
+    ]  # fmt: skip
+    assert not capsys.readouterr().out
+
+
 def test_text_lines_are_numbered(saved_model, tmp_path):
     path = tmp_path / "in.txt"
     path.write_text("good, film\n\nbad\n")
@@ -52,6 +71,38 @@ def test_pairs_do_not_go_into_a_single_text_model(saved_model, tmp_path):
     path.write_text("text_a,text_b\na,b\n")
     with pytest.raises(InputError, match="takes 1 texts a row"):
         predict(saved_model, str(path))
+
+
+def test_line_breaks_in_texts_read_back(tmp_path):
+    texts = ["a\rb", "a\nb", "a\r\nb", "a\r", "\n", "a, b", "a"]
+    path = tmp_path / "predictions.csv"
+    with open(path, "w", newline="") as file:
+        writer = PredictionWriter(file, Regression(), has_pairs=False)
+        writer.write(
+            ids=texts, segments=(texts,), cells=[(["1.0"], [])] * len(texts)
+        )
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["id", "text", "score"]
+    assert rows == [[text, text, "1.0"] for text in texts]
+    (batch,) = stream.read_batches([str(path)])
+    assert batch == (texts, (texts,))
+    assert path.read_bytes().endswith(b"1.0\na,a,1.0\n")
+
+
+@pytest.mark.parametrize("field", ["id", "text"])
+def test_a_row_without_a_field_of_the_first(tmp_path, field):
+    rows = ['{"id": "1", "text": "a"}', '{"id": "2", "text": "b"}']
+    path = tmp_path / "in.jsonl"
+    path.write_text("\n".join([rows[0], rows[1].replace(field, "other")]))
+    with pytest.raises(InputError, match=f'jsonl, line 2: no field "{field}"'):
+        list(stream.read_batches([str(path)]))
+
+
+def test_a_saved_model_of_others(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    with pytest.raises(InputError, match="was not exported by bert_tf"):
+        Predictor(str(tmp_path))
 
 
 def test_newest_version(tmp_path):

@@ -17,9 +17,11 @@ from bert_tf.models import inference
 from bert_tf.models import trained as trained_lib
 from bert_tf.serving import operation_check
 from bert_tf.serving.export import check_parity
+from bert_tf.serving.inputs import token_inputs
 from bert_tf.serving.predictor import Predictor
 from tests.serving import hermetic, native_loader
 from tests.tasks.conftest import NAMES
+from tests.tasks.files import write_rows
 
 
 def metrics_of(run: str) -> dict:
@@ -52,6 +54,15 @@ def check_same(found: dict, expected: dict) -> None:
             np.testing.assert_array_equal(values, wanted, err_msg=name)
 
 
+def decoded(answers: dict) -> dict:
+    return {
+        name: np.char.decode(value.astype(bytes))
+        if value.dtype == object
+        else value
+        for name, value in answers.items()
+    }
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     if native_loader.compiler() is None:
@@ -77,13 +88,7 @@ def test_with_tensorflow_and_its_text_only(task_run, alone):
         Predictor(task_run.model),
         *([text.encode()] for text in task_run.example),
     )
-    decoded = {
-        name: np.char.decode(value.astype(bytes))
-        if value.dtype == object
-        else value
-        for name, value in here.items()
-    }
-    check_same(alone[task_run.name], decoded)
+    check_same(alone[task_run.name], decoded(here))
 
 
 def test_without_python(task_run, program):
@@ -198,6 +203,90 @@ def test_parity_gate_refuses_other_answers(task_run):
         rows[3][column] = str(float(rows[3][column]) + 2e-5)
     with pytest.raises(InputError, match="nothing was published"):
         check_parity(predictor, segments, rows, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", ["classification", "multi_label"])
+def test_parity_gate_refuses_other_labels(trained_task, name):
+    """The numbers alone are right where the names or thresholds are not."""
+    found = trained_task(name)
+    predictor = Predictor(found.model)
+    with open(f"{found.run}/predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))[:20]
+    texts = ([row["text"] for row in rows],)
+    check_parity(predictor, texts, rows, tolerance=1e-5)
+    others = {row["label"] for row in rows} - {rows[3]["label"]}
+    rows[3]["label"] = min(others)
+    with pytest.raises(InputError, match="nothing was published"):
+        check_parity(predictor, texts, rows, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", ["windows", "span"])
+def test_warm_up_asks_nothing_that_batching_refuses(trained_task, name):
+    """Answers of more rows than texts: the server would not load the model."""
+    pytest.importorskip("tensorflow_serving")
+    from tests.serving.warm_up_test import records
+
+    found = trained_task(name)
+    requests = [log.predict_log.request for log in records(found.model)]
+    asked = {request.model_spec.signature_name for request in requests}
+    assert asked == {*Predictor(found.model).signatures} - {"tokenize"}
+
+
+@pytest.mark.parametrize("name", ["windows", "span", "token"])
+def test_query_server_asks_every_task(
+    trained_task, tmp_path, monkeypatch, name
+):
+    pytest.importorskip("tensorflow_serving")
+    from tests.serving.client_test import query
+    from tests.serving.conftest import Server
+    from tests.serving.stand_in import StandIn
+    from tests.serving.stand_in_server import serve
+
+    task_run = trained_task(name)
+    predictor = Predictor(task_run.model)
+    *first, last = task_run.example
+    # Several windows, one, several.
+    columns = [*([text] * 3 for text in first), [last * 3, "good", last * 2]]
+    path = write_rows(
+        tmp_path / "in.csv", predictor.inputs, zip(*columns, strict=True)
+    )
+    encoded = [[text.encode() for text in column] for column in columns]
+    tokens = ask(predictor, *encoded, signature="tokenize")
+    expected = {
+        "serving_default": ask(predictor, *encoded),
+        "tokenize": {**tokens},
+        "tokens": predictor.call("tokens", token_inputs(tokens)),
+    }
+    owners = expected["tokenize"].pop("owners", None)
+    assert (owners is None) == (name == "token")
+    folder = os.path.dirname(task_run.model)
+    config = f"{folder}/serving/models.config"
+    meta_graph = operation_check.read_meta_graph(task_run.model)
+    # Loading it once more, and the warm-up, would take seconds.
+    monkeypatch.setattr(
+        StandIn, "_load", lambda *_: (predictor, meta_graph.signature_def)
+    )
+    stand_in = StandIn(config, os.path.dirname(folder))
+    with serve(stand_in) as (rest, grpc):
+        server = Server(rest, grpc, name, predictor, stand_in)
+        for signature, wanted in expected.items():
+            done = query(
+                server, f"--input_file={path}", f"--signature={signature}"
+            )
+            assert done.returncode == 0, done.stderr
+            rows = [json.loads(line) for line in done.stdout.splitlines()]
+            for input_name, column in zip(
+                predictor.inputs, columns, strict=True
+            ):
+                assert [row.pop(input_name) for row in rows] == column
+            assert [row.pop("id") for row in rows] == ["1", "2", "3"]
+            found = {key: [row[key] for row in rows] for key in rows[0]}
+            if owners is not None and signature != "serving_default":
+                for key, texts in found.items():
+                    counts = [len(windows) for windows in texts]
+                    assert counts == np.bincount(owners).tolist()
+                    found[key] = sum(texts, [])
+            check_same(found, decoded(wanted))
 
 
 def test_each_weight_is_stored_once(task_run):
