@@ -25,6 +25,7 @@ from bert_tf.training.train import train
 from tests.conftest import write_csv
 from tests.models.folders import write_folder
 from tests.text.byte_pairs_test import TEXTS, trained_bpe
+from tests.training.adaptation_test import Weights, check_last_layer
 
 KINDS = ("roberta", "albert")
 
@@ -243,14 +244,19 @@ def test_shared_layers_are_not_told_apart(changes, folders, tiny_config):
 
 
 def test_parts_of_a_roberta_are_trained(folders, tiny_config, tmp_path):
+    noted = Weights()
     train(
         tiny_config(
             preset=str(folders / "roberta"),
             num_train_epochs=1,
+            learning_rate=1e-3,
+            warmup_proportion=0.0,
             trainable_layers="last:1",
-            layerwise_learning_rate_decay=0.9,
-        )
+            layerwise_learning_rate_decay=0.5,
+        ),
+        callbacks=[noted],
     )
+    check_last_layer(noted, tmp_path / "run", rate=1e-3, decay=0.5)
     with pytest.raises(InputError, match="distillation takes BertBackbone"):
         distill.distill(
             str(tmp_path / "run"),

@@ -1,5 +1,6 @@
 """Folders of BERT's relatives, through training, export and answers."""
 
+import functools
 import json
 import shutil
 
@@ -18,6 +19,11 @@ from bert_tf.training.train import train
 from tests.conftest import TOKENS
 from tests.models.encoder_test import features, sequence_output
 from tests.models.folders import CONFIGS, write_folder
+from tests.training.adaptation_test import (
+    Weights,
+    check_last_layer,
+    check_lora,
+)
 
 
 @pytest.fixture(params=CONFIGS)
@@ -84,19 +90,31 @@ def test_faults_are_told(folder):
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "check"),
     [
-        {"lora_rank": 2},
-        {"trainable_layers": "last:1", "layerwise_learning_rate_decay": 0.9},
+        ({"lora_rank": 2}, check_lora),
+        (
+            {
+                "trainable_layers": "last:1",
+                "layerwise_learning_rate_decay": 0.5,
+            },
+            functools.partial(check_last_layer, rate=1e-3, decay=0.5),
+        ),
     ],
+    ids=["LoRA", "last layer"],
 )
 def test_parts_of_a_narrow_backbone_are_trained(
-    changes, narrow_preset, tiny_config
+    changes, check, narrow_preset, tiny_config, tmp_path
 ):
-    metrics = train(
-        tiny_config(preset=narrow_preset, num_train_epochs=1, **changes)
-    )
-    assert np.isfinite(metrics["eval_loss"])
+    noted = Weights()
+    train(
+        tiny_config(
+            preset=narrow_preset, num_train_epochs=1, learning_rate=1e-3,
+            warmup_proportion=0.0, **changes,
+        ),
+        callbacks=[noted],
+    )  # fmt: skip
+    check(noted, tmp_path / "run")
 
 
 def test_a_narrow_backbone_is_no_bert(narrow_preset):

@@ -9,6 +9,7 @@ from bert_tf.errors import InputError
 from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.fill_mask import MaskFiller, describe
 from bert_tf.pretraining.pretrain import pretrain
+from bert_tf.text.vocabulary import read_tokens
 from tests.conftest import TOKENS
 from tests.pretraining.conftest import raw_text
 
@@ -85,7 +86,10 @@ def test_preset_without_the_head(headless_preset):
 
 
 def test_head_of_a_transformers_folder(tmp_path):
-    """minilm's folder has no head; with the head's tensors it has one."""
+    """minilm's folder has no head; with the head's tensors it has one.
+
+    They are random, so that no tensor does for another or for its transpose.
+    """
     import shutil
 
     from tests.conftest import minilm_folder
@@ -94,17 +98,43 @@ def test_head_of_a_transformers_folder(tmp_path):
     shutil.copytree(minilm_folder(), folder)
     tensors = load_file(f"{folder}/model.safetensors")
     generator = np.random.default_rng(0)
-    prefix = "cls.predictions."
-    tensors |= {
-        f"{prefix}bias": np.zeros(30522, np.float32),
-        f"{prefix}transform.dense.weight": generator.normal(
-            0, 0.02, [384, 384]
-        ).astype(np.float32),
-        f"{prefix}transform.dense.bias": np.zeros(384, np.float32),
-        f"{prefix}transform.LayerNorm.weight": np.ones(384, np.float32),
-        f"{prefix}transform.LayerNorm.bias": np.zeros(384, np.float32),
+    head = {
+        name: generator.normal(mean, deviation, shape).astype(np.float32)
+        for name, mean, deviation, shape in (
+            ("transform.dense.weight", 0.0, 0.05, [384, 384]),
+            ("transform.dense.bias", 0.0, 0.5, [384]),
+            ("transform.LayerNorm.weight", 1.0, 0.5, [384]),
+            ("transform.LayerNorm.bias", 0.0, 0.5, [384]),
+            ("bias", 0.0, 1.0, [30522]),
+        )
     }
-    tensors[f"{prefix}bias"][2003] = 50.0
+    tensors |= {f"cls.predictions.{name}": head[name] for name in head}
     save_file(tensors, f"{folder}/model.safetensors")
-    (found,) = MaskFiller(folder)("this [MASK] it", top_k=1)
-    assert found[0].token == "is"
+    fill = MaskFiller(folder)
+    (found,) = fill("this [MASK] it", top_k=5)
+
+    # As Transformers' BertForMaskedLM computes it.
+    tokens = read_tokens(f"{folder}/vocab.txt")
+    pieces = ("[CLS]", "this", "[MASK]", "it", "[SEP]")
+    ids = tf.constant([[tokens.index(piece) for piece in pieces]])
+    hidden = fill._pretrainer.backbone(
+        {
+            "token_ids": ids,
+            "segment_ids": tf.zeros_like(ids),
+            "padding_mask": tf.ones_like(ids),
+        }
+    )["sequence_output"][0, 2].numpy()
+    inner = head["transform.dense.weight"] @ hidden
+    inner = tf.nn.gelu(inner + head["transform.dense.bias"]).numpy()
+    normal = (inner - inner.mean()) / inner.std()
+    normal = normal * head["transform.LayerNorm.weight"]
+    normal += head["transform.LayerNorm.bias"]
+    table = tensors["embeddings.word_embeddings.weight"]
+    expected = tf.nn.softmax(table @ normal + head["bias"]).numpy()
+    best = np.argsort(-expected)[:5]
+    assert [candidate.token for candidate in found] == [tokens[i] for i in best]
+    np.testing.assert_allclose(
+        [candidate.probability for candidate in found],
+        expected[best],
+        rtol=1e-3,
+    )

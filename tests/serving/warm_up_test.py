@@ -42,12 +42,30 @@ def test_the_stand_in_replays_all(server):
 def test_a_record_that_fails_is_found(saved_model, tmp_path):
     path = str(tmp_path / "1")
     shutil.copytree(saved_model, path)
-    log = records(path)[0]
-    log.predict_log.request.model_spec.signature_name = "tokens"
-    with tf.io.TFRecordWriter(f"{path}/{warm_up.PATH}") as writer:
-        writer.write(log.SerializeToString())
-    with pytest.raises(Exception):  # noqa: B017 - whatever TensorFlow raises
-        warm_up.replay(Predictor(path))
+    predictor = Predictor(path)
+
+    def replay(logs):
+        with tf.io.TFRecordWriter(f"{path}/{warm_up.PATH}") as writer:
+            for log in logs:
+                writer.write(log.SerializeToString())
+        return warm_up.replay(predictor)
+
+    first, *others = records(path)
+    assert "text" in first.predict_log.request.inputs
+    first.predict_log.request.model_spec.signature_name = "tokens"
+    good = next(
+        log
+        for log in others
+        if log.predict_log.request.model_spec.signature_name == "tokens"
+    )
+    assert replay([good]) == 1
+    with pytest.raises(TypeError, match="missing a required argument"):
+        replay([good, first])
+    inputs = good.predict_log.request.inputs
+    mask = tf.make_ndarray(inputs["input_mask"])[:, 1:]
+    inputs["input_mask"].CopyFrom(tf.make_tensor_proto(mask))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Incompatible"):
+        replay([good])
 
 
 def test_examples_are_short_middle_and_long():

@@ -64,9 +64,12 @@ def test_equal_to_the_package(normalizer, uncased):
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
     generator = random.Random(1)
+    awkward = [awkward_text(generator) for _ in range(2000)]
+    # Most others have letters beyond U+2000.
+    assert sum(map(is_comparable, awkward)) > 165
     texts = [
         "", " ", "The  Film\twas ``very'' FÍNE!", "[CLS] a <pad> [MASK]",
-        *(awkward_text(generator) for _ in range(2000)),
+        *awkward,
         *(
             " ".join(generator.choices(["Film", "GOOD", "très", "a"], k=9))
             for _ in range(200)
@@ -78,7 +81,6 @@ def test_equal_to_the_package(normalizer, uncased):
         for text, ids in zip(texts, found, strict=True)
         if is_comparable(text)
     ]
-    assert len(compared) > 250
     differing = [
         text
         for text, ids in compared

@@ -29,9 +29,15 @@ def test_misfits(tokens, rows, words):
         )
 
 
-def test_rounded_up_embedding_fits():
-    vocabulary.check_vocabulary(
-        Vocabulary(TOKENS, True, True),
-        embedding_rows=len(TOKENS) + 6,
-        source="x",
-    )
+def test_embedding_rounded_up_to_a_multiple_of_128_fits():
+    def fits(rows):
+        try:
+            vocabulary.check_vocabulary(
+                Vocabulary(TOKENS, True, True), embedding_rows=rows, source="x"
+            )
+        except InputError:
+            return False
+        return True
+
+    found = [more for more in range(-3, 260) if fits(len(TOKENS) + more)]
+    assert found == list(range(128))

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from bert_tf.errors import InputError
@@ -13,48 +14,112 @@ from bert_tf.training.train import train
 from tests.conftest import tiny_backbone
 
 
-def weights_of(path):
+def values_of(model):
     return {
         variable.path: variable.numpy()
-        for variable in trained.load(path).model.variables
+        for variable in model.variables
         if "seed_generator" not in variable.path
     }
 
 
-def test_last_layers_only(tiny_config, tmp_path):
-    """What is frozen is the same after two trainings, all else is not."""
-    paths = [str(tmp_path / name) for name in ("a", "b")]
-    for path, rate in zip(paths, (1e-3, 5e-3), strict=True):
-        train(
-            tiny_config(
-                output_dir=path, trainable_layers="last:1", learning_rate=rate,
-                num_train_epochs=1,
-            )
-        )  # fmt: skip
-    first, second = map(weights_of, paths)
-    for path, weights in first.items():
-        is_frozen = "embedding" in path or "transformer_layer_0" in path
-        assert np.array_equal(weights, second[path]) == is_frozen, path
+def saved_values(run):
+    return values_of(trained.load(str(run)).model)
 
 
-def test_lora_is_merged(tiny_config, tmp_path):
-    """A run with LoRA has the weights of one without, and is exported."""
-    metrics = train(
-        tiny_config(
-            lora_rank=4, learning_rate=2e-2, num_train_epochs=3, dropout=0.0
+class Weights(keras.callbacks.Callback):
+    """Notes the weights before the first step, after it and at the end."""
+
+    def on_train_begin(self, logs=None):
+        self.before = values_of(self.model)
+        self.after = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.after is None:
+            self.after = values_of(self.model)
+
+    def on_train_end(self, logs=None):
+        self.end = values_of(self.model)
+
+    def first_step(self, part):
+        """Returns how far it moved the weights of a part at most."""
+        return max(
+            np.abs(self.after[path] - value).max()
+            for path, value in self.before.items()
+            if path.startswith(part)
         )
-    )
+
+    def changed(self, saved):
+        """Returns which of a run's weights were others before the training."""
+        assert saved.keys() == {
+            path for path in self.before if "lora" not in path
+        }
+        return {
+            path
+            for path, value in saved.items()
+            if not np.array_equal(value, self.before[path])
+        }
+
+
+def check_last_layer(noted, run, *, rate, decay=1.0):
+    """Of two layers the last was trained, and the head, at their rates.
+
+    For one epoch, the end of which is saved.
+    """
+    saved = saved_values(run)
+    changed = noted.changed(saved)
+    for path in noted.before:
+        assert np.array_equal(saved[path], noted.end[path]), path
+        # Attention is the same whatever the keys' bias.
+        if not path.endswith("key/bias"):
+            is_frozen = "embedding" in path or "transformer_layer_0" in path
+            assert (path not in changed) == is_frozen, path
+    # Adam's first step is the rate wherever there is a gradient.
+    for part, factor in (("transformer_layer_1/", decay), ("logits/", 1.0)):
+        assert noted.first_step(part) == pytest.approx(factor * rate, rel=0.1)
+
+
+def check_lora(noted, run):
+    """Of the backbone only the sums changed that have low-rank updates."""
+    assert noted.changed(saved_values(run)) == {
+        path
+        for path in noted.before
+        if path.endswith(("query/kernel", "value/kernel")) or "logits" in path
+    }
+
+
+def test_last_layers_only(tiny_config, tmp_path):
+    """What is frozen is as before, all else is not, and all is saved."""
+    noted = Weights()
+    train(
+        tiny_config(
+            trainable_layers="last:1", learning_rate=5e-3,
+            warmup_proportion=0.0, num_train_epochs=1,
+        ),
+        callbacks=[noted],
+    )  # fmt: skip
+    check_last_layer(noted, tmp_path / "run", rate=5e-3)
+
+
+def test_lora_is_merged(tiny_config, review_file, tmp_path):
+    """A run with LoRA has the weights of one without, and is exported."""
+    noted = Weights()
+    train(
+        tiny_config(
+            validation_file=(review_file,), metric_for_best_model="loss",
+            lora_rank=4, learning_rate=2e-2, num_train_epochs=3, dropout=0.0,
+        ),
+        callbacks=[noted],
+    )  # fmt: skip
     run = str(tmp_path / "run")
-    plain = weights_of(run)
-    assert not any("lora" in path for path in plain)
-    model = export(run, name="m", models_dir=str(tmp_path / "models"))
-    file = str(tmp_path / "reviews.csv")
-    losses = [
-        evaluate.evaluate(path, [file]).metrics["eval_loss"]
-        for path in (run, model)
-    ]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-5)
-    assert np.isfinite(metrics["eval_loss"])
+    check_lora(noted, run)
+    # Of the weights in memory, which nothing had saved yet.
+    told = pd.read_csv(f"{run}/history.csv")["eval_loss"].min()
+    for path in (
+        run,
+        export(run, name="m", models_dir=str(tmp_path / "models")),
+    ):
+        found = evaluate.evaluate(path, [review_file]).metrics["eval_loss"]
+        assert found == pytest.approx(told, abs=1e-5), path
 
 
 def test_lora_trains_little():

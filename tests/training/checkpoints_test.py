@@ -23,6 +23,7 @@ from bert_tf.training import remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.train import train
 from tests.conftest import review_rows, write_csv
+from tests.training.multi_worker_test import wait_until
 from tests.training.train_test import without_times
 
 
@@ -152,12 +153,19 @@ def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
     assert not [name for name in os.listdir(copy) if "partial" in name]
     with pytest.raises(InputError, match="the run in it is finished"):
         train(config)
+    with open(f"{copy}/config.json") as file:
+        assert json.load(file)["output_dir"] == address
+    with open(f"{copy}/report.html") as file:
+        assert f"--run_dir={address} --name=run" in file.read()
+    with tf.io.gfile.GFile(f"{address}/calibration.json", "w") as file:
+        file.write("{}")
     again = settings(path, preset, address, overwrite_output_dir=True)
     with pytest.raises(InterruptedTrainingError):
         train(again, callbacks=[Terminate(0, 5)])
     names = tf.io.gfile.listdir(address)
     assert "config.json" in names
-    assert "metrics.json" not in names
+    # Of the run that was replaced nothing is left.
+    assert not {"metrics.json", "calibration.json"} & set(names)
 
 
 def test_a_copy_that_is_cut_off_is_noticed(tmp_path, monkeypatch):
@@ -240,6 +248,11 @@ def test_every_row_once_an_epoch():
         assert counts == dict.fromkeys(range(101), 1)
 
 
+def wait_for(path, process):
+    """Or for the end of the process that is to write it."""
+    wait_until(lambda: os.path.exists(path) or process.poll() is not None)
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
     """kill -9, again and again, until the run is finished."""
@@ -259,22 +272,33 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         capture_output=True,
     )
     generator = random.Random(11)
-    kills = runs = 0
+    checkpoint = f"{run}/checkpoints/latest.npz"
+    kills = runs = resumes = 0
     wanted = 30 if full else 1
     while kills < wanted or not os.path.exists(f"{run}/metrics.json"):
         if os.path.exists(f"{run}/metrics.json"):
             check_equal(run, f"{tmp_path}/whole")
             shutil.rmtree(run)
             runs += 1
+        is_resumed = os.path.exists(checkpoint)
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
-        if kills < wanted:
+        if kills == 0:
+            # One at least amid the steps, with a state to go on from.
+            wait_for(checkpoint, process)
+        elif kills < wanted:
             # From the start to the end of a training of this size.
             time.sleep(generator.uniform(5.0, 12.0))
+        if kills < wanted:
             process.send_signal(signal.SIGKILL)
         told = process.communicate()[1].decode()
         assert process.returncode in (0, -signal.SIGKILL), told
+        if process.returncode == 0:
+            assert ("Going on with the run" in told) == is_resumed, told
+            resumes += is_resumed
         kills += process.returncode != 0
+        assert kills, "it ended without a checkpoint"
+    assert resumes
     check_equal(run, f"{tmp_path}/whole")
-    print(f"{kills} kills, {runs + 1} runs")
+    print(f"{kills} kills, {runs + 1} runs, {resumes} of them resumed")

@@ -1,11 +1,13 @@
 import dataclasses
 import json
 import os
+import runpy
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+from absl import flags
 
 from bert_tf.config import TrainConfig
 from bert_tf.data import record_creation
@@ -13,7 +15,9 @@ from bert_tf.data.weighting import example_weights
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training.train import train
+from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
+from tests.training.adaptation_test import Weights, saved_values
 
 
 def without_times(metrics: dict) -> dict:
@@ -98,12 +102,74 @@ def test_same_seed_same_metrics(plain, tmp_path):
     assert without_times(plain[1]) == without_times(again)
 
 
-def test_flags_file_repeats_the_run(trained_run):
-    with open(f"{trained_run}/flags.txt") as file:
-        flags = dict(line[2:].strip().split("=", 1) for line in file)
-    assert flags["learning_rate"] == "0.005"
-    assert flags["text_column"] == "text"
-    assert flags["metric_for_best_model"] == "f1"
+@pytest.fixture
+def read_flags(monkeypatch):
+    """Returns what makes of a --flagfile the settings of pipelines.train."""
+    # Scripts that other tests import have flags of the same names.
+    for name, value in vars(flags.FlagValues()).items():
+        monkeypatch.setitem(vars(flags.FLAGS), name, value)
+    # Not imported: a second import would declare nothing.
+    runpy.run_module("pipelines.train")
+
+    def read(path) -> TrainConfig:
+        flags.FLAGS.unparse_flags()
+        flags.FLAGS(["train", f"--flagfile={path}"])
+        return common_flags.config_from_flags(TrainConfig)
+
+    return read
+
+
+def test_flags_file_repeats_the_run(trained_run, read_flags):
+    with open(f"{trained_run}/config.json") as file:
+        config = TrainConfig.from_json(json.load(file))
+    assert read_flags(f"{trained_run}/flags.txt") == config
+    # What the settings left open is decided, so that it stays so.
+    assert config.text_column == "text"
+    assert config.metric_for_best_model == "f1"
+
+
+def test_flags_file_has_every_setting(read_flags, tmp_path):
+    config = TrainConfig(
+        train_file=("a b.csv", "c.csv"), validation_file=("d.csv",),
+        test_file=("e.csv", "f=g.csv"), output_dir="runs/a b",
+        validation_split=0.25, text_column="text a", text_pair_column="#b",
+        label_column="--label", id_column="id", label_separator=";",
+        doc_stride=8, max_train_samples=9, max_eval_samples=10,
+        preset="hf://a/b", max_seq_length=11, long_text="head_tail",
+        train_batch_size=12, eval_batch_size=13, learning_rate=1e-05,
+        num_train_epochs=14, warmup_proportion=1 / 3, weight_decay=0.0,
+        dropout=0.0, calibrate=True, lora_rank=2,
+        layerwise_learning_rate_decay=0.9, class_weight="balanced",
+        metric_for_best_model="loss", early_stopping_patience=15, seed=0,
+        distribution_strategy="tpu", tpu="local", mixed_precision="bfloat16",
+        accumulate_steps=3, jit_compile="false", steps_per_execution=16,
+        log_steps=17, max_truncated_share=0.0, resume="must",
+        checkpoint_seconds=0.5, overwrite_output_dir=True,
+    )  # fmt: skip
+    others = {"lora_rank": None, "calibrate": False}
+    configs = [
+        config,
+        # What excludes some of these.
+        dataclasses.replace(
+            config, freeze_backbone=True, long_text="window",
+            window_pooling="max", **others,
+        ),
+        dataclasses.replace(
+            config, task="regression", trainable_layers="last:2",
+            class_weight="none", **others,
+        ),
+    ]  # fmt: skip
+    path = tmp_path / "flags.txt"
+    for config in configs:
+        path.write_text(config.to_flagfile())
+        # Repeated, a run must not replace another.
+        assert read_flags(path) == dataclasses.replace(
+            config, overwrite_output_dir=False
+        )
+    default = TrainConfig(train_file=("a.csv",), output_dir="b")
+    for field in dataclasses.fields(TrainConfig):
+        values = [getattr(config, field.name) for config in configs]
+        assert set(values) != {getattr(default, field.name)}, field.name
 
 
 def test_early_stopping(tiny_config):
@@ -140,16 +206,34 @@ def test_mixed_precision(tiny_config, precision):
     assert np.isfinite(metrics["eval_loss"])
 
 
-def test_mirrored_with_frozen_backbone_and_class_weights(tiny_config):
+def test_mirrored_with_frozen_backbone_and_class_weights(tiny_config, tmp_path):
+    """Equal texts, four in five of one class: of equal weight, both are."""
+    rows = [
+        ("the film was good", "pos" if number % 5 else "neg")
+        for number in range(400)
+    ]
+    file = write_csv(tmp_path / "equal.csv", rows)
+    noted = Weights()
     metrics = train(
         tiny_config(
+            train_file=(file,),
+            validation_file=(file,),
             distribution_strategy="mirrored",
             freeze_backbone=True,
             class_weight="balanced",
+            dropout=0.0,
+            train_batch_size=40,
+            learning_rate=0.05,
             num_train_epochs=1,
-        )
+        ),
+        callbacks=[noted],
     )
     assert metrics["replicas"] == 2
+    changed = noted.changed(saved_values(tmp_path / "run"))
+    assert changed == {"logits/kernel", "logits/bias"}
+    # Unweighted it is beyond 0.8 by then.
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert predictions["probability_pos"].mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_pairs(tiny_config, tmp_path):
