@@ -93,6 +93,7 @@ def replay(predictor: Predictor) -> int:
 
     Raises:
         ValueError: there are more than the server takes.
+        TypeError: a record's inputs are not those of its signature.
         tf.errors.OpError: a record fails.
     """
     from tensorflow_serving.apis import prediction_log_pb2

@@ -60,9 +60,13 @@ def test_it_is_read_back(folder):
     preset = presets.resolve(str(path))
     assert preset.vocabulary.lowercase and preset.max_positions == 32
     again = preset.build_backbone(dropout=0.0, dtype="float32")
-    np.testing.assert_array_equal(
+    for weight, other in zip(again.weights, backbone.weights, strict=True):
+        np.testing.assert_array_equal(weight, other, weight.path)
+    # Two graphs of the same products may differ in their last bits.
+    np.testing.assert_allclose(
         again(features())["pooled_output"],
         backbone(features())["pooled_output"],
+        atol=1e-6,
     )
 
 

@@ -3,15 +3,13 @@ import io
 
 import pytest
 import tensorflow as tf
-from absl import flags
-from absl.testing import flagsaver
 
 from bert_tf.errors import InputError
 from bert_tf.serving import stream
 from bert_tf.serving.predictions import PredictionWriter
 from bert_tf.serving.predictor import Predictor, find_version
 from bert_tf.tasks.regression import Regression
-from pipelines import predict as predict_script
+from tests.end_to_end_test import run_script
 
 
 def predict(saved_model, path, **kwargs):
@@ -44,17 +42,19 @@ def test_rows_keep_order_ids_and_texts(saved_model, tmp_path, monkeypatch):
         assert row["score"] == row[f"probability_{row['label']}"]
 
 
-def test_arguments_go_to_the_output_file(saved_model, tmp_path, capsys):
+@pytest.mark.slow
+def test_arguments_go_to_the_output_file(saved_model, tmp_path):
     path = tmp_path / "out.csv"
-    flags.FLAGS.mark_as_parsed()
-    with flagsaver.flagsaver(model=saved_model, output_file=str(path)):
-        predict_script.main(["predict", "a good film", "a bad, poor film"])
+    done = run_script(
+        "predict", f"--model={saved_model}", f"--output_file={path}",
+        "a good film", "a bad, poor film",
+    )  # fmt: skip
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["text"], row["label"]) for row in rows] == [
         ("1", "a good film", "pos"), ("2", "a bad, poor film", "neg"),
     ]  # fmt: skip
-    assert not capsys.readouterr().out
+    assert not done.stdout
 
 
 def test_text_lines_are_numbered(saved_model, tmp_path):
