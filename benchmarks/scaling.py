@@ -22,10 +22,10 @@ from absl import app, flags
 
 from benchmarks.contestant import Contestant
 from benchmarks.contestants import turns
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.models import presets
 from bert_tf.serving.export import export
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files
 
 _ROWS = flags.DEFINE_list(
     "rows", ["1000", "10000", "100000", "1000000"], "Rows to measure at."
@@ -105,7 +105,7 @@ def two_layers(folder: str) -> str:
 def two_layer_model(folder: str, preset: str, texts: str) -> str:
     """Exports a model of two layers and returns its folder."""
     run_path = os.path.join(folder, "two_layer_run")
-    train(
+    train_files(
         TrainConfig(
             train_file=(texts,), preset=preset, output_dir=run_path,
             max_seq_length=_LENGTH, num_train_epochs=1,

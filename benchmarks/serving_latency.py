@@ -15,8 +15,9 @@ import time
 import numpy as np
 from absl import app, flags
 
+from bert_tf.inference.model_files import find_version
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import stream
-from bert_tf.serving.predictor import Predictor, find_version
 from tests.serving import native_loader
 
 _MODEL = flags.DEFINE_string("model", None, "saved_models/NAME.")
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> None:
         : _TEXTS.value
     ]
     path = find_version(_MODEL.value)
-    predictor = Predictor(path)
+    predictor = SavedModelPredictor(path)
 
     def ask_python(batch):
         start = time.perf_counter()

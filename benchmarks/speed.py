@@ -24,12 +24,12 @@ from absl import app, flags
 from benchmarks import chart, task
 from benchmarks.contestant import Contestant
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
-from bert_tf.data import pipeline
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding
 from bert_tf.models import encoder, presets
 from bert_tf.serving.export import export
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/speed", "Where to.")
 _ROUNDS = flags.DEFINE_integer("rounds", 12, "Turns of each contestant.")
@@ -173,7 +173,7 @@ def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
     the last layer needs fewer is not taken off.
     """
     preset = presets.resolve(settings["preset"])
-    encoded = pipeline.encode(
+    encoded = encoding.encode(
         Preprocessor(
             preset.vocabulary, sequence_length=settings["max_seq_length"]
         ),
@@ -190,7 +190,7 @@ def share_of_limit(settings: dict, training: dict, gflops: float) -> float:
 def saved_model(folder: str, settings: dict) -> str:
     """Exports a model for the predictions: how good it is does not matter."""
     run = os.path.join(folder, "few_texts")
-    train(
+    train_files(
         TrainConfig(
             train_file=(task.TRAIN_FILE.value,),
             validation_file=(task.TEST_FILE.value,),

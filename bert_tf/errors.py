@@ -27,6 +27,12 @@ def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:
     return f" Did you mean {prefix}{by_lower[near[0]]}?" if near else ""
 
 
+def shorten(text: str, width: int = 60) -> str:
+    """Returns the text on one line, cut to `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else f"{line[: width - 1]}…"
+
+
 def list_some(items: Sequence[object], limit: int = 5) -> str:
     """Joins the first few items, with an ellipsis where there are more."""
     shown = ", ".join(str(item) for item in items[:limit])

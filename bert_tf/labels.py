@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-import tensorflow as tf
-
+from bert_tf import files
 from bert_tf.errors import InputError
 
 
@@ -27,13 +26,13 @@ def class_ids(labels: Iterable[str], names: Sequence[str]) -> list[int]:
 
 def write_labels(path: str, names: Sequence[str]) -> None:
     """Writes one class name a line, in the order of the class ids."""
-    with tf.io.gfile.GFile(path, "w") as file:
+    with files.open_file(path, "w") as file:
         file.write("".join(f"{name}\n" for name in names))
 
 
 def read_labels(path: str) -> tuple[str, ...]:
     """Reads what `write_labels` wrote; a task without classes has none."""
-    with tf.io.gfile.GFile(path) as file:
+    with files.open_file(path) as file:
         text = file.read()
     return tuple(text.removesuffix("\n").split("\n")) if text else ()
 

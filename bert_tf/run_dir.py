@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 
 from bert_tf.errors import InputError
+from bert_tf.files import is_remote
 
 CONFIG = "config.json"
 FLAGS = "flags.txt"
@@ -28,14 +29,10 @@ REPORT = "report.html"
 BASELINE = "baseline.npz"
 TASK = "task.json"
 CALIBRATION = "calibration.json"
+DISTILLATION = "distillation.json"
 MODEL_CARD = "README.md"
 # Of a pretraining: a KerasNLP preset folder.
 PRESET = "preset"
-
-
-def is_remote(path: str) -> bool:
-    """Whether only tf.io.gfile reaches a path."""
-    return "://" in path
 
 
 def check_is_local(path: str) -> None:

@@ -1,12 +1,13 @@
 """How every script starts, talks and ends."""
 
 import errno
+import itertools
 import logging as python_logging
 import os
 import runpy
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
@@ -16,31 +17,72 @@ from bert_tf.errors import (
     InterruptedTrainingError,
     ServerError,
 )
-from pipelines import quiet
+from pipelines import help_page, quiet
 
 # They have no file name where it is a write that fails.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-def run_script(main: Callable[[list[str]], None]) -> None:
+def run_script(
+    main: Callable[[list[str]], None],
+    *,
+    required: Sequence[str] = (),
+    arguments: str | None = None,
+) -> None:
     """Runs main under absl and ends the process with its exit status.
 
     0: done; 1: the input or the flags are wrong; 2: the environment is (the
     installation, or a server); 130: interrupted; 143: terminated, and training
     goes on when it is started again. Anything else is a bug, with
     its stack trace.
+
+    Args:
+        main: takes the arguments that are no flags, after the script's name.
+        required: names of the flags that must be given.
+        arguments: what those arguments are, such as "TEXT ..."; None refuses
+            them, since they are as a rule what a shell made of a pattern.
     """
-    quiet.stop()
-    app.run(lambda argv: sys.exit(_exit_status(main, argv)))
+
+    def parse(argv: list[str]) -> list[str]:
+        words = list(itertools.takewhile(lambda word: word != "--", argv))
+        if any(word in help_page.REQUESTS for word in words[1:]):
+            docstring = sys.modules["__main__"].__doc__ or ""
+            print(
+                help_page.page(
+                    docstring, required=required, arguments=arguments
+                )
+            )
+            sys.exit(0)
+        try:
+            rest = flags.FLAGS(argv)
+            _check_flags(rest, required, arguments)
+        except (flags.Error, InputError) as error:
+            sys.exit(_fail(f"{error}\nSee --help.", 1))
+        return rest
+
+    app.run(lambda argv: sys.exit(_exit_status(main, argv)), flags_parser=parse)
+
+
+def _check_flags(
+    argv: list[str], required: Sequence[str], arguments: str | None
+) -> None:
+    missing = [f"--{name}" for name in required if not flags.FLAGS[name].value]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise InputError(f"{' and '.join(missing)} {verb} needed")
+    if len(argv) > 1 and arguments is None:
+        raise InputError(
+            f"{argv[1]!r} is not a flag, and this script takes nothing else. "
+            "Several files are separated by commas, and a pattern stands in "
+            "quotes, as in --train_file='a/*.csv,b.csv'"
+        )
 
 
 def run_installed() -> None:
     """Runs the script that a console entry point is named after.
 
-    As `python -m` would, since absl's --help shows the flags and the
-    docstring of the main module.
+    As `python -m` would, since --help shows the docstring of the main module.
     """
-    quiet.start()
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     module = name.removeprefix("bert-tf-").replace("-", "_")
     runpy.run_module(f"pipelines.{module}", run_name="__main__", alter_sys=True)
@@ -83,6 +125,21 @@ def _check_arguments() -> None:
 def _fail(message: object, status: int) -> int:
     print(f"error: {message}", file=sys.stderr)
     return status
+
+
+def open_model(info, *, batch_size: int):
+    """Loads a model of either kind, importing no more than it needs.
+
+    Args:
+        info: a `ModelInfo`.
+        batch_size: texts a step.
+    """
+    with quiet.imports():
+        if info.is_run:
+            from bert_tf.inference import loaded_run as kind
+        else:
+            from bert_tf.inference import saved_model_predictor as kind
+    return kind.open_model(info.path, batch_size=batch_size)
 
 
 def _log_plainly() -> None:

@@ -1,46 +1,50 @@
-"""Flags that several scripts share, each declared once, by group."""
+"""Flags that several scripts share, each declared once."""
 
 import dataclasses
 
 from absl import flags
 
-from bert_tf import config
+from bert_tf.config import training as config
 from bert_tf.data import reading
+from pipelines import help_page
 
 FLAGS = flags.FLAGS
 
 
-def define_columns() -> None:
+def define_columns(group: str = "Advanced") -> None:
     """Declares which columns hold what."""
-    flags.DEFINE_string(
-        "text_column",
-        None,
-        "Column of the text; found by common names (text, sentence, "
-        "question, ...) unless given.",
-    )
-    flags.DEFINE_string(
-        "text_pair_column",
-        None,
-        "Column of the second text of a pair; without it, and without common "
-        "names for pairs (text_a and text_b, premise and hypothesis, ...), "
-        "there is one text.",
-    )
-    flags.DEFINE_string(
-        "id_column",
-        None,
-        "Column that names a row in predictions; found as id, idx, guid or "
-        "index, else rows are numbered from 1.",
-    )
+    with help_page.group("Data"):
+        flags.DEFINE_string(
+            "text_column",
+            None,
+            "Column of the text; found by common names (text, sentence, "
+            "question, ...) unless given.",
+        )
+    with help_page.group(group):
+        flags.DEFINE_string(
+            "text_pair_column",
+            None,
+            "Column of the second text of a pair; without it, and without "
+            "common names for pairs (text_a and text_b, premise and "
+            "hypothesis, ...), there is one text.",
+        )
+        flags.DEFINE_string(
+            "id_column",
+            None,
+            "Column that names a row in predictions; found as id, idx, guid "
+            "or index, else rows are numbered from 1.",
+        )
 
 
 def define_label_column() -> None:
     """Declares where the label is."""
-    flags.DEFINE_string(
-        "label_column",
-        None,
-        "Column of the label; found by common names (label, target, class, "
-        "...) unless given.",
-    )
+    with help_page.group("Data"):
+        flags.DEFINE_string(
+            "label_column",
+            None,
+            "Column of the label; found by common names (label, target, "
+            "class, ...) unless given.",
+        )
 
 
 def column_names() -> dict[str, str | None]:
@@ -52,109 +56,119 @@ def column_names() -> dict[str, str | None]:
 def define_stream() -> None:
     """Declares a stream of texts in, a file of answers out."""
     define_input()
-    flags.DEFINE_string(
-        "output_file", None, "File to write; standard output unless given."
-    )
+    with help_page.group("Output"):
+        flags.DEFINE_string(
+            "output_file", None, "File to write; standard output unless given."
+        )
 
 
 def define_input() -> None:
     """Declares a stream of texts."""
-    flags.DEFINE_list(
-        "input_file",
-        [],
-        "Files of texts (.csv, .tsv, .jsonl, or .txt with a text a line): "
-        "paths and globs, or - for standard input.",
-    )
-    flags.DEFINE_enum(
-        "input_format",
-        None,
-        reading.FORMATS,
-        "Format of the input, where the suffix does not say; standard input "
-        "is a text a line unless this says otherwise.",
-    )
+    with help_page.group("Data"):
+        flags.DEFINE_list(
+            "input_file",
+            [],
+            "Files of texts (.csv, .tsv, .jsonl, or .txt with a text a line): "
+            "paths and globs, or - for standard input.",
+        )
+    with help_page.group("Advanced"):
+        flags.DEFINE_enum(
+            "input_format",
+            None,
+            reading.FORMATS,
+            "Format of the input, where the suffix does not say; standard "
+            "input is a text a line unless this says otherwise.",
+        )
 
 
 def define_files() -> None:
     """Declares the labelled files of training."""
-    flags.DEFINE_list(
-        "train_file",
-        None,
-        "Labelled files to train on: paths and globs, separated by commas; "
-        ".csv, .tsv or .jsonl, local or anything TensorFlow reads (gs://); or "
-        "a folder of pipelines.create_tfrecords.",
-    )
-    flags.DEFINE_list(
-        "validation_file",
-        [],
-        "Labelled files that choose the best epoch. Default: a part of the "
-        "training files, see --validation_split.",
-    )
-    flags.DEFINE_list(
-        "test_file", [], "Labelled files that only the final model meets."
-    )
-    flags.DEFINE_float(
-        "validation_split",
-        0.1,
-        "Share of each class split off for validation where there is no "
-        "--validation_file; equal texts stay on one side.",
-    )
+    with help_page.group("Data"):
+        flags.DEFINE_list(
+            "train_file",
+            None,
+            "Labelled files to train on: paths and globs, separated by "
+            "commas; .csv, .tsv or .jsonl, local or anything TensorFlow reads "
+            "(gs://); or a folder of pipelines.create_tfrecords.",
+        )
+        flags.DEFINE_list(
+            "validation_file",
+            [],
+            "Labelled files that choose the best epoch. Default: a part of "
+            "the training files, see --validation_split.",
+        )
+        flags.DEFINE_list(
+            "test_file", [], "Labelled files that only the final model meets."
+        )
+    with help_page.group("Advanced"):
+        flags.DEFINE_float(
+            "validation_split",
+            0.1,
+            "Share of each class split off for validation where there is no "
+            "--validation_file; equal texts stay on one side.",
+        )
 
 
 def define_raw_text() -> None:
     """Declares files of unlabelled text."""
-    flags.DEFINE_list(
-        "train_file",
-        None,
-        "Raw text: paths and globs, separated by commas. In .txt a blank line "
-        "ends a document; in .jsonl, .csv and .tsv each row is one; in "
-        ".tfrecord each tf.train.Example has one in the feature `text`.",
-    )
-    flags.DEFINE_string(
-        "text_column",
-        None,
-        "Column, or TFRecord feature, of the text; found by common names "
-        "unless given.",
-    )
+    with help_page.group("Data"):
+        flags.DEFINE_list(
+            "train_file",
+            None,
+            "Raw text: paths and globs, separated by commas. In .txt a blank "
+            "line ends a document; in .jsonl, .csv and .tsv each row is one; "
+            "in .tfrecord each tf.train.Example has one in the feature `text`.",
+        )
+        flags.DEFINE_string(
+            "text_column",
+            None,
+            "Column, or TFRecord feature, of the text; found by common names "
+            "unless given.",
+        )
 
 
 def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
     """Declares the checkpoint and the length."""
-    flags.DEFINE_string(
-        "preset",
-        preset,
-        "Pretrained encoder: minilm_l6_en_uncased (needs no model hub), a "
-        "KerasNLP preset name, a KerasNLP or Transformers folder, one of "
-        "Google's original checkpoints (bert_config.json, bert_model.ckpt.*), "
-        "or an hf:// or kaggle:// handle.",
-    )
-    flags.DEFINE_integer(
-        "max_seq_length",
-        128,
-        "Longest text in tokens, [CLS] and [SEP] included; the rest is cut "
-        "off. pipelines.check_data recommends a value.",
-    )
+    with help_page.group("Model"):
+        flags.DEFINE_string(
+            "preset",
+            preset,
+            "Pretrained encoder: minilm_l6_en_uncased (needs no model hub), a "
+            "KerasNLP preset name, a KerasNLP or Transformers folder, one of "
+            "Google's original checkpoints (bert_config.json, "
+            "bert_model.ckpt.*), or an hf:// or kaggle:// handle.",
+        )
+        flags.DEFINE_integer(
+            "max_seq_length",
+            128,
+            "Longest text in tokens, [CLS] and [SEP] included; the rest is "
+            "cut off. pipelines.check_data recommends a value.",
+        )
 
 
 def define_task() -> None:
     """Declares what is learned."""
-    flags.DEFINE_enum(
-        "task",
-        "classification",
-        config.TASKS,
-        "classification: one class of several; regression: a number; "
-        "multi_label: any number of labels; token: a tag for each word, IOB2; "
-        "span: the answer to a question in its context.",
-    )
-    flags.DEFINE_string(
-        "label_separator",
-        ",",
-        "What stands between the labels of a text with --task=multi_label.",
-    )
+    with help_page.group("Model"):
+        flags.DEFINE_enum(
+            "task",
+            "classification",
+            config.TASKS,
+            "classification: one class of several; regression: a number; "
+            "multi_label: any number of labels; token: a tag for each word, "
+            "IOB2; span: the answer to a question in its context.",
+        )
+    with help_page.group("Advanced"):
+        flags.DEFINE_string(
+            "label_separator",
+            ",",
+            "What stands between the labels of a text with --task=multi_label.",
+        )
 
 
-def define_batch_size() -> None:
+def define_batch_size(name: str = "batch_size", default: int = 64) -> None:
     """Declares how many texts are answered at once."""
-    flags.DEFINE_integer("batch_size", 64, "Texts a step.", lower_bound=1)
+    with help_page.group("Advanced"):
+        flags.DEFINE_integer(name, default, "Texts per step.", lower_bound=1)
 
 
 def config_from_flags(config_class: type):

@@ -1,4 +1,4 @@
-"""Says which of two models is better on labelled files, and if by chance.
+r"""Says which of two models is better on labelled files, and if by chance.
 
     python -m pipelines.compare --first=runs/a --second=saved_models/b \
         --eval_file=test.csv --output_dir=runs/a_or_b
@@ -13,44 +13,56 @@ import os
 from absl import flags, logging
 
 from bert_tf import run_dir
-from bert_tf.evaluation import comparison, disagreements, evaluate
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page, quiet
 
+with help_page.group("Data"):
+    _EVAL_FILE = flags.DEFINE_list(
+        "eval_file",
+        None,
+        "Labelled files that neither was trained on: paths and globs.",
+    )
 common_flags.define_columns()
 common_flags.define_label_column()
-flags.adopt_module_key_flags(common_flags)
-_FIRST = flags.DEFINE_string(
-    "first", None, "A run folder or an exported SavedModel."
-)
-_SECOND = flags.DEFINE_string("second", None, "Another one.")
-_EVAL_FILE = flags.DEFINE_list(
-    "eval_file",
-    None,
-    "Labelled files that neither was trained on: paths and globs.",
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "New or empty folder for the results."
-)
-_EVAL_BATCH_SIZE = flags.DEFINE_integer(
-    "eval_batch_size", 64, "Texts a step.", lower_bound=1
-)
+with help_page.group("Model"):
+    _FIRST = flags.DEFINE_string(
+        "first", None, "A run folder or an exported SavedModel."
+    )
+    _SECOND = flags.DEFINE_string("second", None, "Another one.")
+with help_page.group("Output"):
+    _OUTPUT_DIR = flags.DEFINE_string(
+        "output_dir", None, "New or empty folder for the results."
+    )
+common_flags.define_batch_size("eval_batch_size")
 
 
 def main(argv: list[str]) -> None:
     """Evaluates both and compares."""
     del argv
+    from bert_tf.data import examples
+    from bert_tf.inference import model_files
+
     output_dir = _OUTPUT_DIR.value
     if output_dir:
         run_dir.check_new_dir(output_dir)
-    first, second = (
-        evaluate.evaluate(
-            model,
+    infos = [
+        model_files.read_info(path) for path in (_FIRST.value, _SECOND.value)
+    ]
+    labelled = [
+        examples.read_labelled(
             _EVAL_FILE.value,
-            batch_size=_EVAL_BATCH_SIZE.value,
+            info.label_type,
+            info.class_names,
             **common_flags.column_names(),
         )
-        for model in (_FIRST.value, _SECOND.value)
-    )
+        for info in infos
+    ]
+    models = [
+        app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
+        for info in infos
+    ]
+    with quiet.imports():
+        from bert_tf.evaluation import comparison, disagreements, evaluate
+    first, second = map(evaluate.evaluate, models, labelled)
     found = comparison.compare(first, second)
     table = disagreements.find(first, second)
     print(comparison.describe(found, table))
@@ -61,5 +73,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["first", "second", "eval_file"])
-    app.run_script(main)
+    app.run_script(main, required=["first", "second", "eval_file"])

@@ -1,4 +1,4 @@
-"""Tokenizes labelled files into TFRecord shards that training reads from disk.
+r"""Tokenizes labelled files into TFRecord shards that training reads from disk.
 
     python -m pipelines.create_tfrecords --input_file='big/*.csv' \
         --output_dir=records/train --max_seq_length=64
@@ -12,31 +12,34 @@ training; it refuses others.
 
 from absl import flags, logging
 
-from bert_tf.data import record_creation
-from bert_tf.errors import InputError
-from bert_tf.models import presets
-from bert_tf.text.preprocessing import Preprocessor
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page, quiet
 
-common_flags.define_columns()
+with help_page.group("Data"):
+    _INPUT_FILE = flags.DEFINE_list(
+        "input_file", None, "Labelled files: paths and globs, as in training."
+    )
+common_flags.define_columns("Data")
 common_flags.define_label_column()
 common_flags.define_text()
-flags.adopt_module_key_flags(common_flags)
-_INPUT_FILE = flags.DEFINE_list(
-    "input_file", None, "Labelled files: paths and globs, as in training."
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder for the records; new or empty."
-)
-_SHARDS = flags.DEFINE_integer(
-    "num_shards", 8, "Number of TFRecord files.", lower_bound=1
-)
+with help_page.group("Output"):
+    _OUTPUT_DIR = flags.DEFINE_string(
+        "output_dir", None, "Folder for the records; new or empty."
+    )
+    _SHARDS = flags.DEFINE_integer(
+        "num_shards", 8, "Number of TFRecord files.", lower_bound=1
+    )
 
 
 def main(argv: list[str]) -> None:
     """Writes the records."""
-    if len(argv) > 1:
-        raise InputError(f"name files with --input_file, not {argv[1]}")
+    del argv
+    from bert_tf.data import examples
+
+    examples.check_files(_INPUT_FILE.value, **common_flags.column_names())
+    with quiet.imports():
+        from bert_tf.data import record_creation
+        from bert_tf.models import presets
+        from bert_tf.text.preprocessing import Preprocessor
     length = flags.FLAGS.max_seq_length
     preset = presets.resolve(flags.FLAGS.preset)
     rows = record_creation.create_records(
@@ -59,5 +62,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["input_file", "output_dir"])
-    app.run_script(main)
+    app.run_script(main, required=["input_file", "output_dir"])

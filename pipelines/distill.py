@@ -1,4 +1,4 @@
-"""Makes a smaller, faster model of a fine-tuned one.
+r"""Makes a smaller, faster model of a fine-tuned one.
 
     python -m pipelines.distill --teacher=runs/first --output_dir=runs/small \
         --test_file=test.csv --unlabelled_file=more.txt
@@ -10,61 +10,71 @@ teacher's run. Its run folder is one of pipelines.train.
 from absl import flags, logging
 
 from bert_tf import run_dir
-from bert_tf.pretraining import distill as distill_lib
-from bert_tf.pretraining.distillation import DistillationLoss
-from pipelines import app, training_flags
+from bert_tf.config import distillation as distillation_config
+from pipelines import app, help_page, quiet, training_flags
 
-_TEACHER = flags.DEFINE_string("teacher", None, "A run of pipelines.train.")
-_UNLABELLED_FILE = flags.DEFINE_list(
-    "unlabelled_file",
-    [],
-    "Texts without labels to learn from as well, in the columns of the "
-    "training files; the teacher labels them.",
-)
-_UNLABELLED_ONLY = flags.DEFINE_boolean(
-    "unlabelled_only",
-    False,
-    "Learn from --unlabelled_file alone, not from --train_file.",
-)
-_NUM_LAYERS = flags.DEFINE_integer(
-    "num_layers",
-    None,
-    "Layers of the student. Default: half the teacher's.",
-    lower_bound=1,
-)
-_TEMPERATURE = flags.DEFINE_float(
-    "temperature", 2.0, "Softens the scores of both, as in DistilBERT."
-)
-_SOFT_WEIGHT = flags.DEFINE_float(
-    "soft_weight", 5.0, "Weight of the teacher's scores in the loss."
-)
-_HARD_WEIGHT = flags.DEFINE_float(
-    "hard_weight", 2.0, "Weight of the labels in the loss."
-)
-_COSINE_WEIGHT = flags.DEFINE_float(
-    "cosine_weight", 1.0, "Weight of the direction of the hidden states."
-)
-_FILES = {
-    name: flags.DEFINE_list(name, None, f"Default: the teacher's --{name}.")
-    for name in ("train_file", "validation_file", "test_file")
-}
-_NUM_TRAIN_EPOCHS = flags.DEFINE_integer(
-    "num_train_epochs", 5, "Passes over the training texts.", lower_bound=1
-)
-_LEARNING_RATE = flags.DEFINE_float(
-    "learning_rate", None, "Peak. Default: by the student's size."
-)
-_TRAIN_BATCH_SIZE = flags.DEFINE_integer(
-    "train_batch_size", None, "Default: the teacher's."
-)
+with help_page.group("Data"):
+    _FILES = {
+        name: flags.DEFINE_list(name, None, f"Default: the teacher's --{name}.")
+        for name in ("train_file", "validation_file", "test_file")
+    }
+    _UNLABELLED_FILE = flags.DEFINE_list(
+        "unlabelled_file",
+        [],
+        "Texts without labels to learn from as well, in the columns of the "
+        "training files; the teacher labels them.",
+    )
+    _UNLABELLED_ONLY = flags.DEFINE_boolean(
+        "unlabelled_only",
+        False,
+        "Learn from --unlabelled_file alone, not from --train_file.",
+    )
+with help_page.group("Model"):
+    _TEACHER = flags.DEFINE_string("teacher", None, "A run of pipelines.train.")
+    _NUM_LAYERS = flags.DEFINE_integer(
+        "num_layers",
+        None,
+        "Layers of the student. Default: half the teacher's.",
+        lower_bound=1,
+    )
+with help_page.group("Training"):
+    _NUM_TRAIN_EPOCHS = flags.DEFINE_integer(
+        "num_train_epochs", 5, "Passes over the training texts.", lower_bound=1
+    )
+    _LEARNING_RATE = flags.DEFINE_float(
+        "learning_rate", None, "Peak. Default: by the student's size."
+    )
+    _TRAIN_BATCH_SIZE = flags.DEFINE_integer(
+        "train_batch_size", None, "Default: the teacher's."
+    )
+with help_page.group("Advanced"):
+    _TEMPERATURE = flags.DEFINE_float(
+        "temperature", 2.0, "Softens the scores of both, as in DistilBERT."
+    )
+    _SOFT_WEIGHT = flags.DEFINE_float(
+        "soft_weight", 5.0, "Weight of the teacher's scores in the loss."
+    )
+    _HARD_WEIGHT = flags.DEFINE_float(
+        "hard_weight", 2.0, "Weight of the labels in the loss."
+    )
+    _COSINE_WEIGHT = flags.DEFINE_float(
+        "cosine_weight", 1.0, "Weight of the direction of the hidden states."
+    )
 training_flags.define()
-flags.adopt_module_key_flags(training_flags)
 
 
 def main(argv: list[str]) -> None:
     """Distills and prints how the student compares."""
     del argv
-    config = distill_lib.student_config(
+    from bert_tf.data import examples
+
+    weights = distillation_config.LossWeights(
+        temperature=_TEMPERATURE.value,
+        soft_weight=_SOFT_WEIGHT.value,
+        hard_weight=_HARD_WEIGHT.value,
+        cosine_weight=_COSINE_WEIGHT.value,
+    )
+    config = distillation_config.student_config(
         _TEACHER.value,
         **{
             name: None if flag.value is None else tuple(flag.value)
@@ -75,25 +85,35 @@ def main(argv: list[str]) -> None:
         train_batch_size=_TRAIN_BATCH_SIZE.value,
         **training_flags.values(),
     )
+    run_dir.check_is_local(config.output_dir)
+    run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    columns = config.text_columns()
+    if not _UNLABELLED_ONLY.value:
+        examples.check_files(
+            config.train_file, label_column=config.label_column, **columns
+        )
+    if _UNLABELLED_FILE.value:
+        examples.check_files(_UNLABELLED_FILE.value, labelled=False, **columns)
+    with quiet.imports():
+        from bert_tf.pretraining import distill as distill_lib
     report = distill_lib.distill(
         _TEACHER.value,
         config,
         unlabelled_file=_UNLABELLED_FILE.value,
         unlabelled_only=_UNLABELLED_ONLY.value,
         num_layers=_NUM_LAYERS.value,
-        loss=DistillationLoss(
-            temperature=_TEMPERATURE.value,
-            soft_weight=_SOFT_WEIGHT.value,
-            hard_weight=_HARD_WEIGHT.value,
-            cosine_weight=_COSINE_WEIGHT.value,
-        ),
+        weights=weights,
     )
     print(describe(report))
     logging.info(
         "The student is in %s; report: %s/%s, evaluation: %s/%s.",
         config.output_dir,
         config.output_dir,
-        distill_lib.DISTILLATION,
+        run_dir.DISTILLATION,
         config.output_dir,
         run_dir.REPORT,
     )
@@ -126,5 +146,4 @@ def describe(report: dict) -> str:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["teacher", "output_dir"])
-    app.run_script(main)
+    app.run_script(main, required=["teacher", "output_dir"])

@@ -1,4 +1,4 @@
-"""Writes a vector for each text of files: mean-pooled, of length 1.
+r"""Writes a vector for each text of files: mean-pooled, of length 1.
 
     python -m pipelines.embed --input_file=texts.csv --output_file=vectors.npy
     python -m pipelines.embed --input_file=texts.csv \
@@ -10,20 +10,15 @@ for each text, with id, text and embedding.
 
 import os
 
-import numpy as np
-import pandas as pd
 from absl import flags, logging
 
 from bert_tf.errors import InputError, InstallationError
-from bert_tf.models import embedding, presets
-from bert_tf.serving import stream
-from pipelines import app, common_flags, output
+from pipelines import app, common_flags, output, quiet
 
-common_flags.define_columns()
 common_flags.define_stream()
+common_flags.define_columns()
 common_flags.define_text()
 common_flags.define_batch_size()
-flags.adopt_module_key_flags(common_flags)
 
 _SUFFIXES = (".npy", ".parquet")
 
@@ -31,16 +26,20 @@ _SUFFIXES = (".npy", ".parquet")
 def main(argv: list[str]) -> None:
     """Embeds the rows of the input files."""
     del argv
+    from bert_tf.serving import stream
+
     path = flags.FLAGS.output_file
     suffix = os.path.splitext(path)[1]
     if suffix not in _SUFFIXES:
         raise InputError(f"--output_file={path} must end with .npy or .parquet")
-    preset = presets.resolve(flags.FLAGS.preset)
     ids, texts = stream.read_texts(
         flags.FLAGS.input_file,
         file_format=flags.FLAGS.input_format,
         **common_flags.column_names(),
     )
+    with quiet.imports():
+        from bert_tf.models import embedding, presets
+    preset = presets.resolve(flags.FLAGS.preset)
     with output.written_aside(path) as aside:
         vectors = embedding.Embedder(
             preset,
@@ -51,7 +50,10 @@ def main(argv: list[str]) -> None:
     logging.info("%d vectors of %d numbers are in %s.", *vectors.shape, path)
 
 
-def _write(path: str, suffix: str, ids, texts, vectors: np.ndarray) -> None:
+def _write(path: str, suffix: str, ids, texts, vectors) -> None:
+    import numpy as np
+    import pandas as pd
+
     if suffix == ".npy":
         with open(path, "wb") as file:
             np.save(file, vectors)
@@ -68,5 +70,4 @@ def _write(path: str, suffix: str, ids, texts, vectors: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["input_file", "output_file"])
-    app.run_script(main)
+    app.run_script(main, required=["input_file", "output_file"])

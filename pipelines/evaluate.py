@@ -1,4 +1,4 @@
-"""Evaluates a run or an exported model on labelled files.
+r"""Evaluates a run or an exported model on labelled files.
 
     python -m pipelines.evaluate --model=runs/first --eval_file=test.csv \
         --output_dir=runs/first_on_test
@@ -12,38 +12,45 @@ import os
 from absl import flags, logging
 
 from bert_tf import run_dir
-from bert_tf.evaluation import evaluate, report
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page, quiet
 
+with help_page.group("Data"):
+    _EVAL_FILE = flags.DEFINE_list(
+        "eval_file", None, "Labelled files: paths and globs."
+    )
 common_flags.define_columns()
 common_flags.define_label_column()
-flags.adopt_module_key_flags(common_flags)
-_MODEL = flags.DEFINE_string(
-    "model", None, "A run folder or an exported SavedModel."
-)
-_EVAL_FILE = flags.DEFINE_list(
-    "eval_file", None, "Labelled files: paths and globs."
-)
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "New or empty folder for the results."
-)
-_EVAL_BATCH_SIZE = flags.DEFINE_integer(
-    "eval_batch_size", 64, "Texts a step.", lower_bound=1
-)
+with help_page.group("Model"):
+    _MODEL = flags.DEFINE_string(
+        "model", None, "A run folder or an exported SavedModel."
+    )
+with help_page.group("Output"):
+    _OUTPUT_DIR = flags.DEFINE_string(
+        "output_dir", None, "New or empty folder for the results."
+    )
+common_flags.define_batch_size("eval_batch_size")
 
 
 def main(argv: list[str]) -> None:
     """Evaluates and says how good it is."""
     del argv
+    from bert_tf.data import examples
+    from bert_tf.inference import model_files
+
     output_dir = _OUTPUT_DIR.value
     if output_dir:
         run_dir.check_new_dir(output_dir)
-    evaluation = evaluate.evaluate(
-        _MODEL.value,
+    info = model_files.read_info(_MODEL.value)
+    labelled = examples.read_labelled(
         _EVAL_FILE.value,
-        batch_size=_EVAL_BATCH_SIZE.value,
+        info.label_type,
+        info.class_names,
         **common_flags.column_names(),
     )
+    model = app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
+    with quiet.imports():
+        from bert_tf.evaluation import evaluate, report
+    evaluation = evaluate.evaluate(model, labelled)
     print(
         report.metrics_table(
             evaluation.subject.task, evaluation.metrics, f"{_MODEL.value}"
@@ -60,5 +67,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["model", "eval_file"])
-    app.run_script(main)
+    app.run_script(main, required=["model", "eval_file"])

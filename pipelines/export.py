@@ -1,4 +1,4 @@
-"""Exports a finished run as a SavedModel that TensorFlow Serving loads.
+r"""Exports a finished run as a SavedModel that TensorFlow Serving loads.
 
     python -m pipelines.export --run_dir=runs/first --name=tweets
     python -m pipelines.export --describe=saved_models/tweets
@@ -14,46 +14,53 @@ and --check look at a SavedModel of any origin.
 from absl import flags, logging
 
 from bert_tf.errors import InputError
-from bert_tf.serving import description, export, operation_check
-from bert_tf.serving.predictor import find_version
-from pipelines import app
+from bert_tf.serving import linked_operations
+from pipelines import app, help_page, quiet
 
-_RUN_DIR = flags.DEFINE_string(
-    "run_dir", None, "Run folder that pipelines.train wrote."
-)
-_NAME = flags.DEFINE_string("name", None, "Name of the model.")
-_MODELS_DIR = flags.DEFINE_string(
-    "models_dir", "saved_models", "Folder of all exported models."
-)
-_SERVING_VERSION = flags.DEFINE_enum(
-    "serving_version",
-    operation_check.serving_versions()[0],
-    operation_check.serving_versions(),
-    "The oldest TensorFlow Serving that is to run the model; the export is "
-    "refused if it lacks an operation.",
-)
-_KEEP = flags.DEFINE_integer(
-    "keep",
-    None,
-    "Delete the oldest versions beyond so many; the newest, and those with a "
-    "label in serving/models.config, always stay. Default: keep all.",
-    lower_bound=1,
-)
-_CHECK = flags.DEFINE_string(
-    "check",
-    None,
-    "Only say which operations of this SavedModel --serving_version lacks.",
-)
-_DESCRIBE = flags.DEFINE_string(
-    "describe", None, "Only print the signatures of this SavedModel."
-)
+with help_page.group("Model"):
+    _RUN_DIR = flags.DEFINE_string(
+        "run_dir", None, "Run folder that pipelines.train wrote."
+    )
+    _CHECK = flags.DEFINE_string(
+        "check",
+        None,
+        "Only say which operations of this SavedModel --serving_version lacks.",
+    )
+    _DESCRIBE = flags.DEFINE_string(
+        "describe", None, "Only print the signatures of this SavedModel."
+    )
+with help_page.group("Output"):
+    _NAME = flags.DEFINE_string("name", None, "Name of the model.")
+    _MODELS_DIR = flags.DEFINE_string(
+        "models_dir", "saved_models", "Folder of all exported models."
+    )
+with help_page.group("Advanced"):
+    _SERVING_VERSION = flags.DEFINE_enum(
+        "serving_version",
+        linked_operations.serving_versions()[0],
+        linked_operations.serving_versions(),
+        "The oldest TensorFlow Serving that is to run the model; the export is "
+        "refused if it lacks an operation.",
+    )
+    _KEEP = flags.DEFINE_integer(
+        "keep",
+        None,
+        "Delete the oldest versions beyond so many; the newest, and those "
+        "with a label in serving/models.config, always stay. Default: keep "
+        "all.",
+        lower_bound=1,
+    )
 
 
 def main(argv: list[str]) -> None:
     """Exports the run, or looks at a SavedModel."""
     del argv
+    from bert_tf.inference import model_files
+
     if _DESCRIBE.value:
-        path = find_version(_DESCRIBE.value)
+        path = model_files.find_version(_DESCRIBE.value)
+        with quiet.imports():
+            from bert_tf.serving import description, operation_check
         print(
             description.describe(
                 operation_check.read_meta_graph(path),
@@ -62,11 +69,22 @@ def main(argv: list[str]) -> None:
         )
         return
     if _CHECK.value:
-        _check(find_version(_CHECK.value))
+        _check(model_files.find_version(_CHECK.value))
         return
     for flag, value in (("run_dir", _RUN_DIR.value), ("name", _NAME.value)):
         if not value:
             raise InputError(f"--{flag} is needed to export a run")
+    _export()
+
+
+def _export() -> None:
+    from bert_tf import run_dir
+    from bert_tf.serving import publishing
+
+    publishing.check_name(_NAME.value, _MODELS_DIR.value)
+    run_dir.check_is_run(_RUN_DIR.value)
+    with quiet.imports():
+        from bert_tf.serving import export
     path = export.export(
         _RUN_DIR.value,
         name=_NAME.value,
@@ -86,6 +104,8 @@ def main(argv: list[str]) -> None:
 
 
 def _check(path: str) -> None:
+    with quiet.imports():
+        from bert_tf.serving import operation_check
     names = operation_check.operations(operation_check.read_meta_graph(path))
     foreign = operation_check.foreign_operations(names)
     print(f"{path}: {len(names)} operation types, outside core TensorFlow:")

@@ -1,4 +1,4 @@
-"""Says which words a pretrained model expects where a text has [MASK].
+r"""Says which words a pretrained model expects where a text has [MASK].
 
     python -m pipelines.fill_mask --model=runs/language \
         "the central bank left interest [MASK] unchanged"
@@ -11,29 +11,36 @@ import json
 from absl import flags
 
 from bert_tf.errors import InputError
-from bert_tf.pretraining import fill_mask
-from pipelines import app
+from pipelines import app, help_page, quiet
 
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "A run of pipelines.pretrain, or a preset that has a head for masked "
-    "words.",
-)
-_TOP_K = flags.DEFINE_integer(
-    "top_k", 5, "Words for each [MASK].", lower_bound=1
-)
-_JSON = flags.DEFINE_boolean("json", False, "Print a JSON line for each text.")
+with help_page.group("Model"):
+    _MODEL = flags.DEFINE_string(
+        "model",
+        None,
+        "A run of pipelines.pretrain, or a preset that has a head for masked "
+        "words.",
+    )
+with help_page.group("Output"):
+    _TOP_K = flags.DEFINE_integer(
+        "top_k", 5, "Words for each [MASK].", lower_bound=1
+    )
+    _JSON = flags.DEFINE_boolean(
+        "json", False, "Print a JSON line for each text."
+    )
 
 
 def main(argv: list[str]) -> None:
     """Fills the masks of each argument."""
+    from bert_tf.text.vocabulary import SPECIAL_TOKENS
+
     texts = argv[1:]
     if not texts:
         raise InputError('give a text, such as "the [MASK] was good"')
     for text in texts:
-        if fill_mask.MASK not in text:
-            raise InputError(f"there is no {fill_mask.MASK} in {text!r}")
+        if SPECIAL_TOKENS.mask not in text:
+            raise InputError(f"there is no {SPECIAL_TOKENS.mask} in {text!r}")
+    with quiet.imports():
+        from bert_tf.pretraining import fill_mask
     fill = fill_mask.MaskFiller(_MODEL.value)
     for text in texts:
         found = fill(text, top_k=_TOP_K.value)
@@ -45,5 +52,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["model"])
-    app.run_script(main)
+    app.run_script(main, required=["model"], arguments="TEXT ...")

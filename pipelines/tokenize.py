@@ -7,14 +7,13 @@ python -m pipelines.tokenize --pair "the first text" "the second"
 from absl import flags
 
 from bert_tf.errors import InputError
-from bert_tf.models import presets
-from bert_tf.text import inspection
-from bert_tf.text.preprocessing import Preprocessor
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page, quiet
 
 common_flags.define_text()
-flags.adopt_module_key_flags(common_flags)
-_PAIR = flags.DEFINE_boolean("pair", False, "Take the two texts as one pair.")
+with help_page.group("Data"):
+    _PAIR = flags.DEFINE_boolean(
+        "pair", False, "Take the two texts as one pair."
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -24,6 +23,10 @@ def main(argv: list[str]) -> None:
         raise InputError(
             "--pair needs two texts" if _PAIR.value else "give texts to show"
         )
+    with quiet.imports():
+        from bert_tf.models import presets
+        from bert_tf.text import inspection
+        from bert_tf.text.preprocessing import Preprocessor
     preset = presets.resolve(common_flags.FLAGS["preset"].value)
     preprocessor = Preprocessor(
         preset.vocabulary,
@@ -34,4 +37,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    app.run_script(main)
+    app.run_script(main, arguments="TEXT ...")

@@ -1,4 +1,4 @@
-"""Compiles the training step for a TPU, without a TPU, and says what it costs.
+r"""Compiles the training step for a TPU, without a TPU, and says what it costs.
 
     pip install ".[tpu-check]"
     python -m pipelines.tpu_check --size=base --topology=v5e:2x2 \
@@ -14,51 +14,55 @@ import json
 
 from absl import flags
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.base import MIXED_PRECISION
+from bert_tf.config.pretraining import MODEL_SIZES, model_shape
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
-from bert_tf.models import presets
-from bert_tf.settings import MIXED_PRECISION
-from bert_tf.training import tpu_check
-from bert_tf.training.tpu_compiler import OutOfMemoryError
-from pipelines import app, common_flags
+from pipelines import app, common_flags, help_page, quiet
 
-# Layers, width, heads.
-_SIZES = {
-    "tiny": (2, 128, 2),
-    "small": (4, 512, 8),
-    "base": (12, 768, 12),
-    "large": (24, 1024, 16),
-}
 common_flags.define_text(preset=None)
-flags.adopt_module_key_flags(common_flags)
-_SIZE = flags.DEFINE_enum(
-    "size", None, list(_SIZES), "A BERT of this size instead of a --preset."
-)
-_TOPOLOGY = flags.DEFINE_string(
-    "topology", "v5e:2x2", "Kind and arrangement of the chips."
-)
-_BATCH_SIZE = flags.DEFINE_integer(
-    "train_batch_size",
-    None,
-    "Examples a step over all chips; by default 32 for each.",
-)
-_CLASSES = flags.DEFINE_integer("num_classes", 2, "Classes.", lower_bound=2)
-_EXAMPLES = flags.DEFINE_integer(
-    "examples", None, "Training rows, to estimate the time of the whole run."
-)
-_LARGEST = flags.DEFINE_boolean(
-    "largest_batch",
-    False,
-    "Also double the batch until it no longer fits, compiling each time (not "
-    "with --json).",
-)
-_JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
-flags.DEFINE_integer("num_train_epochs", 3, "Passes over the training rows.")
-flags.DEFINE_float("dropout", 0.1, "Dropout rate.")
-flags.DEFINE_integer("accumulate_steps", 1, "Pieces of a batch.")
-flags.DEFINE_enum(
-    "mixed_precision", "bfloat16", MIXED_PRECISION, "Precision of the products."
-)
+with help_page.group("Model"):
+    _SIZE = flags.DEFINE_enum(
+        "size",
+        None,
+        list(MODEL_SIZES),
+        "A BERT of this size instead of a --preset.",
+    )
+    _CLASSES = flags.DEFINE_integer("num_classes", 2, "Classes.", lower_bound=2)
+with help_page.group("Training"):
+    _TOPOLOGY = flags.DEFINE_string(
+        "topology", "v5e:2x2", "Kind and arrangement of the chips."
+    )
+    _BATCH_SIZE = flags.DEFINE_integer(
+        "train_batch_size",
+        None,
+        "Examples per step over all chips; by default 32 for each.",
+    )
+    _EXAMPLES = flags.DEFINE_integer(
+        "examples",
+        None,
+        "Training rows, to estimate the time of the whole run.",
+    )
+    flags.DEFINE_integer(
+        "num_train_epochs", 3, "Passes over the training rows."
+    )
+    flags.DEFINE_enum(
+        "mixed_precision",
+        "bfloat16",
+        MIXED_PRECISION,
+        "Precision of the products.",
+    )
+with help_page.group("Output"):
+    _LARGEST = flags.DEFINE_boolean(
+        "largest_batch",
+        False,
+        "Also double the batch until it no longer fits, compiling each time "
+        "(not with --json).",
+    )
+    _JSON = flags.DEFINE_boolean("json", False, "Print JSON.")
+with help_page.group("Advanced"):
+    flags.DEFINE_float("dropout", 0.1, "Dropout rate.")
+    flags.DEFINE_integer("accumulate_steps", 1, "Pieces of a batch.")
 
 
 def main(argv: list[str]) -> None:
@@ -75,6 +79,10 @@ def main(argv: list[str]) -> None:
         output_dir="none",
         **{name: flags.FLAGS[name].value for name in names},
     )
+    with quiet.imports():
+        from bert_tf.models import presets
+        from bert_tf.training import tpu_check
+        from bert_tf.training.tpu_compiler import OutOfMemoryError
     tpu_check.chip_of(_TOPOLOGY.value)
     chips = tpu_check.count_chips(_TOPOLOGY.value)
     batch_size = _BATCH_SIZE.value or 32 * chips
@@ -84,9 +92,8 @@ def main(argv: list[str]) -> None:
             f"{chips} chips (times --accumulate_steps)"
         )
     if _SIZE.value:
-        layers, width, heads = _SIZES[_SIZE.value]
         backbone = tpu_check.build_backbone(
-            layers=layers, width=width, heads=heads, config=config
+            model_shape(_SIZE.value), config=config
         )
     else:
         preset = presets.resolve(flags.FLAGS.preset)

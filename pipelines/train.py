@@ -1,4 +1,4 @@
-"""Fine-tunes BERT on files of labelled texts and writes a run folder.
+r"""Fine-tunes BERT on files of labelled texts and writes a run folder.
 
     python -m pipelines.train --train_file=train.csv --test_file=test.csv \
         --output_dir=runs/first
@@ -11,150 +11,168 @@ import os
 
 from absl import flags, logging
 
-from bert_tf import config as config_lib
 from bert_tf import run_dir
-from bert_tf.training import seeds
-from bert_tf.training import train as train_lib
-from pipelines import app, common_flags, training_flags
+from bert_tf.config import training as config_lib
+from pipelines import app, common_flags, help_page, quiet, training_flags
 
 common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
 common_flags.define_task()
-flags.DEFINE_integer(
-    "doc_stride",
-    64,
-    "With --task=span or --long_text=window, from the start of a window over a "
-    "long text to that of the next, in tokens.",
-)
-flags.DEFINE_enum(
-    "long_text",
-    "truncate",
-    config_lib.LONG_TEXTS,
-    "What the model sees of a text beyond --max_seq_length: its beginning "
-    "(truncate), a quarter of the places from its beginning and the rest from "
-    "its end (head_tail), or all of it, in windows that overlap (window).",
-)
-flags.DEFINE_enum(
-    "window_pooling",
-    "mean",
-    config_lib.WINDOW_POOLINGS,
-    "With --long_text=window, how the windows of a text become one answer: "
-    "their mean, or the largest of each probability or number.",
-)
 training_flags.define()
-for module in (common_flags, training_flags):
-    flags.adopt_module_key_flags(module)
-flags.DEFINE_integer(
-    "max_train_samples", None, "Train on a random sample of so many rows."
-)
-flags.DEFINE_integer(
-    "max_eval_samples",
-    None,
-    "Validate and test on random samples of so many rows each.",
-)
-flags.DEFINE_integer(
-    "train_batch_size",
-    32,
-    "Examples a training step, over all replicas together.",
-)
-flags.DEFINE_integer(
-    "eval_batch_size",
-    64,
-    "Examples a step in evaluation, over all replicas together.",
-)
-flags.DEFINE_float(
-    "learning_rate",
-    None,
-    "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
-    "parameters, 5e-5 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
-    "--freeze_backbone.",
-)
-flags.DEFINE_integer("num_train_epochs", 3, "Passes over the training rows.")
-flags.DEFINE_float(
-    "warmup_proportion",
-    0.1,
-    "Share of the steps in which the learning rate rises; then it falls to 0.",
-)
-flags.DEFINE_float("dropout", 0.1, "Dropout rate in the backbone and the head.")
-flags.DEFINE_boolean(
-    "calibrate",
-    False,
-    "After training, scale the scores (not the answers) so that they are "
-    "probabilities on the validation part; exported models have it inside.",
-)
-flags.DEFINE_boolean(
-    "freeze_backbone",
-    False,
-    "Train the softmax layer only, on the features of the backbone as it is.",
-)
-flags.DEFINE_string(
-    "trainable_layers",
-    None,
-    "last:N trains the last N layers and the head; the layers below them and "
-    "the embeddings stay as they are.",
-)
-flags.DEFINE_integer(
-    "lora_rank",
-    None,
-    "Train low-rank updates of this rank to query and value (LoRA) and the "
-    "head, nothing else; they are merged into the saved weights. The learning "
-    "rate is 1e-3 unless given.",
-)
-flags.DEFINE_float(
-    "layerwise_learning_rate_decay",
-    1.0,
-    "Factor on the learning rate from each layer to the one below it.",
-)
-flags.DEFINE_enum(
-    "class_weight",
-    "none",
-    config_lib.CLASS_WEIGHTS,
-    "balanced: a class counts the more, the rarer it is.",
-)
-flags.DEFINE_enum(
-    "metric_for_best_model",
-    None,
-    list(config_lib.SELECTION_METRICS),
-    "Validation metric that chooses the best epoch. Default: f1 for two "
-    "classes, accuracy for more; pearson, f1_micro and f1 of entities.",
-)
-flags.DEFINE_integer(
-    "early_stopping_patience",
-    None,
-    "Stop after so many epochs without a better one. Default: never.",
-)
-_NUM_SEEDS = flags.DEFINE_integer(
-    "num_seeds",
-    1,
-    "Train so many times, with --seed and the numbers after it, each in a "
-    "folder below --output_dir, and report mean and standard deviation.",
-    lower_bound=1,
-)
-flags.DEFINE_float(
-    "max_truncated_share",
-    0.05,
-    "Raise an alarm where a larger share of the texts is cut at "
-    "--max_seq_length.",
-)
-flags.DEFINE_integer(
-    "steps_per_execution",
-    1,
-    "Steps in one call from Python. On TPUs 50 or so; checkpoints and progress "
-    "come between calls only.",
-)
+with help_page.group("Training"):
+    flags.DEFINE_integer(
+        "num_train_epochs", 3, "Passes over the training rows."
+    )
+    flags.DEFINE_integer(
+        "train_batch_size",
+        32,
+        "Examples a training step, over all replicas together.",
+    )
+    flags.DEFINE_float(
+        "learning_rate",
+        None,
+        "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
+        "parameters, 5e-5 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
+        "--freeze_backbone.",
+    )
+    flags.DEFINE_enum(
+        "class_weight",
+        "none",
+        config_lib.CLASS_WEIGHTS,
+        "balanced: a class counts the more, the rarer it is.",
+    )
+    flags.DEFINE_integer(
+        "early_stopping_patience",
+        None,
+        "Stop after so many epochs without a better one. Default: never.",
+    )
+with help_page.group("Advanced"):
+    flags.DEFINE_integer(
+        "doc_stride",
+        64,
+        "With --task=span or --long_text=window, from the start of a window "
+        "over a long text to that of the next, in tokens.",
+    )
+    flags.DEFINE_enum(
+        "long_text",
+        "truncate",
+        config_lib.LONG_TEXTS,
+        "What the model sees of a text beyond --max_seq_length: its beginning "
+        "(truncate), a quarter of the places from its beginning and the rest "
+        "from its end (head_tail), or all of it, in windows that overlap "
+        "(window).",
+    )
+    flags.DEFINE_enum(
+        "window_pooling",
+        "mean",
+        config_lib.WINDOW_POOLINGS,
+        "With --long_text=window, how the windows of a text become one answer: "
+        "their mean, or the largest of each probability or number.",
+    )
+    flags.DEFINE_integer(
+        "max_train_samples", None, "Train on a random sample of so many rows."
+    )
+    flags.DEFINE_integer(
+        "max_eval_samples",
+        None,
+        "Validate and test on random samples of so many rows each.",
+    )
+    flags.DEFINE_integer(
+        "eval_batch_size",
+        64,
+        "Examples a step in evaluation, over all replicas together.",
+    )
+    flags.DEFINE_float(
+        "warmup_proportion",
+        0.1,
+        "Share of the steps in which the learning rate rises; then it falls "
+        "to 0.",
+    )
+    flags.DEFINE_float(
+        "dropout", 0.1, "Dropout rate in the backbone and the head."
+    )
+    flags.DEFINE_boolean(
+        "calibrate",
+        False,
+        "After training, scale the scores (not the answers) so that they are "
+        "probabilities on the validation part; exported models have it inside.",
+    )
+    flags.DEFINE_boolean(
+        "freeze_backbone",
+        False,
+        "Train the softmax layer only, on the features of the backbone as it "
+        "is.",
+    )
+    flags.DEFINE_string(
+        "trainable_layers",
+        None,
+        "last:N trains the last N layers and the head; the layers below them "
+        "and the embeddings stay as they are.",
+    )
+    flags.DEFINE_integer(
+        "lora_rank",
+        None,
+        "Train low-rank updates of this rank to query and value (LoRA) and "
+        "the head, nothing else; they are merged into the saved weights. The "
+        "learning rate is 1e-3 unless given.",
+    )
+    flags.DEFINE_float(
+        "layerwise_learning_rate_decay",
+        1.0,
+        "Factor on the learning rate from each layer to the one below it.",
+    )
+    flags.DEFINE_enum(
+        "metric_for_best_model",
+        None,
+        list(config_lib.SELECTION_METRICS),
+        "Validation metric that chooses the best epoch. Default: f1 for two "
+        "classes, accuracy for more; pearson, f1_micro and f1 of entities.",
+    )
+    _NUM_SEEDS = flags.DEFINE_integer(
+        "num_seeds",
+        1,
+        "Train so many times, with --seed and the numbers after it, each in a "
+        "folder below --output_dir, and report mean and standard deviation.",
+        lower_bound=1,
+    )
+    flags.DEFINE_float(
+        "max_truncated_share",
+        0.05,
+        "Raise an alarm where a larger share of the texts is cut at "
+        "--max_seq_length.",
+    )
+    flags.DEFINE_integer(
+        "steps_per_execution",
+        1,
+        "Steps in one call from Python. On TPUs 50 or so; checkpoints and "
+        "progress come between calls only.",
+    )
 
 
 def main(argv: list[str]) -> None:
     """Trains with the flags' settings."""
     del argv
+    from bert_tf.data.splits import read_splits
+
     config = common_flags.config_from_flags(config_lib.TrainConfig)
-    if _NUM_SEEDS.value > 1:
+    several = _NUM_SEEDS.value > 1
+    if not several and not run_dir.is_remote(config.output_dir):
+        run_dir.check_output_dir(
+            config.output_dir,
+            overwrite=config.overwrite_output_dir,
+            resume=config.resume,
+        )
+    splits = read_splits(config)
+    with quiet.imports():
+        from bert_tf.training import seeds
+        from bert_tf.training import train as train_lib
+    if several:
         summary = seeds.train_seeds(config, _NUM_SEEDS.value)
         print(seeds.describe(summary))
         return
-    train_lib.train(config)
+    train_lib.train(splits, config)
     logging.info(
         "The run is in %s. Next: open %s in a browser, then\n"
         "  python -m pipelines.export --run_dir=%s --name=NAME",
@@ -165,5 +183,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["train_file", "output_dir"])
-    app.run_script(main)
+    app.run_script(main, required=["train_file", "output_dir"])

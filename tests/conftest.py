@@ -16,7 +16,7 @@ import keras_nlp
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -164,7 +164,7 @@ def tiny_config(tmp_path, preset, review_file):
 @pytest.fixture(scope="session")
 def trained_run(tmp_path_factory, preset) -> str:
     """A finished run folder that tests may read and must not change."""
-    from bert_tf.training.train import train
+    from bert_tf.training.train import train_files as train
 
     folder = tmp_path_factory.mktemp("trained")
     rows = review_rows(240)

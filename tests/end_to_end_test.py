@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving.export import export
-from bert_tf.serving.predictor import Predictor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import ROOT, minilm_folder, review_rows, write_csv
 
 
@@ -143,5 +143,7 @@ def test_the_real_checkpoint(tmp_path):
     model = export(run, name="m", models_dir=str(tmp_path / "models"))
     texts = ["the film was wonderful", "what a terrible story"]
     # Neither adjective was in the reviews: the checkpoint knows them.
-    answers = [cells[0] for cells, _ in Predictor(model).cells((texts,))]
+    answers = [
+        cells[0] for cells, _ in SavedModelPredictor(model).cells((texts,))
+    ]
     assert answers == ["pos", "neg"]

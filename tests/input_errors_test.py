@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants as hub_constants
 
 from bert_tf.errors import InputError
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import review_rows, write_csv
 
 ROWS = "".join(f"{text},{label}\n" for text, label in review_rows(40))

@@ -6,8 +6,8 @@ import time
 import keras
 
 from benchmarks.contestants.turns import Turns
-from bert_tf.config import TrainConfig
-from bert_tf.training.train import train
+from bert_tf.config.training import TrainConfig
+from bert_tf.training.train import train_files
 
 
 class _Epochs(keras.callbacks.Callback):
@@ -34,7 +34,7 @@ def main() -> None:
     task = turns.wait()
     while True:
         epochs = _Epochs()
-        train(
+        train_files(
             TrainConfig(
                 train_file=(settings["train_file"],),
                 validation_file=(settings["test_file"],),

@@ -1,13 +1,13 @@
 """This project: an exported SavedModel, asked as pipelines.predict asks it."""
 
 from benchmarks.contestants.turns import Turns, predict_by_turns
-from bert_tf.serving.predictor import Predictor
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 
 
 def main() -> None:
     """Predicts when it is told to."""
     turns = Turns()
-    predictor = Predictor(turns.settings["saved_model"])
+    predictor = SavedModelPredictor(turns.settings["saved_model"])
     predict_by_turns(
         turns,
         lambda texts: predictor.probabilities(

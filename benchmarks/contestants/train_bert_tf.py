@@ -2,15 +2,15 @@
 
 from benchmarks.contestants.keras_pause import Pause
 from benchmarks.contestants.turns import Turns
-from bert_tf.config import TrainConfig
-from bert_tf.training.train import train
+from bert_tf.config.training import TrainConfig
+from bert_tf.training.train import train_files
 
 
 def main() -> None:
     """Trains until it is told no more."""
     turns = Turns()
     settings = turns.settings
-    train(
+    train_files(
         TrainConfig(
             train_file=(settings["train_file"],),
             validation_file=(settings["test_file"],),

@@ -6,41 +6,15 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from bert_tf import labels as labels_lib
-from bert_tf.data import pipeline
-from bert_tf.data.examples import segments, text_keys
+from bert_tf.data.examples import text_keys
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.errors import InputError, list_some
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.errors import list_some
 
 _PERCENTILES = (50, 90, 95, 99, 100)
 # The recommended length holds this share of the texts whole.
 _COVERAGE = 0.99
 _LENGTH_MULTIPLE = 8
-
-
-def check_known_labels(
-    examples: pd.DataFrame, class_names: tuple[str, ...]
-) -> None:
-    """Raises InputError if an example's label is not a class name."""
-    unknown = examples[~examples["label"].isin(class_names)]
-    if len(unknown):
-        label, path = unknown["label"].iloc[0], unknown["path"].iloc[0]
-        same = unknown[(unknown["label"] == label) & (unknown["path"] == path)]
-        raise InputError(
-            f'{path} has the label "{label}" (lines '
-            f"{list_some(list(same['line']))}), which the training data "
-            f"lacks; it has: {list_some(class_names, 20)}"
-        )
-
-
-def count_classes(labels: pd.Series) -> dict[str, int]:
-    """Returns how many examples have each class."""
-    return {
-        label: int((labels == label).sum())
-        for label in labels_lib.class_names(labels)
-    }
 
 
 def data_report(
@@ -49,7 +23,7 @@ def data_report(
     *,
     max_seq_length: int,
     max_positions: int | None,
-    count_labels: Callable[[pd.Series], dict[str, int]] = count_classes,
+    count_labels: Callable[[pd.Series], dict[str, int]],
 ) -> dict:
     """Returns rows, classes, duplicates, leaks and lengths, for JSON.
 
@@ -93,26 +67,6 @@ def data_report(
         "truncated_share": float((counts > max_seq_length).mean()),
         "recommended_max_seq_length": recommended_length(counts, max_positions),
     }
-
-
-def check_data(
-    parts: dict[str, pd.DataFrame],
-    preprocessor: Preprocessor,
-    max_positions: int | None,
-    count_labels: Callable[[pd.Series], dict[str, int]] = count_classes,
-) -> dict:
-    """Tokenizes all parts, whose labels were checked, for `data_report`."""
-    encoded = {
-        name: pipeline.encode(preprocessor, segments(part))
-        for name, part in parts.items()
-    }
-    return data_report(
-        parts,
-        encoded,
-        max_seq_length=preprocessor.sequence_length,
-        max_positions=max_positions,
-        count_labels=count_labels,
-    )
 
 
 def recommended_length(counts: np.ndarray, max_positions: int | None) -> int:

@@ -8,6 +8,7 @@ from absl import logging
 
 from bert_tf.data import reading
 from bert_tf.data.columns import Columns, choose_columns
+from bert_tf.data.label_types import LabelType
 from bert_tf.errors import InputError, list_some
 
 # The columns of every examples frame; text_pair and label are None throughout
@@ -53,6 +54,39 @@ def read_examples(
     examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
     _check_filled(examples, columns, labels_may_be_empty)
     return examples, columns
+
+
+def check_files(
+    patterns: Sequence[str],
+    *,
+    labelled: bool = True,
+    **column_names: str | None,
+) -> None:
+    """Raises InputError where a file is missing, empty or lacks a column."""
+    for path in reading.expand_paths(patterns):
+        table = reading.open_table(path)
+        columns = choose_columns(
+            table.columns, path=table.path, labelled=labelled, **column_names
+        )
+        column_names = columns.names()
+
+
+def read_labelled(
+    patterns: Sequence[str],
+    label_type: LabelType,
+    class_names: Sequence[str],
+    **column_names: str | None,
+) -> pd.DataFrame:
+    """Reads labelled files for a model that knows certain classes.
+
+    Raises:
+        InputError: as of `read_examples`; or a label is not the model's.
+    """
+    examples, _ = read_examples(
+        patterns, labels_may_be_empty=label_type.may_be_empty, **column_names
+    )
+    label_type.check(examples, class_names)
+    return examples
 
 
 def sample(

@@ -6,17 +6,14 @@ the epoch; tf.data then gathers and pads them.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.text.preprocessing import Preprocessor
 
 _FEATURES = ("token_ids", "segment_ids", "padding_mask")
-_TOKENIZE_BATCH_SIZE = 1024
 # How many batches are shuffled and sorted together: the larger, the less
 # padding and the less chance in who meets whom in a batch.
 _BATCHES_PER_POOL = 50
@@ -51,131 +48,6 @@ class EncodedTexts:
     def lengths(self) -> np.ndarray:
         """<int64>[rows], tokens after truncation."""
         return np.diff(self.row_splits)
-
-    def gather_function(self) -> Callable[[tf.Tensor], tuple]:
-        """Returns a function of rows <int32>[batch], for a tf.data map.
-
-        It returns token ids <int32>[batch, (tokens)] and the lengths up to
-        the first [SEP] <int32>[batch].
-        """
-        token_ids = tf.RaggedTensor.from_row_splits(
-            self.token_ids, self.row_splits
-        )
-        first_lengths = tf.constant(self.first_lengths)
-        return lambda rows: (
-            tf.gather(token_ids, rows),
-            tf.gather(first_lengths, rows),
-        )
-
-
-# Tracing takes longer than tokenizing a small file: a run's share one graph.
-@functools.lru_cache(maxsize=2)
-def build_encode_batch(
-    preprocessor: Preprocessor, *, with_places: bool = False
-) -> Callable[..., dict]:
-    """Returns a function of one or two <string>[batch], for a graph.
-
-    It returns token_ids <int32>[all tokens], the rows one after the other, and
-    lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts;
-    with places also these.
-    """
-
-    @tf.function(autograph=False)
-    def encode_batch(*texts):
-        if with_places:
-            placed = [preprocessor.tokenize_with_places(text) for text in texts]
-            pieces = tuple(part.ids for part in placed)
-        else:
-            pieces = tuple(preprocessor.tokenize(text) for text in texts)
-        packed = preprocessor.pack(pieces)
-        lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
-        second = tf.reduce_sum(packed["segment_ids"], axis=1)
-        counts = tf.add_n([piece.row_lengths() for piece in pieces])
-        special_tokens = preprocessor.count_special_tokens(len(texts))
-        token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
-        places = {}
-        if with_places:
-            padded = preprocessor.pack_places(
-                tuple(part.places for part in placed)
-            )
-            kept = tf.RaggedTensor.from_tensor(padded, lengths)
-            places["places"] = kept.flat_values
-        return {
-            **places,
-            "token_ids": token_ids.flat_values,
-            "lengths": lengths,
-            "first_lengths": lengths - second,
-            "token_counts": tf.cast(counts, tf.int32) + special_tokens,
-        }
-
-    return encode_batch
-
-
-@functools.lru_cache(maxsize=2)
-def build_encode_windows(
-    preprocessor: Preprocessor, stride: int
-) -> Callable[..., dict]:
-    """Returns what `build_encode_batch` does, of windows, with owners."""
-
-    @tf.function(autograph=False)
-    def encode_batch(*texts):
-        packed = preprocessor.pack_windows(texts, stride)
-        lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
-        kept = {
-            name: tf.RaggedTensor.from_tensor(packed[name], lengths).flat_values
-            for name in ("token_ids", "places")
-            if name in packed
-        }
-        second = tf.reduce_sum(packed["segment_ids"], axis=1)
-        return {
-            **kept,
-            "lengths": lengths,
-            "first_lengths": lengths - second,
-            "token_counts": lengths,
-            "owners": packed["owners"],
-        }
-
-    return encode_batch
-
-
-def encode(
-    preprocessor: Preprocessor,
-    segments: tuple[Sequence[str], ...],
-    *,
-    with_places: bool = False,
-    stride: int | None = None,
-) -> EncodedTexts:
-    """Tokenizes texts, or pairs of texts, in parallel.
-
-    Args:
-        preprocessor: the model's.
-        segments: one or two lists of texts.
-        with_places: whether places are needed.
-        stride: of windows over the last texts, see `pack_windows`; None
-            cuts texts off.
-    """
-    # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
-    texts = tuple([text.encode() for text in part] for part in segments)
-    dataset = tf.data.Dataset.from_tensor_slices(texts)
-    dataset = dataset.batch(_TOKENIZE_BATCH_SIZE)
-    dataset = dataset.map(
-        build_encode_batch(preprocessor, with_places=with_places)
-        if stride is None
-        else build_encode_windows(preprocessor, stride),
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    batches = list(dataset.as_numpy_iterator())
-    for number, batch in enumerate(batches):
-        if "owners" in batch:
-            # Not in place: what comes from a graph is read-only.
-            batch["owners"] = batch["owners"] + number * _TOKENIZE_BATCH_SIZE
-    columns = {
-        key: np.concatenate([batch[key] for batch in batches])
-        for key in batches[0]
-    }
-    lengths = columns.pop("lengths").astype(np.int64)
-    row_splits = np.concatenate([[0], np.cumsum(lengths)])
-    return EncodedTexts(row_splits=row_splits, **columns)
 
 
 def plan_training_epoch(
@@ -245,7 +117,7 @@ def build_dataset(
     for i, batch in enumerate(plan):
         rows[i, : len(batch)] = batch
     count = len(encoded.lengths)
-    gather_tokens = encoded.gather_function()
+    gather_tokens = _gather_function(encoded)
     if labels is None:
         labels = np.zeros(count, np.int32)
     if not isinstance(labels, tf.RaggedTensor):
@@ -291,6 +163,43 @@ def build_dataset(
 def features(batch: dict) -> dict:
     """Returns what of a batch goes into the model."""
     return {name: batch[name] for name in _FEATURES}
+
+
+def _gather_function(
+    encoded: EncodedTexts | TokenizedRecords,
+) -> Callable[[tf.Tensor], tuple]:
+    """Returns a function of rows <int32>[batch], for a tf.data map.
+
+    It returns token ids <int32>[batch, (tokens)] and the lengths up to the
+    first [SEP] <int32>[batch].
+    """
+    if isinstance(encoded, EncodedTexts):
+        token_ids = tf.RaggedTensor.from_row_splits(
+            encoded.token_ids, encoded.row_splits
+        )
+        first_lengths = tf.constant(encoded.first_lengths)
+        return lambda rows: (
+            tf.gather(token_ids, rows),
+            tf.gather(first_lengths, rows),
+        )
+
+    def gather(rows: tf.Tensor) -> tuple[tf.RaggedTensor, tf.Tensor]:
+        records = tf.numpy_function(encoded.read, [rows], tf.string)
+        parsed = tf.io.parse_example(
+            tf.ensure_shape(records, rows.shape),
+            {
+                "token_ids": tf.io.RaggedFeature(
+                    tf.int64, row_splits_dtype=tf.int64
+                ),
+                "first_length": tf.io.FixedLenFeature([], tf.int64),
+            },
+        )
+        return (
+            tf.cast(parsed["token_ids"], tf.int32),
+            tf.cast(parsed["first_length"], tf.int32),
+        )
+
+    return gather
 
 
 def _cut(order: np.ndarray, batch_size: int) -> list[np.ndarray]:

@@ -6,13 +6,13 @@ record starts, which every error message here names.
 
 import csv
 import dataclasses
-import glob
 import itertools
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from bert_tf import files
 from bert_tf.data import conll, squad
 from bert_tf.errors import InputError
 
@@ -56,21 +56,16 @@ def expand_paths(patterns: Sequence[str]) -> tuple[str, ...]:
     """Returns the files that paths and globs name; InputError for none."""
     paths: list[str] = []
     for pattern in patterns:
-        if "://" in pattern:
-            gfile = _gfile()
-            exists, is_folder, find = gfile.exists, gfile.isdir, gfile.glob
-        else:
-            exists, is_folder, find = os.path.exists, os.path.isdir, glob.glob
-        if pattern == STANDARD_INPUT or exists(pattern):
+        if pattern == STANDARD_INPUT or files.exists(pattern):
             found = [pattern]
         else:
-            found = sorted(find(pattern))
+            found = files.glob(pattern)
         if not found:
             raise InputError(
                 f"{pattern}: no such file; the current folder is {os.getcwd()}"
             )
         for path in found:
-            if path != STANDARD_INPUT and is_folder(path):
+            if path != STANDARD_INPUT and files.is_folder(path):
                 raise InputError(
                     f'{path} is a folder; name its files, e.g. "{path}/*.csv"'
                 )
@@ -128,19 +123,9 @@ def format_of(path: str) -> str:
 def _binary_lines(path: str) -> Iterator[bytes]:
     if path == STANDARD_INPUT:
         yield from sys.stdin.buffer
-    elif "://" in path:
-        with _gfile().GFile(path, "rb") as file:
-            yield from file
     else:
-        with open(path, "rb") as file:
+        with files.open_file(path, "rb") as file:
             yield from file
-
-
-def _gfile():
-    # Imported late: pipelines.query_server runs without TensorFlow.
-    from tensorflow.io import gfile
-
-    return gfile
 
 
 def _decoded_lines(lines: Iterator[bytes], name: str) -> Iterator[str]:

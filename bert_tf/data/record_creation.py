@@ -1,20 +1,118 @@
 """Labelled files to tokenized records, streaming."""
 
+import array
 import contextlib
+import io
 import itertools
+import json
+import os
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from bert_tf import run_dir
-from bert_tf.data import pipeline, reading, tfrecords
+from bert_tf import files, run_dir
+from bert_tf.data import encoding, reading, tfrecords
 from bert_tf.data.columns import choose_columns
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessing import Preprocessor
 
 _ROWS_AT_A_TIME = 1024
+
+
+class RecordWriter:
+    """Writes examples as they come; the manifest comes last, by `close`.
+
+    Args:
+        path: an existing folder.
+        shards: number of TFRecord files.
+    """
+
+    def __init__(self, path: str, *, shards: int):
+        self._path = path
+        self._files = [
+            tf.io.TFRecordWriter(tfrecords.shard_path(path, i, shards))
+            for i in range(shards)
+        ]
+        self._sizes = [0] * shards
+        self._columns = {
+            name: [array.array(code) for _ in range(shards)]
+            for name, code in (
+                ("offsets", "q"), ("lengths", "i"), ("token_counts", "i"),
+                ("labels", "i"),
+            )
+        }  # fmt: skip
+        self._label_ids: dict[str, int] = {}
+        self._rows = 0
+
+    def write(
+        self,
+        token_ids: Sequence[int],
+        *,
+        first_length: int,
+        token_count: int,
+        label: str,
+    ) -> None:
+        """Writes one example."""
+        features = {
+            "token_ids": tf.train.Feature(
+                int64_list=tf.train.Int64List(value=token_ids)
+            ),
+            "first_length": tf.train.Feature(
+                int64_list=tf.train.Int64List(value=[first_length])
+            ),
+            "label": tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[label.encode()])
+            ),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        record = example.SerializeToString()
+        shard = self._rows % len(self._files)
+        self._files[shard].write(record)
+        values = {
+            "offsets": self._sizes[shard],
+            "lengths": len(token_ids),
+            "token_counts": token_count,
+            "labels": self._label_ids.setdefault(label, len(self._label_ids)),
+        }
+        for name, value in values.items():
+            self._columns[name][shard].append(value)
+        self._sizes[shard] += (
+            tfrecords.HEADER.size + len(record) + tfrecords.FOOTER_BYTES
+        )
+        self._rows += 1
+
+    def close(self, settings: dict) -> None:
+        """Ends the shards and writes the indices and the manifest."""
+        shards = len(self._files)
+        for i, file in enumerate(self._files):
+            file.close()
+            # In memory first: np.savez seeks, which not every disk allows.
+            index = io.BytesIO()
+            np.savez(
+                index,
+                **{
+                    name: np.array(columns[i])
+                    for name, columns in self._columns.items()
+                },
+            )
+            with files.open_file(
+                tfrecords.index_path(self._path, i, shards), "wb"
+            ) as file:
+                file.write(index.getvalue())
+        manifest = {
+            "format_version": tfrecords.FORMAT_VERSION,
+            "rows": self._rows,
+            "shards": shards,
+            "shard_bytes": self._sizes,
+            "labels": list(self._label_ids),
+            **settings,
+        }
+        with files.open_file(
+            os.path.join(self._path, tfrecords.MANIFEST), "wb"
+        ) as file:
+            file.write(json.dumps(manifest, indent=2).encode() + b"\n")
 
 
 def create_records(
@@ -45,13 +143,13 @@ def create_records(
     if tf.io.gfile.exists(path) and tf.io.gfile.listdir(path):
         raise InputError(f"--output_dir={path} is not empty; name another")
     encode = tf.function(
-        pipeline.build_encode_batch(preprocessor),
+        encoding.build_encode_batch(preprocessor),
         autograph=False,
         reduce_retracing=True,
     )
     rows = 0
     with _staged(path) as folder:
-        writer = tfrecords.RecordWriter(folder, shards=shards)
+        writer = RecordWriter(folder, shards=shards)
         has_pairs = False
         for segments, labels in _batches(patterns, column_names):
             has_pairs = len(segments) == 2

@@ -8,10 +8,9 @@ import pandas as pd
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.errors import InputError, list_some
+from bert_tf.errors import InputError, list_some, shorten
 from bert_tf.evaluation import intervals, significance
 from bert_tf.evaluation.evaluate import Evaluation
-from bert_tf.evaluation.report import shorten
 from bert_tf.evaluation.verdict import SIGNIFICANT
 from bert_tf.metrics.classification import headline_metric
 
@@ -37,11 +36,11 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     Raises:
         InputError: the models do not have the same task or classes.
     """
-    tasks = [evaluation.subject.task for evaluation in (first, second)]
+    tasks = [evaluation.model.task for evaluation in (first, second)]
     if tasks[0].name != tasks[1].name:
         raise InputError(
-            f"{first.subject.path} is of --task={tasks[0].name} and "
-            f"{second.subject.path} of --task={tasks[1].name}; only models of "
+            f"{first.model.path} is of --task={tasks[0].name} and "
+            f"{second.model.path} of --task={tasks[1].name}; only models of "
             "one task are compared"
         )
     if not tasks[0].has_single_label:
@@ -67,13 +66,13 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
 
 def _compare_task(first: Evaluation, second: Evaluation) -> dict:
     """Does what `compare` does for tasks that are no classification."""
-    task = first.subject.task
+    task = first.model.task
     _check_classes(
-        second, second.subject.task.class_names, first, task.class_names
+        second, second.model.task.class_names, first, task.class_names
     )
     samples = [
         intervals.resampled_task(
-            one.subject.task, one.examples, one.encoded, one.probabilities
+            one.model.task, one.examples, one.encoded, one.probabilities
         )
         for one in (first, second)
     ]
@@ -86,7 +85,7 @@ def _compare_task(first: Evaluation, second: Evaluation) -> dict:
 def _compare_samples(first, second, names, samples) -> dict:
     return {
         "schema_version": 1,
-        "models": [first.subject.path, second.subject.path],
+        "models": [first.model.path, second.model.path],
         "eval_samples": len(first.examples),
         "confidence_level": intervals.LEVEL,
         "bootstrap_samples": intervals.SAMPLES,
@@ -217,7 +216,7 @@ def _check_classes(evaluation, own, other, names) -> None:
     if set(own) != set(names):
         different = sorted(set(own) ^ set(names))
         raise InputError(
-            f"{other.subject.path} and {evaluation.subject.path} do not have "
+            f"{other.model.path} and {evaluation.model.path} do not have "
             f"the same classes: {list_some(different)} are of one of them only"
         )
 

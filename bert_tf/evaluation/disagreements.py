@@ -17,7 +17,7 @@ def find(first: Evaluation, second: Evaluation) -> pd.DataFrame:
     those on which the two are surest of their answers. Of tasks that are no
     classification, those come first whose answers are furthest apart.
     """
-    if not first.subject.task.has_single_label:
+    if not first.model.task.has_single_label:
         return _find_of_task(first, second)
     names = first.metrics["labels"]
     found = [first.probabilities, in_order(second, names, first)]
@@ -47,10 +47,10 @@ def find(first: Evaluation, second: Evaluation) -> pd.DataFrame:
 
 
 def _find_of_task(first: Evaluation, second: Evaluation) -> pd.DataFrame:
-    task = first.subject.task
+    task = first.model.task
     segments = examples_lib.segments(first.examples)
     cells = [
-        answer_cells(one.subject.task, segments, one.encoded, one.probabilities)
+        answer_cells(one.model.task, segments, one.encoded, one.probabilities)
         for one in (first, second)
     ]
     columns = (*task.answer_columns, *task.detail_columns)

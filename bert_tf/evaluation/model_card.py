@@ -7,7 +7,7 @@ import shlex
 import yaml
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.evaluation import verdict
 from bert_tf.evaluation.page import build_environment, export_name
 

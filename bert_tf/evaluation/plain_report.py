@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from bert_tf import run_dir
 from bert_tf.data import examples as examples_lib
+from bert_tf.errors import shorten
 from bert_tf.evaluation import model_card, page, run_facts
-from bert_tf.evaluation.report import shorten
 from bert_tf.tasks.answers import Cells
 from bert_tf.tasks.task import Task
 

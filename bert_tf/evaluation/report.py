@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples as examples_lib
 from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.errors import shorten
 from bert_tf.evaluation import (
     confusion,
     curves,
@@ -23,8 +24,6 @@ from bert_tf.serving.predictions import PredictionWriter
 from bert_tf.tasks import answers
 from bert_tf.tasks.answers import Cells
 from bert_tf.tasks.task import Task
-
-_SAMPLE_TEXT_WIDTH = 60
 
 
 def example_ids(examples: pd.DataFrame) -> list[str]:
@@ -229,12 +228,6 @@ def sample_predictions(
         shown = " ".join(shorten(cell) for cell in answer.values())
         lines.append(f"  {shown} ({mark})  {shorten(examples['text'].iloc[i])}")
     return "\n".join(lines)
-
-
-def shorten(text: str, width: int = _SAMPLE_TEXT_WIDTH) -> str:
-    """Returns the text on one line, cut to `width` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def positive_scores(

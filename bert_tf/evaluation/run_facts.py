@@ -5,7 +5,7 @@ import os
 import pandas as pd
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import list_some
 
 

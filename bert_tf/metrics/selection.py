@@ -1,6 +1,6 @@
 """Which of two epochs is better."""
 
-from bert_tf.config import SELECTION_METRICS
+from bert_tf.config.training import SELECTION_METRICS
 
 
 def is_better(value: float | None, best: float | None, metric: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 import keras
 import keras_nlp
+import numpy as np
 import tensorflow as tf
 
 from bert_tf import run_dir
@@ -85,6 +86,11 @@ def unshared_size(backbone: keras_nlp.models.Backbone) -> int:
         + sum(layer.count_params() for layer in layers)
         - sum(layer.count_params() for layer in unique)
     )
+
+
+def count_parameters(model: keras.Model) -> int:
+    """Returns the number of weights."""
+    return int(sum(np.prod(variable.shape) for variable in model.variables))
 
 
 def check_kind(

@@ -15,8 +15,8 @@ from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
 HEAD_SITE = 1_000_000
-# What of the encoder a head is put on: one vector a text, or one a token.
-POOLED, SEQUENCE = "pooled_output", "sequence_output"
+# KerasNLP's names: one vector a text, or one a token.
+_POOLED, _SEQUENCE = "pooled_output", "sequence_output"
 _POOLER = "pooled_dense"
 
 
@@ -26,7 +26,7 @@ def build_classifier(
     num_classes: int,
     dropout: float,
     freeze_backbone: bool = False,
-    encoder_output: str = POOLED,
+    is_per_token: bool = False,
 ) -> keras.Model:
     """Puts dropout and a dense softmax layer on the encoder's output.
 
@@ -42,7 +42,7 @@ def build_classifier(
         freeze_backbone: train the head only (the feature-based way); build
             the backbone without dropout then, which Keras keeps up in frozen
             layers.
-        encoder_output: POOLED, or SEQUENCE for a head on each token.
+        is_per_token: puts the head on each token, not on each text.
 
     Returns:
         A model with the backbone's inputs and the outputs of `classify` with
@@ -55,7 +55,7 @@ def build_classifier(
     logits_dense = keras.layers.Dense(
         num_classes,
         kernel_initializer=keras.initializers.LecunNormal()
-        if encoder_output == SEQUENCE
+        if is_per_token
         else keras.initializers.TruncatedNormal(stddev=_INITIALIZER_STDDEV),
         dtype="float32",
         name="logits",
@@ -76,18 +76,20 @@ def build_classifier(
             dtype=backbone.dtype_policy,
             name=_POOLER,
         )
-        outputs = {SEQUENCE: outputs, POOLED: pooler(outputs[:, 0])}
-    logits = logits_dense(head_dropout(outputs[encoder_output]))
+        outputs = {_SEQUENCE: outputs, _POOLED: pooler(outputs[:, 0])}
+    logits = logits_dense(
+        head_dropout(outputs[_SEQUENCE if is_per_token else _POOLED])
+    )
     model = keras.Model(
         inputs=inputs,
         outputs={
             "logits": logits,
             "probabilities": softmax(logits),
-            "embedding": keras.ops.cast(outputs[POOLED], "float32"),
+            "embedding": keras.ops.cast(outputs[_POOLED], "float32"),
         },
         name="bert_classifier",
     )
-    if encoder_output == SEQUENCE:
+    if is_per_token:
         # Nothing comes from it, so that it has no gradient.
         _pooler_of(model).trainable = False
     return model
@@ -143,7 +145,7 @@ def classify(
     *,
     num_heads: int,
     drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
-    encoder_output: str = POOLED,
+    is_per_token: bool = False,
     activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softmax,
 ) -> dict[str, tf.Tensor]:
     """Computes what a model of `build_classifier` does, faster.
@@ -153,7 +155,7 @@ def classify(
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         num_heads: of the attention.
         drops: while training, see `dropouts`.
-        encoder_output: as of `build_classifier`.
+        is_per_token: as of `build_classifier`.
         activation: from logits to probabilities.
 
     Returns:
@@ -163,7 +165,7 @@ def classify(
         <float32>[batch, length, num_classes] alone.
     """
     backbone_drop, head_drop = drops
-    if encoder_output == SEQUENCE:
+    if is_per_token:
         hidden = encoder.sequence_output(
             weights.encoder, features, num_heads=num_heads, drop=backbone_drop
         )
@@ -182,10 +184,3 @@ def classify(
         "probabilities": activation(logits),
         "embedding": pooled,
     }
-
-
-def classification_loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns the cross-entropy <float32>[batch] of labels <int32>[batch]."""
-    return keras.losses.sparse_categorical_crossentropy(
-        labels, logits, from_logits=True
-    )

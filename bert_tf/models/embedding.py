@@ -10,7 +10,7 @@ import keras_nlp
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data import pipeline
+from bert_tf.data import encoding, pipeline
 from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.models.presets import Preset
@@ -69,7 +69,7 @@ class Embedder:
         vectors = np.empty([len(texts), self.width], np.float32)
         if not len(texts):
             return vectors
-        encoded = pipeline.encode(self._preprocessor, (texts,))
+        encoded = encoding.encode(self._preprocessor, (texts,))
         batches = pipeline.build_dataset(
             encoded,
             pipeline.plan_evaluation(

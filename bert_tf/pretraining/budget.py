@@ -2,29 +2,12 @@
 
 import dataclasses
 import os
-import re
 import time
 
 from bert_tf import run_dir
-from bert_tf.errors import InputError
 
-_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # How often the clock is written down: what a kill can lose of it.
 _CLOCK_SECONDS = 1.0
-
-
-def parse_duration(text: str) -> float:
-    """Returns the seconds of 24h, 90m, 1h30m or 45s; InputError otherwise."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
-    if not parts or "".join(map("".join, parts)) != text:
-        raise InputError(
-            f"--time_budget={text} is not a duration such as 24h, 90m, 1h30m "
-            "or 45s"
-        )
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
-    if seconds <= 0:
-        raise InputError(f"--time_budget={text} must be above 0")
-    return seconds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,38 +12,22 @@ import keras
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
-from bert_tf.data import examples, pipeline
+from bert_tf.config.distillation import LossWeights
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding, examples
+from bert_tf.data.splits import read_splits
 from bert_tf.errors import InputError
 from bert_tf.evaluation import evaluate as evaluate_lib
-from bert_tf.models import backbones, classifier, inference, presets, trained
-from bert_tf.models.trained import Trained
+from bert_tf.inference import loaded_run, model_files
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.loaded_run import LoadedRun
+from bert_tf.models import backbones, classifier, presets
 from bert_tf.pretraining import distillation
-from bert_tf.pretraining.distillation import DistillationLoss
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training import train as train_lib
 
-DISTILLATION = "distillation.json"
 # Both models predict the same texts by turns.
 _TURNS = 9
-
-
-def student_config(teacher: str, **changes) -> TrainConfig:
-    """Returns the teacher's settings with those that are not None changed."""
-    run_dir.check_is_run(teacher)
-    config = TrainConfig.from_json(
-        run_dir.read_json(os.path.join(teacher, run_dir.CONFIG))
-    )
-    changes = {
-        key: value for key, value in changes.items() if value is not None
-    }
-    # The teacher's was for its size.
-    changes.setdefault("learning_rate", None)
-    # A student has to learn with all its weights.
-    whole = {
-        "freeze_backbone": False, "trainable_layers": None, "lora_rank": None
-    }  # fmt: skip
-    return dataclasses.replace(config, **whole, **changes)
 
 
 def distill(
@@ -53,7 +37,7 @@ def distill(
     unlabelled_file: Sequence[str] = (),
     unlabelled_only: bool = False,
     num_layers: int | None = None,
-    loss: DistillationLoss | None = None,
+    weights: LossWeights | None = None,
 ) -> dict:
     """Trains a student and writes its run folder config.output_dir.
 
@@ -65,12 +49,12 @@ def distill(
         unlabelled_file: further texts to learn from.
         unlabelled_only: learn from these alone, not from config.train_file.
         num_layers: of the student; half the teacher's by default.
-        loss: what it learns from.
+        weights: of what it learns from.
 
     Returns:
         What distillation.json holds.
     """
-    loss = loss or DistillationLoss()
+    weights = weights or LossWeights()
     if unlabelled_only and not unlabelled_file:
         raise InputError("--unlabelled_only needs an --unlabelled_file")
     run_dir.check_is_local(config.output_dir)
@@ -79,7 +63,7 @@ def distill(
         or config.distribution_strategy == "multi_worker"
     ):
         raise InputError("distillation runs in one process so far")
-    known = trained.load(teacher)
+    known = loaded_run.load(teacher)
     if known.task.name != "classification":
         raise InputError(
             f"--teacher={teacher} was trained with --task={known.task.name}; "
@@ -118,22 +102,24 @@ def distill(
 
     def build_compute(student: keras.Model):
         distillation.copy_head(known, student)
-        return loss.build_compute(known.model, student)
+        return distillation.build_loss(weights, known.model, student)
 
-    train_lib.train(config, build_compute=build_compute)
+    train_lib.train(read_splits(config), config, build_compute=build_compute)
     report = {
         "schema_version": 1,
         "teacher": teacher,
         "num_layers": num_layers,
-        "loss": dataclasses.asdict(loss),
+        "loss": dataclasses.asdict(weights),
         **_compare(teacher, config),
     }
-    run_dir.write_json(os.path.join(config.output_dir, DISTILLATION), report)
+    run_dir.write_json(
+        os.path.join(config.output_dir, run_dir.DISTILLATION), report
+    )
     shutil.rmtree(start)
     return report
 
 
-def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:
+def _write_start(folder, known: LoadedRun, num_layers, unlabelled_file) -> None:
     presets.save_preset(
         os.path.join(folder, run_dir.PRESET),
         distillation.build_student_backbone(
@@ -144,11 +130,9 @@ def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:
     if not unlabelled_file:
         return
     config = known.config
-    names = {
-        "text_column": config.text_column,
-        "text_pair_column": config.text_pair_column,
-    }
-    part, _ = examples.read_examples(unlabelled_file, labelled=False, **names)
+    part, _ = examples.read_examples(
+        unlabelled_file, labelled=False, **config.text_columns()
+    )
     segments = examples.segments(part)
     if known.has_pairs != (len(segments) == 2):
         raise InputError(
@@ -156,7 +140,7 @@ def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:
             "training files"
         )
     answers = _predictor(known)(
-        pipeline.encode(known.preprocessor, segments, stride=known.task.stride)
+        encoding.encode(known.preprocessor, segments, stride=known.task.stride)
     ).argmax(axis=1)
     columns = [config.text_column, config.text_pair_column]
     with open(
@@ -169,8 +153,8 @@ def _write_start(folder, known: Trained, num_layers, unlabelled_file) -> None:
     logging.info("%d unlabelled texts got the teacher's answers.", len(part))
 
 
-def _predictor(known: Trained) -> inference.MemoryPredictor:
-    return inference.MemoryPredictor(
+def _predictor(known: LoadedRun) -> KerasPredictor:
+    return KerasPredictor(
         known.model,
         task=known.task,
         strategy=strategy_lib.build_strategy("one_device"),
@@ -184,7 +168,7 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
     files = config.test_file or config.validation_file
     paths = {"teacher": teacher, "student": config.output_dir}
     parameters = {
-        name: trained.count_parameters(trained.load(path).model)
+        name: backbones.count_parameters(loaded_run.load(path).model)
         for name, path in paths.items()
     }
     report = {f"{name}_parameters": count for name, count in parameters.items()}
@@ -194,13 +178,18 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
             "There is no --test_file or --validation_file to compare on."
         )
         return report
-    columns = {
-        name: getattr(config, name)
-        for name in ("text_column", "text_pair_column", "label_column")
-    }
+    info = model_files.read_info(teacher)
+    labelled = examples.read_labelled(
+        files,
+        info.label_type,
+        info.class_names,
+        label_column=config.label_column,
+        **config.text_columns(),
+    )
     evaluations = {
         name: evaluate_lib.evaluate(
-            path, files, batch_size=config.eval_batch_size, **columns
+            loaded_run.open_model(path, batch_size=config.eval_batch_size),
+            labelled,
         )
         for name, path in paths.items()
     }
@@ -208,10 +197,10 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
     for _ in range(_TURNS):
         for name, evaluation in evaluations.items():
             begun = time.monotonic()
-            evaluation.subject.predict_encoded(evaluation.encoded)
+            evaluation.model.predict_encoded(evaluation.encoded)
             seconds[name].append(time.monotonic() - begun)
     student = evaluations["student"]
-    metric = student.subject.task.selection_metric
+    metric = student.model.task.selection_metric
     values = {
         name: evaluation.metrics[f"eval_{metric}"]
         for name, evaluation in evaluations.items()

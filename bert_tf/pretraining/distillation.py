@@ -5,92 +5,63 @@ width, starts from some of the teacher's, and learns from the teacher's
 softened scores, the labels, and the direction of the teacher's hidden states.
 """
 
-import dataclasses
 from collections.abc import Callable
 
 import keras
 import keras_nlp
 import tensorflow as tf
 
+from bert_tf.config.distillation import LossWeights
 from bert_tf.errors import InputError
+from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
-from bert_tf.models.trained import Trained
 
 
-@dataclasses.dataclass(frozen=True)
-class DistillationLoss:
-    """The parts of the loss; their weights are divided by their sum.
+def build_loss(
+    weights: LossWeights, teacher: keras.Model, student: keras.Model
+) -> Callable:
+    """Returns the student's loss for `loop.build_step`."""
 
-    Attributes:
-        temperature: the scores of both are divided by it.
-        soft_weight: cross-entropy to the teacher's softened scores.
-        hard_weight: cross-entropy to the labels.
-        cosine_weight: 1 - cosine of the hidden states, token by token.
+    def compute(batch, keys):
+        drops = classifier.dropouts(student, keys)
+        logits, hidden = _outputs(student, batch, drops)
+        teacher_logits, teacher_hidden = _outputs(
+            teacher, batch, (no_dropout, no_dropout)
+        )
+        soft = tf.nn.softmax(teacher_logits / weights.temperature)
+        losses = {
+            # Softened, gradients shrink with the square of it.
+            "soft": weights.temperature**2
+            * keras.losses.kl_divergence(
+                soft, tf.nn.softmax(logits / weights.temperature)
+            ),
+            "hard": tf.nn.sparse_softmax_cross_entropy_with_logits(
+                batch["label"], logits
+            ),
+            "cosine": _cosine_loss(
+                hidden, teacher_hidden, batch["padding_mask"]
+            ),
+        }
+        shares = {
+            "soft": weights.soft_weight,
+            "hard": weights.hard_weight,
+            "cosine": weights.cosine_weight,
+        }
+        loss = tf.add_n(
+            [
+                losses[name] * (weight / sum(shares.values()))
+                for name, weight in shares.items()
+            ]
+        )
+        predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
+        hits = (predicted == batch["label"]) & (batch["row"] >= 0)
+        return (
+            tf.reduce_sum(loss * batch["weight"]),
+            tf.reduce_sum(tf.cast(hits, tf.float32)),
+        )
 
-    The defaults are DistilBERT's.
-    """
-
-    temperature: float = 2.0
-    soft_weight: float = 5.0
-    hard_weight: float = 2.0
-    cosine_weight: float = 1.0
-
-    def __post_init__(self):
-        """Raises InputError for values that mean nothing."""
-        weights = (self.soft_weight, self.hard_weight, self.cosine_weight)
-        if min(weights) < 0 or sum(weights) <= 0:
-            raise InputError(
-                "--soft_weight, --hard_weight and --cosine_weight must not be "
-                "below 0, and one of them above"
-            )
-        if self.temperature <= 0:
-            raise InputError(
-                f"--temperature={self.temperature} must be above 0"
-            )
-
-    def build_compute(
-        self, teacher: keras.Model, student: keras.Model
-    ) -> Callable:
-        """Returns the student's loss for `loop.build_step`."""
-
-        def compute(batch, keys):
-            drops = classifier.dropouts(student, keys)
-            logits, hidden = _outputs(student, batch, drops)
-            teacher_logits, teacher_hidden = _outputs(
-                teacher, batch, (no_dropout, no_dropout)
-            )
-            soft = tf.nn.softmax(teacher_logits / self.temperature)
-            losses = {
-                # Softened, gradients shrink with the square of it.
-                "soft": self.temperature**2
-                * keras.losses.kl_divergence(
-                    soft, tf.nn.softmax(logits / self.temperature)
-                ),
-                "hard": classifier.classification_loss(batch["label"], logits),
-                "cosine": _cosine_loss(
-                    hidden, teacher_hidden, batch["padding_mask"]
-                ),
-            }
-            weights = {
-                "soft": self.soft_weight,
-                "hard": self.hard_weight,
-                "cosine": self.cosine_weight,
-            }
-            loss = tf.add_n(
-                [
-                    losses[name] * (weight / sum(weights.values()))
-                    for name, weight in weights.items()
-                ]
-            )
-            predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
-            hits = (predicted == batch["label"]) & (batch["row"] >= 0)
-            return (
-                tf.reduce_sum(loss * batch["weight"]),
-                tf.reduce_sum(tf.cast(hits, tf.float32)),
-            )
-
-        return compute
+    return compute
 
 
 def chosen_layers(teacher_layers: int, student_layers: int) -> list[int]:
@@ -126,7 +97,7 @@ def build_student_backbone(
     return student
 
 
-def copy_head(teacher: Trained, student: keras.Model) -> None:
+def copy_head(teacher: LoadedRun, student: keras.Model) -> None:
     """Gives a student the teacher's softmax layer."""
     student.get_layer("logits").set_weights(
         teacher.model.get_layer("logits").get_weights()

@@ -4,8 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import tensorflow as tf
-
+from bert_tf import files
 from bert_tf.data import columns as columns_lib
 from bert_tf.data import reading
 from bert_tf.errors import InputError
@@ -41,6 +40,19 @@ def read_documents(
         for document in documents:
             if document.strip():
                 yield document
+
+
+def check_files(
+    patterns: Sequence[str], *, text_column: str | None = None
+) -> None:
+    """Raises InputError where a file is missing, or not in its format.
+
+    Its first document is read; of .tfrecord files, which need TensorFlow,
+    nothing.
+    """
+    for path in reading.expand_paths(patterns):
+        if not path.endswith(_RECORD_SUFFIXES):
+            next(read_documents([path], text_column=text_column), None)
 
 
 def sentences(document: str) -> list[str]:
@@ -84,6 +96,7 @@ def _rows(table: reading.Table, text_column: str | None) -> Iterator[str]:
 
 
 def _records(path: str, feature: str) -> Iterator[str]:
+    tf = files.tensorflow()
     specification = {feature: tf.io.FixedLenFeature([], tf.string)}
     dataset = tf.data.TFRecordDataset(path).batch(256)
     dataset = dataset.map(

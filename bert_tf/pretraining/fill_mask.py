@@ -11,8 +11,9 @@ from bert_tf.models import backbones, encoder, masked_lm, presets
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.dropout import no_dropout
 from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.vocabulary import SPECIAL_TOKENS
 
-MASK = "[MASK]"
+MASK = SPECIAL_TOKENS.mask
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,13 @@ import time
 import tensorflow as tf
 
 from bert_tf import run_dir
+from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.dropout import Dropout
 from bert_tf.models.pretrainer import Pretrainer, Results
 from bert_tf.pretraining import budget as budget_lib
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget, Clock
-from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.journal import Journal
 from bert_tf.training import divergence, loop
@@ -90,6 +90,7 @@ class PretrainingFit:
                 weight_decay=config.weight_decay,
                 mixed_precision=config.mixed_precision,
                 num_replicas=strategy.num_replicas_in_sync,
+                fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
             )
         self.checkpoints = Checkpoints(
             os.path.join(config.output_dir, run_dir.CHECKPOINT),
@@ -227,7 +228,7 @@ class PretrainingFit:
                 element_spec=self._element_spec(),
                 seed=self.config.seed,
                 accumulate_steps=self.config.accumulate_steps,
-                jit_compile=self.config.jit_compile,
+                jit_compile=self.config.jit_compile == "true",
             )
         return self._train_step(batch)
 

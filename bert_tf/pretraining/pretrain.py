@@ -7,14 +7,13 @@ import keras
 from absl import logging
 
 from bert_tf import run_dir
+from bert_tf.config.pretraining import PretrainConfig, parse_duration
 from bert_tf.errors import InputError
-from bert_tf.models import presets, trained
-from bert_tf.pretraining import budget as budget_lib
+from bert_tf.models import backbones, presets
 from bert_tf.pretraining import corpus as corpus_lib
 from bert_tf.pretraining import documents, masking, speed, start
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget
-from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
 from bert_tf.text.preprocessing import Preprocessor
@@ -83,7 +82,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     logging.info(
         "Model: %.1f M parameters, learning rate %g, %s; %s rows an epoch, %s "
         "of %d a step; matrix products at most %.0f GFLOP/s; %s",
-        trained.count_parameters(pretrainer.backbone) / 1e6,
+        backbones.count_parameters(pretrainer.backbone) / 1e6,
         config.learning_rate,
         config.objective,
         f"{rows['train']:,}",
@@ -165,7 +164,7 @@ def _batches(config, vocabulary, corpus, trains: bool) -> Batches:
 
 def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
     if config.time_budget is not None:
-        return Budget(seconds=budget_lib.parse_duration(config.time_budget))
+        return Budget(seconds=parse_duration(config.time_budget))
     if config.max_steps is not None:
         return Budget(steps=config.max_steps)
     return Budget(steps=config.num_train_epochs * steps_an_epoch)

@@ -6,13 +6,13 @@ import os
 import keras_nlp
 from absl import logging
 
+from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.errors import InputError
-from bert_tf.models import backbones, preset_vocabularies, presets, trained
+from bert_tf.models import backbones, preset_vocabularies, presets
 from bert_tf.models import masked_lm as masked_lm_lib
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.presets import Preset
 from bert_tf.models.pretrainer import Pretrainer
-from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
@@ -84,6 +84,6 @@ def build_model(
 
 def _default_learning_rate(backbone, preset) -> float:
     """1e-4 is BERT-base's; small models want more, checkpoints half."""
-    parameters = trained.count_parameters(backbone)
+    parameters = backbones.count_parameters(backbone)
     rate = 1e-3 if parameters < 15e6 else 5e-4 if parameters < 60e6 else 1e-4
     return rate if preset is None else min(rate / 2, 5e-5)

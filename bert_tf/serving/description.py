@@ -6,9 +6,8 @@ from collections.abc import Mapping
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.serving import publishing
+from bert_tf.inference import model_files
 from bert_tf.serving import signatures as signatures_lib
 from bert_tf.tasks import known
 
@@ -18,12 +17,14 @@ _INTERNAL = "__saved_model_init_op"
 
 def read_descriptions(path: str) -> dict[str, str]:
     """Returns what the signatures of an export are for; {} for others'."""
-    extra = os.path.join(path, publishing.EXTRA)
-    labels = os.path.join(extra, run_dir.LABELS)
-    if not os.path.exists(labels):
+    if not os.path.exists(
+        os.path.join(path, model_files.EXTRA, run_dir.LABELS)
+    ):
         return {}
-    task = known.read_task(extra, labels_lib.read_labels(labels))
-    return signatures_lib.descriptions(task)
+    info = model_files.read_info(path)
+    return signatures_lib.descriptions(
+        known.build_task(info.task, info.class_names, info.parameters)
+    )
 
 
 def describe(

@@ -12,15 +12,16 @@ from absl import logging
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.errors import InputError
-from bert_tf.models import trained as trained_lib
+from bert_tf.inference import loaded_run, model_files
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import (
     description,
+    linked_operations,
     operation_check,
     publishing,
     signatures,
     warm_up,
 )
-from bert_tf.serving.predictor import Predictor
 from bert_tf.tasks import known
 from bert_tf.text import tokenizers, vocabulary
 
@@ -59,14 +60,14 @@ def export(
             is published then.
     """
     publishing.check_name(name, models_dir)
-    serving_version = serving_version or operation_check.serving_versions()[0]
-    trained = trained_lib.load(run_path)
+    serving_version = serving_version or linked_operations.serving_versions()[0]
+    trained = loaded_run.load(run_path)
     with publishing.staging(models_dir, name) as staged:
         module = signatures.ServingModule(trained)
         tf.saved_model.save(module, staged, signatures=module.functions)
         operation_check.check(staged, serving_version)
         _write_extra_assets(run_path, staged, trained)
-        predictor = Predictor(staged)
+        predictor = SavedModelPredictor(staged)
         segments, expected = _evaluation_texts(run_path, predictor)
         difference = check_parity(
             predictor,
@@ -108,7 +109,7 @@ def export(
 
 
 def _evaluation_texts(
-    run_path: str, predictor: Predictor
+    run_path: str, predictor: SavedModelPredictor
 ) -> tuple[tuple[list[str], ...], list[dict[str, str]]]:
     """Returns texts and rows of a run's predictions.csv."""
     path = os.path.join(run_path, _PREDICTIONS)
@@ -122,7 +123,7 @@ def _evaluation_texts(
 
 
 def check_parity(
-    predictor: Predictor,
+    predictor: SavedModelPredictor,
     segments: tuple[list[str], ...],
     expected: Sequence[Mapping[str, str]],
     *,
@@ -157,7 +158,7 @@ def check_parity(
 
 def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     """Puts files for people where TensorFlow Serving ignores them."""
-    extra = os.path.join(folder, publishing.EXTRA)
+    extra = os.path.join(folder, model_files.EXTRA)
     os.makedirs(extra)
     labels_lib.write_labels(
         os.path.join(extra, run_dir.LABELS), trained.class_names
@@ -194,7 +195,7 @@ def _readme(run_path: str, folder: str, trained) -> str:
 
 Takes raw text; the tokenizer is inside.
 {classes}
-- Trained from `{trained.config.preset}`, {longer}
+- LoadedRun from `{trained.config.preset}`, {longer}
 - On the validation part: {figures}; more in `metrics.json`
 
 {signatures_text}

@@ -1,8 +1,5 @@
 """Whether TensorFlow Serving can run a SavedModel's operations."""
 
-import functools
-import importlib.resources
-import json
 import os
 
 import tensorflow as tf
@@ -10,14 +7,10 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from bert_tf.errors import InputError
+from bert_tf.inference.model_files import SAVED_MODEL
+from bert_tf.serving import linked_operations
 
-_TABLE = "linked_operations.json"
 _PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
-
-
-def serving_versions() -> tuple[str, ...]:
-    """Returns the TensorFlow Serving versions that are known, oldest first."""
-    return tuple(_table()["text_of_serving"])
 
 
 def read_meta_graph(path: str) -> meta_graph_pb2.MetaGraphDef:
@@ -26,7 +19,7 @@ def read_meta_graph(path: str) -> meta_graph_pb2.MetaGraphDef:
     Raises:
         InputError: there is no such graph.
     """
-    file_path = os.path.join(path, "saved_model.pb")
+    file_path = os.path.join(path, SAVED_MODEL)
     if not os.path.exists(file_path):
         raise InputError(f"{path} is no SavedModel: it has no saved_model.pb")
     saved_model = saved_model_pb2.SavedModel()
@@ -73,7 +66,7 @@ def problems(
     Returns:
         A sentence for each problem; nothing for a graph that is fine.
     """
-    table = _table()
+    table = linked_operations.table()
     names = operations(meta_graph)
     text_version = table["text_of_serving"][serving_version]
     linked = table["text_operations"][text_version]
@@ -128,9 +121,3 @@ def _is_compiled(meta_graph: meta_graph_pb2.MetaGraphDef) -> bool:
         function.attr["_XlaMustCompile"].b
         for function in meta_graph.graph_def.library.function
     )
-
-
-@functools.cache
-def _table() -> dict:
-    file = importlib.resources.files("bert_tf.serving").joinpath(_TABLE)
-    return json.loads(file.read_text(encoding="utf-8"))

@@ -14,11 +14,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
 from bert_tf.errors import InputError
+from bert_tf.inference.model_files import versions
 from bert_tf.serving import bundle
 
-# Of a version: files for people and for this project, which TensorFlow Serving
-# ignores.
-EXTRA = "assets.extra"
 _FIRST_VERSION = 1
 # What an export that was killed left beside the models is deleted by a later
 # one, when no export can still be at work on it.
@@ -91,13 +89,6 @@ def publish(
         if keep is not None:
             _prune(model_dir, keep, in_use=in_use)
     return target
-
-
-def versions(model_dir: str) -> list[int]:
-    """Returns the versions of a model, oldest first."""
-    if not os.path.isdir(model_dir):
-        return []
-    return sorted(int(n) for n in os.listdir(model_dir) if n.isdigit())
 
 
 def _prune(model_dir: str, keep: int, *, in_use: set[int]) -> None:

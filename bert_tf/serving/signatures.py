@@ -2,10 +2,10 @@
 
 import tensorflow as tf
 
+from bert_tf.inference.inputs import TOKEN_INPUTS, text_inputs
+from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import classifier
-from bert_tf.models.trained import Trained
 from bert_tf.serving import windows
-from bert_tf.serving.inputs import TOKEN_INPUTS, text_inputs
 from bert_tf.tasks import head, pooling
 from bert_tf.tasks.task import Task
 
@@ -33,7 +33,7 @@ def descriptions(task: Task) -> dict[str, str]:
     found["tokenize"] = _TOKENIZE + (_PLACES if task.with_places else "")
     if task.stride is not None:
         found["tokenize"] += _OWNERS
-    if task.encoder_output == classifier.POOLED:
+    if not task.is_per_token:
         found["embed"] = _EMBED
     return found
 
@@ -48,7 +48,7 @@ class ServingModule(tf.Module):
     joined and cast here, so that no request does it again.
     """
 
-    def __init__(self, trained: Trained):
+    def __init__(self, trained: LoadedRun):
         super().__init__()
         weights = classifier.classifier_weights(trained.model)
         # Layers may share theirs.
@@ -83,7 +83,7 @@ class ServingModule(tf.Module):
 
 
 def _build_bodies(
-    trained: Trained, weights: classifier.ClassifierWeights
+    trained: LoadedRun, weights: classifier.ClassifierWeights
 ) -> dict:
     """Returns a Python function for each signature."""
     task = trained.task
@@ -179,14 +179,14 @@ def _build_bodies(
         for name, (_, answer) in task.signatures().items()
     }
     bodies.update(tokens=tokens, tokenize=tokenize)
-    if task.encoder_output == classifier.POOLED:
+    if not task.is_per_token:
         bodies["embed"] = answering(
             lambda outputs: {"embedding": outputs["embedding"]}
         )
     return bodies
 
 
-def _preprocess(trained: Trained, texts: tuple[tf.Tensor, ...]) -> dict:
+def _preprocess(trained: LoadedRun, texts: tuple[tf.Tensor, ...]) -> dict:
     """Returns the features, and the places of the tokens where asked for."""
     preprocessor = trained.preprocessor
     if trained.task.stride is not None:

@@ -11,7 +11,7 @@ from bert_tf.serving.predictions import PredictionWriter
 
 if TYPE_CHECKING:
     # pipelines.query_server reads files where TensorFlow is not installed.
-    from bert_tf.serving.predictor import Predictor
+    from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 
 # Rows that are in memory at a time, and sorted by length among themselves.
 _ROWS_AT_A_TIME = 1024
@@ -73,7 +73,7 @@ def read_texts(
 
 
 def predict(
-    load: Callable[[], "Predictor"],
+    load: Callable[[], "SavedModelPredictor"],
     batches: Iterator[Batch],
     file: TextIO,
     *,

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.serving import publishing
-from bert_tf.serving.inputs import token_inputs
-from bert_tf.serving.predictor import Predictor
+from bert_tf.inference import model_files
+from bert_tf.inference.inputs import token_inputs
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 
-PATH = os.path.join(publishing.EXTRA, "tf_serving_warmup_requests")
+PATH = os.path.join(model_files.EXTRA, "tf_serving_warmup_requests")
 # What the server takes.
 _MOST_RECORDS = 1000
 _LARGE_BATCH = 8
@@ -41,7 +41,10 @@ def example_texts(
 
 
 def write(
-    predictor: Predictor, *, name: str, texts: Sequence[tuple[str, ...]]
+    predictor: SavedModelPredictor,
+    *,
+    name: str,
+    texts: Sequence[tuple[str, ...]],
 ) -> int:
     """Writes a record for each signature and text, and a larger batch each.
 
@@ -88,7 +91,7 @@ def write(
     return replay(predictor)
 
 
-def replay(predictor: Predictor) -> int:
+def replay(predictor: SavedModelPredictor) -> int:
     """Runs every record as the server would, and returns their number.
 
     Raises:

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from bert_tf import labels as labels_lib
-from bert_tf.data import checking
 from bert_tf.data.weighting import example_weights
 from bert_tf.metrics import classification as metrics_lib
-from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.task import Signature, Task
 
@@ -29,7 +26,6 @@ class Classification(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "classification"
-    encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
     has_single_label: ClassVar[bool] = True
     answer_columns: ClassVar[tuple[str, ...]] = ("label", "score")
@@ -59,35 +55,18 @@ class Classification(Task):
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(
-        cls, parts, *, label_separator, stride, window_pooling="mean"
+    def from_splits(
+        cls,
+        splits,
+        class_names,
+        *,
+        label_separator,
+        stride,
+        window_pooling="mean",
     ) -> "Classification":
         """See `Task`."""
-        del label_separator
-        labels = parts["train"]["label"]
-        names = labels_lib.class_names(labels)
-        labels_lib.check_class_names(names, len(labels))
-        return cls(names, stride, window_pooling)
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns the classes."""
-        labels_lib.check_class_names(
-            labels_lib.class_names(labels), len(labels)
-        )
-        return labels
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """See `Task`."""
-        del label_separator
-        return checking.count_classes(labels)
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """See `Task`."""
-        checking.check_known_labels(examples, self.class_names)
+        del splits, label_separator
+        return cls(class_names, stride, window_pooling)
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns class ids <int32>[rows]."""
@@ -105,7 +84,7 @@ class Classification(Task):
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the cross-entropy."""
-        return classifier.classification_loss(labels, logits)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
     def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns 1 where the likeliest class is the right one."""

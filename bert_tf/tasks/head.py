@@ -26,7 +26,7 @@ def build_model(
         num_classes=task.num_outputs,
         dropout=dropout,
         freeze_backbone=freeze_backbone,
-        encoder_output=task.encoder_output,
+        is_per_token=task.is_per_token,
     )
 
 
@@ -52,6 +52,6 @@ def compute(
         features,
         num_heads=classifier.backbone_of(model).num_heads,
         drops=drops,
-        encoder_output=task.encoder_output,
+        is_per_token=task.is_per_token,
         activation=task.activate,
     )

@@ -37,17 +37,6 @@ def write_task(folder: str, task: Task, *, name_it: bool) -> None:
         )
 
 
-def read_task(
-    folder: str, class_names: Sequence[str], *, name: str | None = None
-) -> Task:
-    """Returns the task of a folder that `write_task` wrote to.
-
-    Args:
-        folder: the run folder, or the extra assets.
-        class_names: what labels.txt holds.
-        name: the task where it is known; classification unless written.
-    """
-    path = os.path.join(folder, run_dir.TASK)
-    saved = run_dir.read_json(path) if os.path.exists(path) else {}
-    name = name or saved.get("task", Classification.name)
-    return _TASKS[name](tuple(class_names), **saved.get("parameters", {}))
+def build_task(name: str, class_names: Sequence[str], parameters: dict) -> Task:
+    """Returns a task of what labels.txt and task.json hold."""
+    return _TASKS[name](tuple(class_names), **parameters)

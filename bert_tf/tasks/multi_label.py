@@ -1,19 +1,15 @@
 """Any number of labels for each text, none included."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from bert_tf import labels as labels_lib
-from bert_tf.errors import InputError, list_some
+from bert_tf.data.label_types import split
 from bert_tf.metrics import multi_label as metrics_lib
 from bert_tf.metrics.resampling import Measure
-from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.task import Signature, Task
 
@@ -36,9 +32,7 @@ class MultiLabel(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "multi_label"
-    encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "probabilities"
-    labels_may_be_empty: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = True
     selection_metric: ClassVar[str] = "f1_micro"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -67,53 +61,23 @@ class MultiLabel(Task):
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_parts(
-        cls, parts, *, label_separator, stride, window_pooling="mean"
+    def from_splits(
+        cls,
+        splits,
+        class_names,
+        *,
+        label_separator,
+        stride,
+        window_pooling="mean",
     ) -> "MultiLabel":
         """See `Task`."""
-        separator = label_separator
-        train = parts["train"]
-        names = labels_lib.class_names(
-            label
-            for labels in train["label"]
-            for label in split(labels, separator)
-        )
-        if len(names) < 2:
-            raise InputError(
-                f"the {len(train):,} training rows have "
-                f"{f'one label, {names[0]!r}' if names else 'no label'}; "
-                "--task=multi_label needs at least two. Are --label_column "
-                f"and --label_separator={separator!r} right?"
-            )
-        labels_lib.check_one_line(names)
+        del splits
         return cls(
-            names, separator, stride=stride, window_pooling=window_pooling
+            class_names,
+            label_separator,
+            stride=stride,
+            window_pooling=window_pooling,
         )
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """See `Task`."""
-        counts = Counter(
-            label for one in labels for label in split(one, label_separator)
-        )
-        return {name: counts[name] for name in labels_lib.class_names(counts)}
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """Raises InputError where a label is not one of training's."""
-        known = set(self.class_names)
-        rows = zip(
-            examples["label"], examples["path"], examples["line"], strict=True
-        )
-        for labels, path, line in rows:
-            for label in split(labels, self.separator):
-                if label not in known:
-                    raise InputError(
-                        f'{path}, line {line}: the label "{label}" is not in '
-                        "the training data; it has: "
-                        f"{list_some(self.class_names, 20)}"
-                    )
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns 1 for each label of a text <int32>[rows, labels]."""
@@ -237,9 +201,3 @@ class MultiLabel(Task):
     def _limits(self) -> np.ndarray:
         limits = self.thresholds or [0.5] * len(self.class_names)
         return np.array(limits, np.float32)
-
-
-def split(labels: str, separator: str) -> list[str]:
-    """Returns the labels of a text, each once."""
-    names = (name.strip() for name in labels.split(separator))
-    return list(dict.fromkeys(name for name in names if name))

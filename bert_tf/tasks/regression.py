@@ -1,18 +1,14 @@
 """One number for each text or pair, such as a similarity score."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
-from bert_tf.errors import InputError
 from bert_tf.metrics import regression as metrics_lib
 from bert_tf.metrics.resampling import Measure
-from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.task import Signature, Task
 
@@ -26,7 +22,6 @@ class Regression(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "regression"
-    encoder_output: ClassVar[str] = classifier.POOLED
     predicted: ClassVar[str] = "logits"
     num_outputs: ClassVar[int] = 1
     selection_metric: ClassVar[str] = "pearson"
@@ -40,39 +35,18 @@ class Regression(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("score",)
 
     @classmethod
-    def from_parts(
-        cls, parts, *, label_separator, stride, window_pooling="mean"
+    def from_splits(
+        cls,
+        splits,
+        class_names,
+        *,
+        label_separator,
+        stride,
+        window_pooling="mean",
     ) -> "Regression":
         """See `Task`."""
-        del label_separator
-        values = parts["train"]["label"]
-        if values.nunique() == 1:
-            raise InputError(
-                f"all {len(values):,} training rows have the label "
-                f"{values.iloc[0]}; is --label_column right?"
-            )
+        del splits, class_names, label_separator
         return cls(stride=stride, window_pooling=window_pooling)
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """Returns nothing: numbers have no classes."""
-        del labels, label_separator
-        return {}
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """Raises InputError where a label is no number."""
-        labels = zip(
-            examples["label"], examples["path"], examples["line"], strict=True
-        )
-        for label, path, line in labels:
-            if not _is_number(label):
-                raise InputError(
-                    f'{path}, line {line}: the label "{label}" is not a '
-                    "number, as --task=regression needs; is --label_column "
-                    "right?"
-                )
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns the numbers <float32>[rows, 1]."""
@@ -121,10 +95,3 @@ class Regression(Task):
         return cells_lib.largest_difference(
             expected, self.answer_columns, cells[0]
         )
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return math.isfinite(float(label))
-    except ValueError:
-        return False

@@ -1,20 +1,17 @@
 """The answer to a question, as a span of a context: SQuAD 1.1 and 2.0."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import ClassVar
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from bert_tf.data.examples import utf8
-from bert_tf.errors import InputError
+from bert_tf.data.label_types import answers_of
 from bert_tf.metrics import answers as metrics_lib
 from bert_tf.metrics.resampling import Measure
-from bert_tf.models import classifier
 from bert_tf.tasks import cells as cells_lib
 from bert_tf.tasks.answers import windowed
 from bert_tf.tasks.task import Signature, Task
@@ -39,7 +36,7 @@ class Span(Task):
     threshold: float = 0.0
 
     name: ClassVar[str] = "span"
-    encoder_output: ClassVar[str] = classifier.SEQUENCE
+    is_per_token: ClassVar[bool] = True
     predicted: ClassVar[str] = "logits"
     with_places: ClassVar[bool] = True
     has_parameters: ClassVar[bool] = True
@@ -62,51 +59,26 @@ class Span(Task):
         return {"stride": self.stride, "threshold": self.threshold}
 
     @classmethod
-    def from_parts(
-        cls, parts, *, label_separator, stride, window_pooling="mean"
+    def from_splits(
+        cls,
+        splits,
+        class_names,
+        *,
+        label_separator,
+        stride,
+        window_pooling="mean",
     ) -> "Span":
         """See `Task`; without unanswered questions, it always answers."""
-        del label_separator, window_pooling
-        if parts["train"]["text_pair"].iloc[0] is None:
-            raise InputError(
-                "--task=span needs a question and a context: a .json file in "
-                "the format of SQuAD, or columns question, context and answers"
-            )
+        del class_names, label_separator, window_pooling
         has_unanswered = any(
-            not _gold(row)
-            for part in parts.values()
-            for row in part.itertuples()
+            not answers_of(row)
+            for frame in splits.values()
+            for row in frame.itertuples()
         )
         return cls(
             stride=stride,
             threshold=0.0 if has_unanswered else _ALWAYS,
         )
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns whether there is an answer."""
-        return labels.map(lambda answers: str(answers != "[]"))
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """Returns how many questions have an answer."""
-        del label_separator
-        none = int((labels == "[]").sum())
-        counts = {"answer": len(labels) - none, "no answer": none}
-        return {name: count for name, count in counts.items() if count}
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """Raises InputError where an answer is not where it is said to be."""
-        for row in examples.itertuples():
-            for text, start in _gold(row):
-                if not text or row.text_pair[start : start + len(text)] != text:
-                    raise InputError(
-                        f"{row.path}, question {row.id or row.line}: the "
-                        f"context does not have the answer {text!r} at its "
-                        f"answer_start {start}"
-                    )
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns the first and last token of the answer <int32>[windows, 2].
@@ -117,7 +89,7 @@ class Span(Task):
         targets = np.zeros([len(encoded.lengths), 2], np.int32)
         rows = list(examples.itertuples())
         for window, owner in enumerate(encoded.owners):
-            gold = _gold(rows[owner])
+            gold = answers_of(rows[owner])
             if not gold:
                 continue
             text, start = gold[0]
@@ -140,8 +112,8 @@ class Span(Task):
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the mean cross-entropy of first and last token."""
         losses = [
-            keras.losses.sparse_categorical_crossentropy(
-                labels[:, side], logits[:, :, side], from_logits=True
+            tf.nn.sparse_softmax_cross_entropy_with_logits(
+                labels[:, side], logits[:, :, side]
             )
             for side in (0, 1)
         ]
@@ -242,23 +214,10 @@ class Span(Task):
         return answers, found["margin"].numpy()
 
 
-def _gold(row) -> list[tuple[str, int]]:
-    """Returns the answers to a question and where they start."""
-    try:
-        return [
-            (answer["text"], int(answer["answer_start"]))
-            for answer in json.loads(row.label)
-        ]
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{row.path}, question {row.id or row.line}: the answers must be a "
-            'JSON list such as [{"text": "in Paris", "answer_start": 17}], '
-            f"empty where there is none, not {row.label[:60]!r}"
-        ) from None
-
-
 def _gold_texts(examples: pd.DataFrame) -> list[list[str]]:
-    return [[text for text, _ in _gold(row)] for row in examples.itertuples()]
+    return [
+        [text for text, _ in answers_of(row)] for row in examples.itertuples()
+    ]
 
 
 def _loss(targets: np.ndarray, encoded, predicted: np.ndarray) -> float:

@@ -20,7 +20,7 @@ class Task:
     Attributes:
         name: what --task is.
         class_names: one for each output; empty where outputs are no classes.
-        encoder_output: what the head is put on, see `build_classifier`.
+        is_per_token: whether the head is on each token, not on each text.
         predicted: the model's output from which metrics and answers are made.
         with_places: whether these need to know where the word pieces are.
         stride: of windows over long texts, see `encode`; None cuts them off.
@@ -29,7 +29,6 @@ class Task:
         has_parameters: whether there is something to fit.
         has_single_label: whether each example has one class of several: then
             there are a confusion matrix, a baseline, calibration and so on.
-        labels_may_be_empty: whether a row without label is no fault.
         selection_metric: what chooses the best epoch unless one is named.
         metric_rows: what to show of the metrics: title and key.
         answer_columns: of the predictions file, before the true label.
@@ -38,18 +37,17 @@ class Task:
 
     name: ClassVar[str]
     class_names: tuple[str, ...]
-    encoder_output: ClassVar[str]
     predicted: ClassVar[str]
     selection_metric: str
     metric_rows: Sequence[tuple[str, str]]
     answer_columns: Sequence[str]
     detail_columns: Sequence[str] = ()
+    is_per_token: ClassVar[bool] = False
     with_places: ClassVar[bool] = False
     stride: int | None = None
     window_pooling: str = "mean"
     has_parameters: ClassVar[bool] = False
     has_single_label: ClassVar[bool] = False
-    labels_may_be_empty: ClassVar[bool] = False
 
     @property
     def num_outputs(self) -> int:
@@ -64,41 +62,24 @@ class Task:
         return {"stride": self.stride, "window_pooling": self.window_pooling}
 
     @classmethod
-    def from_parts(
+    def from_splits(
         cls,
-        parts: Mapping[str, pd.DataFrame],
+        splits: Mapping[str, pd.DataFrame],
+        class_names: tuple[str, ...],
         *,
         label_separator: str,
         stride: int | None,
         window_pooling: str = "mean",
     ) -> Self:
-        """Builds the task that labelled rows ask for, before `check_labels`.
+        """Builds the task of labelled rows.
 
         Args:
-            parts: `train` and others.
+            splits: `train` and others, their labels checked, see `LabelType`.
+            class_names: of the training split.
             label_separator: stands between labels, where there are several.
             stride: of windows; None cuts long texts off.
             window_pooling: how windows become one answer.
-
-        Raises:
-            InputError: the labels do not make such a task.
         """
-        raise NotImplementedError
-
-    @staticmethod
-    def strata(labels: pd.Series) -> pd.Series:
-        """Returns a name for each label; a split keeps the shares of each."""
-        return pd.Series("", index=labels.index)
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """Returns how many examples have each label, for the data report."""
-        raise NotImplementedError
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """Raises InputError where a label is none that the task knows."""
         raise NotImplementedError
 
     def targets(

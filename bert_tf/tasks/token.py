@@ -2,25 +2,19 @@
 
 import dataclasses
 import json
-import re
-from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar
 
-import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from bert_tf.errors import InputError, list_some
+from bert_tf.data.label_types import OUTSIDE
 from bert_tf.metrics import entities as metrics_lib
 from bert_tf.metrics.resampling import Measure
-from bert_tf.models import classifier
 from bert_tf.tasks.task import Signature, Task
 from bert_tf.text import entities
 
-_OUTSIDE = "O"
-_TAG = re.compile(r"O|[BI]-.+")
 _PREFIXES = {"O": 0, "B": 1, "I": 2}
 # Of pieces without a tag: inside of words, special tokens, padding.
 _IGNORED = -1
@@ -34,7 +28,7 @@ class Token(Task):
     class_names: tuple[str, ...]
 
     name: ClassVar[str] = "token"
-    encoder_output: ClassVar[str] = classifier.SEQUENCE
+    is_per_token: ClassVar[bool] = True
     predicted: ClassVar[str] = "probabilities"
     with_places: ClassVar[bool] = True
     selection_metric: ClassVar[str] = "f1"
@@ -49,50 +43,18 @@ class Token(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("entities",)
 
     @classmethod
-    def from_parts(
-        cls, parts, *, label_separator, stride, window_pooling="mean"
+    def from_splits(
+        cls,
+        splits,
+        class_names,
+        *,
+        label_separator,
+        stride,
+        window_pooling="mean",
     ) -> "Token":
         """See `Task`."""
-        del label_separator, stride, window_pooling
-        train = parts["train"]
-        _check_tags(train)
-        kinds = sorted(
-            {tag[2:] for tags in train["label"] for tag in tags.split(" ")}
-            - {""}
-        )
-        if not kinds:
-            raise InputError(
-                f"the {len(train):,} training rows have no tag but O; is this "
-                "the right file?"
-            )
-        names = [f"{prefix}-{kind}" for kind in kinds for prefix in "BI"]
-        return cls((_OUTSIDE, *names))
-
-    @staticmethod
-    def count_labels(
-        labels: pd.Series, *, label_separator: str
-    ) -> dict[str, int]:
-        """Returns how many entities there are of each type."""
-        del label_separator
-        counts = Counter(
-            kind
-            for tags in labels
-            for kind, *_ in metrics_lib.spans_of(tags.split(" "))
-        )
-        return dict(sorted(counts.items()))
-
-    def check_labels(self, examples: pd.DataFrame) -> None:
-        """Raises InputError for tags that are unknown or not IOB2."""
-        _check_tags(examples)
-        known = set(self.class_names)
-        for row in examples.itertuples():
-            for i, tag in enumerate(row.label.split(" ")):
-                if tag not in known:
-                    raise InputError(
-                        f'{row.path}, line {_line(row, i)}: the tag "{tag}" is '
-                        "not in the training data; it has: "
-                        f"{list_some(self.class_names, 20)}"
-                    )
+        del splits, label_separator, stride, window_pooling
+        return cls(class_names)
 
     def targets(self, examples, encoded) -> tf.RaggedTensor:
         """Returns the tag of each word's first piece, else -1, by text."""
@@ -124,8 +86,8 @@ class Token(Task):
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the mean cross-entropy of the tagged words."""
-        losses = keras.losses.sparse_categorical_crossentropy(
-            tf.maximum(labels, 0), logits, from_logits=True
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.maximum(labels, 0), logits
         )
         return _mean_of_tagged(losses, labels)
 
@@ -155,7 +117,7 @@ class Token(Task):
         )
         for row, (labels, pieces) in enumerate(rows):
             tags = labels.split(" ")
-            answer = [_OUTSIDE] * len(tags)
+            answer = [OUTSIDE] * len(tags)
             start = encoded.row_splits[row]
             for word, piece in pieces:
                 answer[word] = self.class_names[best[start + piece]]
@@ -242,31 +204,3 @@ def _first_pieces(examples: pd.DataFrame, encoded):
         )
         first = np.flatnonzero(np.diff(words, prepend=-1))
         yield list(zip(words[first], pieces[first], strict=True))
-
-
-def _line(row, word: int) -> int:
-    """Returns the line of a word: CoNLL files have one for each."""
-    return row.line + (word if row.path.endswith(".conll") else 0)
-
-
-def _check_tags(examples: pd.DataFrame) -> None:
-    """Raises InputError where tags do not fit the words or are not IOB2."""
-    for row in examples.itertuples():
-        tags = row.label.split(" ")
-        if len(tags) != len(row.text.split(" ")):
-            raise InputError(
-                f"{row.path}, line {row.line}: {len(row.text.split(' '))} "
-                f"words and {len(tags)} tags; --task=token needs one tag a "
-                "word, with one space between, or a .conll file"
-            )
-        before = _OUTSIDE
-        for i, tag in enumerate(tags):
-            is_orphan = tag.startswith("I-") and before[2:] != tag[2:]
-            if not _TAG.fullmatch(tag) or is_orphan:
-                raise InputError(
-                    f'{row.path}, line {_line(row, i)}: the tag "{tag}" '
-                    + ("follows no tag of its type" if is_orphan else "is not")
-                    + " IOB2, where entities begin with B-, go on with I-, "
-                    "and O is everything else; convert the file"
-                )
-            before = tag

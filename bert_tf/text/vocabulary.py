@@ -5,9 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import tensorflow as tf
-
-from bert_tf import run_dir
+from bert_tf import files, run_dir
 from bert_tf.errors import InputError
 
 WORD_PIECE, BYTE_PAIR = "word_piece", "byte_pair"
@@ -76,7 +74,7 @@ class Vocabulary:
 
 def read_tokens(path: str) -> tuple[str, ...]:
     """Reads a vocab.txt: one token a line, the line number being the id."""
-    with tf.io.gfile.GFile(path, "rb") as file:
+    with files.open_file(path, "rb") as file:
         text = file.read().decode("utf-8")
     # Not splitlines(): vocabularies hold characters such as U+2028.
     return tuple(
@@ -86,7 +84,7 @@ def read_tokens(path: str) -> tuple[str, ...]:
 
 def write_tokens(path: str, tokens: Sequence[str]) -> None:
     """Writes what `read_tokens` reads."""
-    with tf.io.gfile.GFile(path, "w") as file:
+    with files.open_file(path, "w") as file:
         file.write("".join(f"{token}\n" for token in tokens))
 
 

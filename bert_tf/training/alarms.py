@@ -10,7 +10,7 @@ import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import pipeline
 
 # A loss so near to that of guessing by the classes' shares has not moved.

@@ -2,12 +2,12 @@
 
 import math
 
+from bert_tf.config.base import BaseConfig
 from bert_tf.errors import InputError
-from bert_tf.settings import Settings
 
 
 def check_finite(
-    loss: float, config: Settings, *, where: str, rate: float
+    loss: float, config: BaseConfig, *, where: str, rate: float
 ) -> None:
     """Raises InputError where the loss of a step is not finite.
 

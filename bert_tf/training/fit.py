@@ -12,12 +12,13 @@ import tensorflow as tf
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.metrics import selection
-from bert_tf.models import adaptation, inference
+from bert_tf.models import adaptation
 from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Task, timed_metrics
 from bert_tf.training import divergence, loop, progress
@@ -63,7 +64,7 @@ class Fit:
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
-        self.predict = inference.MemoryPredictor(
+        self.predict = KerasPredictor(
             model,
             task=task,
             strategy=strategy,
@@ -83,6 +84,7 @@ class Fit:
                 factors=adaptation.rate_factors(
                     model, config.layerwise_learning_rate_decay
                 ),
+                fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
             )
         self.checkpoints = Checkpoints(
             os.path.join(config.output_dir, run_dir.CHECKPOINT),
@@ -260,7 +262,7 @@ class Fit:
                 element_spec=batches.element_spec,
                 seed=config.seed,
                 accumulate_steps=config.accumulate_steps,
-                jit_compile=config.jit_compile,
+                jit_compile=config.jit_compile == "true",
                 compute=self.compute,
             )
         iterator = iter(batches)

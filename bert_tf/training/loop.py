@@ -51,7 +51,7 @@ def build_train_step(
     element_spec: dict,
     seed: int,
     accumulate_steps: int = 1,
-    jit_compile: str = "auto",
+    jit_compile: bool = False,
     compute: Callable | None = None,
 ) -> Callable[[dict], tuple[tf.Tensor, tf.Tensor]]:
     """Returns a function of one batch that trains and returns (loss, hits).
@@ -60,8 +60,7 @@ def build_train_step(
     plain sum and the replicas' sums add up to the loss of one device. `hits`
     is the number of examples that are right, as the task counts them.
 
-    `jit_compile` is "auto" (XLA compiles the optimizer's update on one
-    device), "true" (the whole step of a replica) or "false".
+    With `jit_compile` XLA compiles the whole step of a replica.
 
     With `accumulate_steps` a replica works through its rows in so many pieces
     one after the other and adds up their gradients: less memory, same result.
@@ -104,7 +103,7 @@ def build_step(
     element_spec: dict,
     seed: int,
     accumulate_steps: int = 1,
-    jit_compile: str = "auto",
+    jit_compile: bool = False,
 ) -> Callable[[dict], tuple[tf.Tensor, ...]]:
     """Returns a function of one batch that trains whatever has a loss.
 
@@ -122,17 +121,6 @@ def build_step(
         jit_compile: as in `build_train_step`.
     """
     replicas = strategy.num_replicas_in_sync
-    apply_gradients = optimizer.apply
-    if (
-        jit_compile == "auto"
-        and strategy is tf.distribute.get_strategy()
-        and not isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-    ):
-        # Compiled by XLA, AdamW's many small operations take a tenth of the
-        # time: 36 ms for MiniLM on two cores, not 378.
-        apply_gradients = tf.function(
-            optimizer.apply, jit_compile=True, autograph=False
-        )
 
     def piece_results(batch):
         """Returns what `compute` does and the scaled loss's gradients."""
@@ -185,10 +173,10 @@ def build_step(
                     tf.distribute.ReduceOp.SUM, gradients
                 )
             ]
-        apply_gradients(gradients)
+        optimizer.apply(gradients)
         return found
 
-    if jit_compile == "true":
+    if jit_compile:
         replica_step = tf.function(
             replica_step, jit_compile=True, autograph=False
         )

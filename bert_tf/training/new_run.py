@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import keras
 
 from bert_tf import run_dir
+from bert_tf.config.base import BaseConfig
 from bert_tf.models import backbones
-from bert_tf.settings import Settings
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 from bert_tf.training import checkpoints
@@ -18,7 +18,7 @@ from bert_tf.training import results as results_lib
 
 @contextlib.contextmanager
 def begin(
-    config: Settings,
+    config: BaseConfig,
     vocabulary: Vocabulary,
     backbone: keras.Model,
     *,
@@ -47,7 +47,7 @@ def begin(
         yield folder
 
 
-def check_settings(config: Settings) -> None:
+def check_settings(config: BaseConfig) -> None:
     """Raises InputError unless the run was started with these settings."""
     path = os.path.join(config.output_dir, run_dir.CONFIG)
     saved = type(config).from_json(run_dir.read_json(path))

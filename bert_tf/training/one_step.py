@@ -15,6 +15,9 @@ import tensorflow as tf
 # Registers the tokenizer's operations, or fails where it does not fit.
 import tensorflow_text  # noqa: F401
 
+# There is no public name for whether oneDNN is on.
+from tensorflow.python.util import _pywrap_util_port
+
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.tasks import head
@@ -86,6 +89,7 @@ def train_one_step() -> dict:
             device.name.removeprefix("/physical_device:")
             for device in tf.config.list_physical_devices()
         ],
+        "onednn": _pywrap_util_port.IsMklEnabled(),
     }
 
 

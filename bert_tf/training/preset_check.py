@@ -1,6 +1,6 @@
 """Whether a checkpoint goes with the settings, before its weights are read."""
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.models import adaptation
 from bert_tf.models.presets import Preset
 from bert_tf.tasks import known

@@ -5,7 +5,7 @@ import time
 
 import keras
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 
 
 class Progress(keras.callbacks.Callback):

@@ -8,7 +8,7 @@ import numpy as np
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
 from bert_tf.training import train as train_lib
 
@@ -52,7 +52,7 @@ def train_seeds(config: TrainConfig, num_seeds: int) -> dict:
             logging.info("%s is finished already.", one.output_dir)
         else:
             logging.info("Seed %d, %d of %d", one.seed, number, num_seeds)
-            train_lib.train(one)
+            train_lib.train_files(one)
             # Keras keeps every model's graph until told otherwise.
             keras.backend.clear_session()
         for part, file in (

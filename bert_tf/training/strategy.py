@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.base import STRATEGIES
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError, InstallationError
 
-STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 _CLUSTER = "TF_CONFIG"
 
 
@@ -137,6 +137,22 @@ def check_compilation(
             "--jit_compile=true goes with one device only: TensorFlow does not "
             f"compile the sums over replicas of {type(strategy).__name__}"
         )
+
+
+def fuses_updates(strategy: tf.distribute.Strategy, jit_compile: str) -> bool:
+    """Whether XLA compiles AdamW's update of each variable.
+
+    Under several replicas Keras' operations keep the copies in step.
+    """
+    replicated = isinstance(
+        strategy,
+        (
+            tf.distribute.MirroredStrategy,
+            tf.distribute.MultiWorkerMirroredStrategy,
+            tf.distribute.TPUStrategy,
+        ),
+    )
+    return jit_compile == "auto" and not replicated
 
 
 def fixed_length(

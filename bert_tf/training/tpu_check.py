@@ -7,7 +7,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
 from bert_tf.models import encoder
 from bert_tf.tasks import head
@@ -252,15 +252,12 @@ def to_json(found: Estimate, topology: str) -> dict:
 
 
 def build_backbone(
-    *, layers: int, width: int, heads: int, config: TrainConfig
+    shape: dict[str, int], *, config: TrainConfig
 ) -> keras_nlp.models.BertBackbone:
-    """Builds a BERT of a size, with random weights."""
+    """Builds a BERT of a shape, see `model_shape`, with random weights."""
     return keras_nlp.models.BertBackbone(
         vocabulary_size=30522,
-        num_layers=layers,
-        num_heads=heads,
-        hidden_dim=width,
-        intermediate_dim=4 * width,
+        **shape,
         max_sequence_length=max(512, config.max_seq_length),
         dropout=config.backbone_dropout,
         dtype=keras.dtype_policies.get(config.dtype_policy),

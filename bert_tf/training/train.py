@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,10 +11,11 @@ from absl import logging
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
-from bert_tf.data import checking, examples, pipeline
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import checking, encoding, examples, label_types
+from bert_tf.data.splits import Splits, read_splits
 from bert_tf.errors import InputError
-from bert_tf.models import adaptation, backbones, presets, trained
+from bert_tf.models import adaptation, backbones, presets
 from bert_tf.tasks import head, known
 from bert_tf.text import tokenizers
 from bert_tf.text.preprocessing import Preprocessor
@@ -27,7 +27,6 @@ from bert_tf.training import (
     remote,
 )
 from bert_tf.training import optimizer as optimizer_lib
-from bert_tf.training import parts as parts_lib
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.checkpoints import TrainingState
@@ -36,6 +35,7 @@ from bert_tf.training.interruption import Interruption
 
 
 def train(
+    splits: Splits,
     config: TrainConfig,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     build_compute: Callable[[keras.Model], Callable] | None = None,
@@ -43,6 +43,7 @@ def train(
     """Trains a model and writes the run folder config.output_dir.
 
     Args:
+        splits: what `read_splits` read.
         config: every setting.
         callbacks: called beside the ones for progress, history and
             TensorBoard.
@@ -63,12 +64,22 @@ def train(
     )
     with strategy_lib.telling_of_lost_workers(strategy):
         if not run_dir.is_remote(config.output_dir):
-            return _train(config, strategy, callbacks, build_compute)
-        return _train_remotely(config, strategy, callbacks, build_compute)
+            return _train(splits, config, strategy, callbacks, build_compute)
+        return _train_remotely(
+            splits, config, strategy, callbacks, build_compute
+        )
+
+
+def train_files(config: TrainConfig, **kwargs) -> dict:
+    """Reads the files that the settings name and trains on them.
+
+    Keyword arguments and results are those of `train`.
+    """
+    return train(read_splits(config), config, **kwargs)
 
 
 def _train_remotely(
-    config: TrainConfig, strategy, callbacks, build_compute
+    splits: Splits, config: TrainConfig, strategy, callbacks, build_compute
 ) -> dict:
     """Trains in a local folder whose files are copied to the remote one."""
     if strategy_lib.has_workers(strategy):
@@ -82,6 +93,7 @@ def _train_remotely(
         remote.pull(address, local)
         logging.info("%s is worked on in %s.", address, local)
         metrics = _train(
+            splits,
             dataclasses.replace(config, output_dir=local),
             strategy,
             callbacks,
@@ -94,6 +106,7 @@ def _train_remotely(
 
 
 def _train(
+    splits: Splits,
     config: TrainConfig,
     strategy,
     callbacks,
@@ -117,15 +130,17 @@ def _train(
     )
     preset = presets.resolve(config.preset)
     preset_check.check_preset(config, preset)
-    parts, records, config = parts_lib.read_parts(config, preset.vocabulary)
-    task = known.task_class(config.task).from_parts(
+    parts, records = splits.frames, splits.records
+    if records is not None:
+        records.check_vocabulary(preset.vocabulary)
+    config = dataclasses.replace(config, **splits.columns)
+    task = known.task_class(config.task).from_splits(
         parts,
+        splits.class_names,
         label_separator=config.label_separator,
         stride=config.window_stride,
         window_pooling=config.window_pooling,
     )
-    for part in parts.values():
-        task.check_labels(part)
     if config.metric_for_best_model is None:
         config = dataclasses.replace(
             config, metric_for_best_model=task.selection_metric
@@ -139,7 +154,7 @@ def _train(
     encoded = {
         name: records
         if records is not None and name == "train"
-        else pipeline.encode(
+        else encoding.encode(
             preprocessor,
             examples.segments(part),
             with_places=task.with_places,
@@ -152,9 +167,9 @@ def _train(
         encoded,
         max_seq_length=config.max_seq_length,
         max_positions=preset.max_positions,
-        count_labels=functools.partial(
-            task.count_labels, label_separator=config.label_separator
-        ),
+        count_labels=label_types.of_task(
+            config.task, separator=config.label_separator
+        ).count,
     )
     logging.info("%s", checking.describe(data_report))
 
@@ -198,7 +213,7 @@ def _train(
     logging.info(
         "Model: %s, %.1f M parameters, learning rate %g%s, %s; %s",
         config.preset,
-        trained.count_parameters(model) / 1e6,
+        backbones.count_parameters(model) / 1e6,
         config.learning_rate,
         ", backbone frozen" if config.freeze_backbone else "",
         config.mixed_precision,

@@ -1,9 +1,7 @@
 import numpy as np
-import pytest
 
-from bert_tf.data import checking
-from bert_tf.errors import InputError
-from tests.data.splitting_test import frame
+from bert_tf.data import checking, encoding, examples, label_types
+from tests.data.splits_test import frame
 
 
 def test_report(preprocessor):
@@ -12,8 +10,16 @@ def test_report(preprocessor):
         + [("a " * 40, "1")]
     )
     test = frame([("bad  film", "0"), ("new", "1")])
-    report = checking.check_data(
-        {"train": train, "test": test}, preprocessor, 512
+    splits = {"train": train, "test": test}
+    report = checking.data_report(
+        splits,
+        {
+            name: encoding.encode(preprocessor, examples.segments(split))
+            for name, split in splits.items()
+        },
+        max_seq_length=preprocessor.sequence_length,
+        max_positions=512,
+        count_labels=label_types.of_task("classification").count,
     )
     part = report["parts"]["train"]
     assert part["rows"] == 5
@@ -35,9 +41,3 @@ def test_recommended_length_covers_99_percent():
     assert checking.recommended_length(counts, 512) == 16
     counts = np.array([10] * 900 + [700] * 100)
     assert checking.recommended_length(counts, 512) == 512
-
-
-def test_label_that_training_lacks():
-    test = frame([("d", "x"), ("e", "z")])
-    with pytest.raises(InputError, match=r'label "z" \(lines 3\)'):
-        checking.check_known_labels(test, ("x", "y"))

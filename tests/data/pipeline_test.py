@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from bert_tf.data import pipeline
+from bert_tf.data import encoding, pipeline
 
 TEXTS = ["good film", "a", "the plot was very very bad", "", "x y z"] * 3
 
 
 @pytest.fixture(scope="module")
 def encoded(preprocessor):
-    return pipeline.encode(preprocessor, (TEXTS,))
+    return encoding.encode(preprocessor, (TEXTS,))
 
 
 def test_encode_keeps_rows_and_counts(encoded):
@@ -18,7 +18,7 @@ def test_encode_keeps_rows_and_counts(encoded):
 
 
 def test_counts_are_before_truncation(preprocessor):
-    encoded = pipeline.encode(preprocessor, (["a " * 30], ["b"]))
+    encoded = encoding.encode(preprocessor, (["a " * 30], ["b"]))
     assert encoded.token_counts.tolist() == [34]
     assert encoded.lengths.tolist() == [16]
     assert encoded.first_lengths.tolist() == [14]
@@ -73,7 +73,7 @@ def test_fixed_length(encoded):
 
 
 def test_pairs_have_segments(preprocessor):
-    encoded = pipeline.encode(preprocessor, (["a", "b c"], ["d e", "f"]))
+    encoded = encoding.encode(preprocessor, (["a", "b c"], ["d e", "f"]))
     dataset = pipeline.build_dataset(
         encoded, [np.array([0, 1])], batch_size=2, pad_token_id=0
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data import pipeline, record_creation, tfrecords
+from bert_tf.data import encoding, pipeline, record_creation, tfrecords
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary
@@ -29,11 +29,11 @@ def folder(tmp_path_factory, preprocessor):
 
 @pytest.fixture(scope="module")
 def records(folder, vocabulary):
-    return tfrecords.open_records(folder, vocabulary, max_seq_length=16)
+    return tfrecords.open_records(folder, max_seq_length=16)
 
 
 def test_the_rows_are_those_of_the_texts(records, preprocessor):
-    encoded = pipeline.encode(preprocessor, ([text for text, _ in ROWS],))
+    encoded = encoding.encode(preprocessor, ([text for text, _ in ROWS],))
     assert records.lengths.tolist() == encoded.lengths.tolist()
     assert records.token_counts.tolist() == encoded.token_counts.tolist()
     assert records.class_names == ("neg", "pos")
@@ -77,24 +77,26 @@ def test_pairs(tmp_path, preprocessor, vocabulary):
         [path], str(tmp_path / "r"), preprocessor=preprocessor,
         preset="tiny", shards=2,
     )  # fmt: skip
-    records = tfrecords.open_records(
-        str(tmp_path / "r"), vocabulary, max_seq_length=16
-    )
+    records = tfrecords.open_records(str(tmp_path / "r"), max_seq_length=16)
     assert records.has_pairs
-    tokens, first = records.gather_function()(tf.constant([1, 0]))
-    assert tokens.row_lengths().numpy().tolist() == [16, 6]
-    assert first.numpy().tolist() == [3, 4]
+    (batch,) = pipeline.build_dataset(
+        records, [np.array([1, 0])], batch_size=2, pad_token_id=0
+    )
+    assert batch["padding_mask"].numpy().sum(axis=1).tolist() == [16, 6]
+    second = batch["segment_ids"].numpy().sum(axis=1)
+    assert second.tolist() == [16 - 3, 6 - 4]
 
 
-def test_what_does_not_fit_is_refused(folder, vocabulary, tmp_path):
+def test_what_does_not_fit_is_refused(folder, records, vocabulary, tmp_path):
     other = Vocabulary(vocabulary.tokens, True, strip_accents=False)
     with pytest.raises(InputError, match="another vocabulary, that of tiny"):
-        tfrecords.open_records(folder, other, max_seq_length=16)
+        records.check_vocabulary(other)
+    records.check_vocabulary(vocabulary)
     with pytest.raises(InputError, match="max_seq_length=16, not 32"):
-        tfrecords.open_records(folder, vocabulary, max_seq_length=32)
+        tfrecords.open_records(folder, max_seq_length=32)
     tf.io.gfile.copy(f"{folder}/manifest.json", f"{tmp_path}/manifest.json")
     with pytest.raises(InputError, match="has 0 bytes where the manifest"):
-        tfrecords.open_records(str(tmp_path), vocabulary, max_seq_length=16)
+        tfrecords.open_records(str(tmp_path), max_seq_length=16)
 
 
 def test_faults_leave_nothing_behind(tmp_path, preprocessor):
@@ -113,8 +115,6 @@ def test_lengths_of_any_preprocessor(vocabulary, tmp_path):
         [path], str(tmp_path / "r"), preset="tiny", shards=1,
         preprocessor=Preprocessor(vocabulary, sequence_length=5),
     )  # fmt: skip
-    records = tfrecords.open_records(
-        str(tmp_path / "r"), vocabulary, max_seq_length=5
-    )
+    records = tfrecords.open_records(str(tmp_path / "r"), max_seq_length=5)
     assert records.lengths.max() == 5
     assert records.token_counts.max() > 5

@@ -9,7 +9,8 @@ from bert_tf.metrics.classification import classification_metrics
 from bert_tf.tasks.classification import Classification
 from bert_tf.tasks.regression import Regression
 from tests.conftest import review_rows, write_csv
-from tests.data.splitting_test import frame
+from tests.data.splits_test import frame
+from tests.runs import evaluate_files
 
 
 class Named:
@@ -105,8 +106,8 @@ def test_other_classes():
 def test_run_and_its_saved_model(trained_run, saved_model, tmp_path):
     path = write_csv(tmp_path / "t.csv", review_rows(40))
     found = comparison.compare(
-        evaluate.evaluate(trained_run, [path]),
-        evaluate.evaluate(saved_model, [path]),
+        evaluate_files(trained_run, [path]),
+        evaluate_files(saved_model, [path]),
     )
     assert found["mcnemar"]["p_value"] == 1.0
     assert found["metrics"]["eval_loss"]["difference"] == pytest.approx(

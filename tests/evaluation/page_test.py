@@ -12,6 +12,7 @@ import pytest
 
 from bert_tf.evaluation import attribution, evaluate
 from tests.conftest import review_rows, write_csv
+from tests.runs import evaluate_files
 
 SECTIONS = (
     "verdict", "plots", "confusion", "classes", "thresholds", "training",
@@ -68,7 +69,7 @@ def page(trained_run, tmp_path_factory) -> str:
         for i, (text, label) in enumerate(review_rows(100))
     ]
     path = write_csv(folder / "test.csv", rows)
-    evaluate.write(str(folder), evaluate.evaluate(trained_run, [path]))
+    evaluate.write(str(folder), evaluate_files(trained_run, [path]))
     return str(folder / "report.html")
 
 
@@ -157,7 +158,7 @@ def test_of_a_saved_model(saved_model, tmp_path):
     path = write_csv(tmp_path / "t.csv", review_rows(40))
     folder = tmp_path / "out"
     folder.mkdir()
-    evaluate.write(str(folder), evaluate.evaluate(saved_model, [path]))
+    evaluate.write(str(folder), evaluate_files(saved_model, [path]))
     text = read(str(folder / "report.html"))
     assert '<section id="texts"' in text
     assert '<section id="training"' not in text
@@ -166,9 +167,9 @@ def test_of_a_saved_model(saved_model, tmp_path):
 
 def test_marks_are_the_fall_of_the_log_odds(trained_run):
     """Weights equal a prediction of each shortened text, asked afresh."""
-    from bert_tf.evaluation import subjects
+    from bert_tf.inference import loaded_run
 
-    subject = subjects.open_subject(trained_run, 16)
+    subject = loaded_run.open_model(trained_run, batch_size=16)
     text = "the film was great very"
     encoded = subject.encode(([text],))
     (found,) = attribution.leave_one_out(
@@ -190,9 +191,9 @@ def test_marks_are_the_fall_of_the_log_odds(trained_run):
 
 
 def test_marks_keep_to_their_budget(trained_run):
-    from bert_tf.evaluation import subjects
+    from bert_tf.inference import loaded_run
 
-    subject = subjects.open_subject(trained_run, 16)
+    subject = loaded_run.open_model(trained_run, batch_size=16)
     encoded = subject.encode((["the film was great"] * 9,))
     asked = []
 

@@ -10,7 +10,7 @@ from bert_tf.evaluation import (
     report,
 )
 from bert_tf.metrics import calibration
-from tests.data.splitting_test import frame
+from tests.data.splits_test import frame
 
 
 def test_errors_are_the_most_confident_first():

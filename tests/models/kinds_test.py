@@ -8,20 +8,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf.config.distillation import student_config
 from bert_tf.data import record_creation, tfrecords
 from bert_tf.errors import InputError
 from bert_tf.evaluation import findings
 from bert_tf.evaluation.attribution import Explanation
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import backbones, presets
 from bert_tf.models.embedding import Embedder
 from bert_tf.pretraining import distill
 from bert_tf.pretraining.fill_mask import MaskFiller
 from bert_tf.serving.export import export
-from bert_tf.serving.predictor import Predictor
 from bert_tf.text import tokenizers
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import write_csv
 from tests.models.folders import write_folder
 from tests.text.byte_pairs_test import TEXTS, trained_bpe
@@ -189,7 +190,9 @@ def test_other_tasks_of_pairs(kind, task, folders, tiny_config, tmp_path):
     model = export(
         str(tmp_path / "run"), name="m", models_dir=str(tmp_path / "models")
     )
-    answers = Predictor(model).probabilities((["a film"], ["a story"]))
+    answers = SavedModelPredictor(model).probabilities(
+        (["a film"], ["a story"])
+    )
     assert np.isfinite(answers).all()
 
 
@@ -204,10 +207,8 @@ def test_records(folders, tiny_config, review_file, tmp_path):
         shards=2,
     )
     with pytest.raises(InputError, match="another vocabulary"):
-        tfrecords.open_records(
-            records,
-            presets.resolve(str(folders / "albert")).vocabulary,
-            max_seq_length=16,
+        tfrecords.open_records(records, max_seq_length=16).check_vocabulary(
+            presets.resolve(str(folders / "albert")).vocabulary
         )
     metrics = train(
         tiny_config(
@@ -260,7 +261,7 @@ def test_parts_of_a_roberta_are_trained(folders, tiny_config, tmp_path):
     with pytest.raises(InputError, match="distillation takes BertBackbone"):
         distill.distill(
             str(tmp_path / "run"),
-            distill.student_config(
+            student_config(
                 str(tmp_path / "run"), output_dir=str(tmp_path / "student")
             ),
         )

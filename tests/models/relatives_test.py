@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
-from bert_tf.evaluation.evaluate import evaluate
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import presets, relatives
 from bert_tf.pretraining.fill_mask import MaskFiller
 from bert_tf.serving.export import export
-from bert_tf.serving.predictor import Predictor
 from bert_tf.text.vocabulary import Vocabulary
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import TOKENS
 from tests.models.encoder_test import features, sequence_output
 from tests.models.folders import CONFIGS, write_folder
+from tests.runs import evaluate_files
 from tests.training.adaptation_test import (
     Weights,
     check_last_layer,
@@ -60,10 +60,10 @@ def test_train_export_and_predict(folder, tiny_config, tmp_path, review_file):
     shutil.rmtree(folder[0])
     run = str(tmp_path / "run")
     model = export(run, name="m", models_dir=str(tmp_path / "models"))
-    chances = Predictor(model).probabilities((["the film was good"],))
+    chances = SavedModelPredictor(model).probabilities((["the film was good"],))
     np.testing.assert_allclose(chances.sum(), 1, atol=1e-6)
     of_model, of_run = (
-        evaluate(path, [review_file]).metrics for path in (model, run)
+        evaluate_files(path, [review_file]).metrics for path in (model, run)
     )
     assert of_model["eval_loss"] == pytest.approx(of_run["eval_loss"], abs=1e-4)
 

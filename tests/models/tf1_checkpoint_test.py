@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from bert_tf.errors import InputError
 from bert_tf.models import presets, tf1_checkpoint
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import TOKENS
 from tests.models.encoder_test import features, trained_backbone
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.pretraining import speed
-from bert_tf.pretraining.config import PretrainConfig
 from tests.conftest import TOKENS, WORDS, tiny_backbone
 
 

@@ -5,10 +5,12 @@ import shutil
 import numpy as np
 import pytest
 
+from bert_tf.config.distillation import LossWeights, student_config
 from bert_tf.errors import InputError
-from bert_tf.models import classifier, trained
+from bert_tf.inference import loaded_run
+from bert_tf.models import classifier
 from bert_tf.pretraining import distillation
-from bert_tf.pretraining.distill import distill, student_config
+from bert_tf.pretraining.distill import distill
 from bert_tf.serving.export import export
 from tests.conftest import review_rows, tiny_backbone, write_csv
 
@@ -43,7 +45,7 @@ def test_student_keeps_what_the_teacher_knows(
     assert not os.path.exists(f"{folder}.start")
     with open(f"{folder}/metrics.json") as file:
         assert json.load(file)["train_samples"] > 120 * 3 // 4
-    assert classifier.backbone_of(trained.load(folder).model).num_layers == 1
+    assert classifier.backbone_of(loaded_run.load(folder).model).num_layers == 1
     export(folder, name="student", models_dir=str(tmp_path / "models"))
 
 
@@ -74,7 +76,7 @@ def test_student_starts_from_the_teachers_layers():
 
 def test_loss_of_the_teacher_itself_is_its_hard_loss(trained_run):
     """The soft and the cosine part are 0 where both are the same."""
-    model = trained.load(trained_run).model
+    model = loaded_run.load(trained_run).model
     ids = np.array([[2, 6, 8, 3], [2, 7, 3, 0]], np.int32)
     batch = {
         "token_ids": ids,
@@ -90,9 +92,9 @@ def test_loss_of_the_teacher_itself_is_its_hard_loss(trained_run):
 
     def loss(**weights):
         parts = {"soft_weight": 0, "hard_weight": 0, "cosine_weight": 0}
-        compute = distillation.DistillationLoss(
-            **{**parts, **weights}
-        ).build_compute(model, model)
+        compute = distillation.build_loss(
+            LossWeights(**{**parts, **weights}), model, model
+        )
         return float(compute(batch, np.array([1, 2], np.uint32))[0])
 
     assert loss(soft_weight=1) == pytest.approx(0, abs=1e-6)
@@ -117,9 +119,9 @@ def test_a_student_learns_with_all_its_weights(trained_run, tmp_path):
 
 def test_faults(trained_run, monkeypatch):
     with pytest.raises(InputError, match="above 0"):
-        distillation.DistillationLoss(temperature=0)
+        LossWeights(temperature=0)
     with pytest.raises(InputError, match="not be below 0"):
-        distillation.DistillationLoss(soft_weight=-1)
+        LossWeights(soft_weight=-1)
     config = student_config(trained_run, output_dir="gs://bucket/student")
     with pytest.raises(InputError, match="name a local one"):
         distill(trained_run, config)

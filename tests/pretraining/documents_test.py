@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from bert_tf.config.pretraining import parse_duration
 from bert_tf.errors import InputError
 from bert_tf.pretraining import budget, corpus, documents
 from tests.pretraining.conftest import raw_text
@@ -81,12 +82,12 @@ def test_corpus(preprocessor):
 
 
 def test_durations():
-    assert budget.parse_duration("24h") == 86400
-    assert budget.parse_duration("1h30m") == 5400
-    assert budget.parse_duration("0.5m") == 30
+    assert parse_duration("24h") == 86400
+    assert parse_duration("1h30m") == 5400
+    assert parse_duration("0.5m") == 30
     for wrong in ("", "5", "h", "5 m", "0s", "1h30"):
         with pytest.raises(InputError, match="--time_budget"):
-            budget.parse_duration(wrong)
+            parse_duration(wrong)
 
 
 def test_learning_rate_up_and_down():

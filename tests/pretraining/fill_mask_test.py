@@ -5,8 +5,8 @@ import tensorflow as tf
 from safetensors.numpy import load_file, save_file
 
 from bert_tf import run_dir
+from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.errors import InputError
-from bert_tf.pretraining.config import PretrainConfig
 from bert_tf.pretraining.fill_mask import MaskFiller, describe
 from bert_tf.pretraining.pretrain import pretrain
 from bert_tf.text.vocabulary import read_tokens

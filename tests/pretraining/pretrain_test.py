@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 
 from bert_tf.errors import InputError, InterruptedTrainingError
-from bert_tf.models import presets, trained
+from bert_tf.inference import loaded_run
+from bert_tf.models import presets
 from bert_tf.pretraining import budget, fit
 from bert_tf.pretraining.pretrain import pretrain
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import TOKENS
 
 
@@ -35,7 +36,7 @@ def test_run_folder_is_a_preset(
     )
     assert math.isfinite(fine_tuned["eval_loss"])
     with pytest.raises(InputError, match="--preset="):
-        trained.load(folder)
+        loaded_run.load(folder)
 
 
 def test_loss_at_the_start(pretrain_config):

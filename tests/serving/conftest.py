@@ -8,7 +8,8 @@ import pytest
 
 pytest.importorskip("tensorflow_serving", reason="the extra serving is absent")
 
-from bert_tf.serving.predictor import Predictor, find_version
+from bert_tf.inference.model_files import find_version
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from tests.serving.stand_in import StandIn
 from tests.serving.stand_in_server import serve
 
@@ -23,7 +24,7 @@ class Server:
     rest: str
     grpc: str
     name: str
-    predictor: Predictor
+    predictor: SavedModelPredictor
     stand_in: StandIn | None
 
 
@@ -37,7 +38,7 @@ def server(saved_model):
     if _REAL_SERVER in os.environ:
         rest, grpc = os.environ[_REAL_SERVER].split(",")
         model = pathlib.Path(os.environ[_REAL_MODEL])
-        predictor = Predictor(find_version(str(model)))
+        predictor = SavedModelPredictor(find_version(str(model)))
         yield Server(rest, grpc, model.name, predictor, None)
         return
     model = pathlib.Path(saved_model).parent
@@ -45,7 +46,9 @@ def server(saved_model):
         str(model / "serving" / "models.config"), str(model.parent)
     )
     with serve(stand_in) as (rest, grpc):
-        yield Server(rest, grpc, model.name, Predictor(saved_model), stand_in)
+        yield Server(
+            rest, grpc, model.name, SavedModelPredictor(saved_model), stand_in
+        )
 
 
 @pytest.fixture(params=["rest", "grpc"])

@@ -6,7 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from bert_tf.serving.predictor import Predictor
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from tests.conftest import shared_data
 from tests.serving import native_loader
 from tests.serving.hostile import HOSTILE
@@ -22,7 +22,7 @@ def program(tmp_path_factory):
 
 
 def check(program, saved_model, texts, batch_sizes):
-    predictor = Predictor(saved_model)
+    predictor = SavedModelPredictor(saved_model)
     libraries = native_loader.operation_libraries()
     asked = 0
     with native_loader.NativeLoader(

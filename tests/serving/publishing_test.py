@@ -12,8 +12,9 @@ import time
 import pytest
 
 from bert_tf.errors import InputError
+from bert_tf.inference import model_files
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import publishing
-from bert_tf.serving.predictor import Predictor
 
 
 def stage(models_dir, name="m", text="whole"):
@@ -33,7 +34,7 @@ def test_many_threads_take_different_versions(tmp_path):
     def watch():
         folder = tmp_path / "m"
         while not stop.is_set():
-            for version in publishing.versions(str(folder)):
+            for version in model_files.versions(str(folder)):
                 seen.add((version, len(os.listdir(folder / str(version)))))
 
     watcher = threading.Thread(target=watch)
@@ -58,7 +59,7 @@ def test_old_versions_are_pruned_but_not_labelled_ones(tmp_path):
             staged, str(tmp_path), "m", example={"text": ["a"]}, keep=2
         )
     # 1 is stable, 6 is canary.
-    assert publishing.versions(str(tmp_path / "m")) == [1, 5, 6]
+    assert model_files.versions(str(tmp_path / "m")) == [1, 5, 6]
 
 
 def test_leftovers_are_deleted_when_old(tmp_path):
@@ -96,14 +97,14 @@ def test_concurrent_exports_are_all_complete(trained_run, tmp_path, full):
     folder = str(tmp_path / "m")
     loaded = set()
     while any(export.poll() is None for export in exports):
-        for version in set(publishing.versions(folder)) - loaded:
-            Predictor(os.path.join(folder, str(version)))
+        for version in set(model_files.versions(folder)) - loaded:
+            SavedModelPredictor(os.path.join(folder, str(version)))
             loaded.add(version)
         time.sleep(0.01)
     assert [export.returncode for export in exports] == [0] * count
-    assert publishing.versions(folder) == list(range(1, count + 1))
+    assert model_files.versions(folder) == list(range(1, count + 1))
     for version in range(1, count + 1):
-        predictor = Predictor(os.path.join(folder, str(version)))
+        predictor = SavedModelPredictor(os.path.join(folder, str(version)))
         assert predictor.probabilities((["good"],)).shape == (1, 2)
 
 
@@ -132,5 +133,7 @@ def test_killed_exports_leave_no_version_that_does_not_load(
         names = set(os.listdir(folder)) - {"serving"}
         assert all(name.isdigit() for name in names)
         for name in names:
-            Predictor(os.path.join(folder, name)).probabilities((["good"],))
+            SavedModelPredictor(os.path.join(folder, name)).probabilities(
+                (["good"],)
+            )
     print(f"{killed} exports killed, {len(names)} versions")

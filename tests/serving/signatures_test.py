@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
+from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import classifier
-from bert_tf.models.trained import Trained
 from bert_tf.serving import signatures
 from bert_tf.tasks.classification import Classification
 from tests.conftest import tiny_backbone
@@ -35,7 +35,7 @@ def saved(request, preprocessor, tmp_path_factory) -> str:
         keras.random.normal([32, len(CLASSES)], seed=4)
     )
     module = signatures.ServingModule(
-        Trained(config, Classification(CLASSES), preprocessor, model)
+        LoadedRun(config, Classification(CLASSES), preprocessor, model)
     )
     path = str(tmp_path_factory.mktemp(request.param) / "1")
     tf.saved_model.save(module, path, signatures=module.functions)

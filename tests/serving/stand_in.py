@@ -12,8 +12,8 @@ import grpc
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import operation_check, warm_up
-from bert_tf.serving.predictor import Predictor
 
 
 class RefusalError(Exception):
@@ -49,8 +49,8 @@ class StandIn:
                 for version in entry.model_version_policy.specific.versions
             }
 
-    def _load(self, path: str) -> tuple[Predictor, dict]:
-        predictor = Predictor(path)
+    def _load(self, path: str) -> tuple[SavedModelPredictor, dict]:
+        predictor = SavedModelPredictor(path)
         if os.path.exists(os.path.join(path, warm_up.PATH)):
             self.replayed += warm_up.replay(predictor)
         graph = operation_check.read_meta_graph(path)

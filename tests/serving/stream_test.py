@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.errors import InputError
+from bert_tf.inference.model_files import find_version
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import stream
 from bert_tf.serving.predictions import PredictionWriter
-from bert_tf.serving.predictor import Predictor, find_version
 from bert_tf.tasks.regression import Regression
 from tests.end_to_end_test import run_script
 
@@ -15,7 +16,7 @@ from tests.end_to_end_test import run_script
 def predict(saved_model, path, **kwargs):
     file = io.StringIO()
     count = stream.predict(
-        lambda: Predictor(saved_model),
+        lambda: SavedModelPredictor(saved_model),
         stream.read_batches([path], **kwargs),
         file,
     )
@@ -102,7 +103,7 @@ def test_a_row_without_a_field_of_the_first(tmp_path, field):
 def test_a_saved_model_of_others(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path))
     with pytest.raises(InputError, match="was not exported by bert_tf"):
-        Predictor(str(tmp_path))
+        SavedModelPredictor(str(tmp_path))
 
 
 def test_newest_version(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import warm_up
-from bert_tf.serving.predictor import Predictor
 
 
 def records(saved_model):
@@ -22,7 +22,9 @@ def test_every_signature_at_several_lengths(saved_model):
     counts = collections.Counter(
         request.model_spec.signature_name for request in requests
     )
-    assert counts == dict.fromkeys(Predictor(saved_model).signatures, 4)
+    assert counts == dict.fromkeys(
+        SavedModelPredictor(saved_model).signatures, 4
+    )
     assert {request.model_spec.name for request in requests} == {"reviews"}
     lengths = [
         request.inputs["input_word_ids"].tensor_shape.dim[1].size
@@ -42,7 +44,7 @@ def test_the_stand_in_replays_all(server):
 def test_a_record_that_fails_is_found(saved_model, tmp_path):
     path = str(tmp_path / "1")
     shutil.copytree(saved_model, path)
-    predictor = Predictor(path)
+    predictor = SavedModelPredictor(path)
 
     def replay(logs):
         with tf.io.TFRecordWriter(f"{path}/{warm_up.PATH}") as writer:

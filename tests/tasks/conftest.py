@@ -6,11 +6,11 @@ import pathlib
 
 import pytest
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from tests.serving.hostile import HOSTILE, SHORTER
 from tests.tasks import files
 
-# Settings of each task, and an example whose answer the tests know.
+# BaseConfig of each task, and an example whose answer the tests know.
 _SETTINGS = {
     "regression": {"num_train_epochs": 6},
     "multi_label": {
@@ -88,7 +88,7 @@ def _write(name: str, folder: pathlib.Path) -> str:
 def trained_task(preset, tmp_path_factory, request):
     """Returns a function from a task's name to its `TaskRun`."""
     from bert_tf.serving.export import export
-    from bert_tf.training.train import train
+    from bert_tf.training.train import train_files as train
 
     @functools.cache
     def build(name: str) -> TaskRun:

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
 from bert_tf.tasks.classification import Classification
 from bert_tf.tasks.multi_label import MultiLabel
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.tasks.files import write_rows
 
 

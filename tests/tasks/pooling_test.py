@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
-from bert_tf.data import pipeline
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding, pipeline
 from bert_tf.errors import InputError
-from bert_tf.models.trained import Trained
+from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.serving import signatures
 from bert_tf.tasks import head, pooling
 from bert_tf.tasks.classification import Classification
 from bert_tf.tasks.multi_label import MultiLabel
 from bert_tf.tasks.regression import Regression
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import tiny_backbone, write_csv
 
 CLASSES = ("bad", "fair", "good")
@@ -24,8 +24,8 @@ TEXTS = ["good film " * 20, "", "the plot", "a b c d e f g h i j k l m n o p q"]
 
 
 def test_windows_hold_every_piece(preprocessor):
-    whole = pipeline.encode(preprocessor, (TEXTS,))
-    encoded = pipeline.encode(preprocessor, (TEXTS,), stride=5)
+    whole = encoding.encode(preprocessor, (TEXTS,))
+    encoded = encoding.encode(preprocessor, (TEXTS,), stride=5)
     assert np.bincount(encoded.owners).tolist() == [7, 1, 1, 2]
     assert encoded.lengths.max() == preprocessor.sequence_length
     for text in (1, 2):
@@ -70,7 +70,7 @@ def test_mean_and_max():
 
 def test_each_text_counts_the_same(preprocessor):
     """The losses of an epoch's batches add up to the mean over texts."""
-    encoded = pipeline.encode(preprocessor, (TEXTS,), stride=5)
+    encoded = encoding.encode(preprocessor, (TEXTS,), stride=5)
     plan = pipeline.plan_evaluation(encoded.lengths, batch_size=4)
     labels, weights, weight_sum = pooling.by_window(
         Classification(CLASSES, 5),
@@ -111,7 +111,7 @@ def test_signatures_pool_what_tokens_answers(task, preprocessor):
         keras.random.normal([32, task.num_outputs], seed=4)
     )
     functions = signatures.ServingModule(
-        Trained(config, task, preprocessor, model)
+        LoadedRun(config, task, preprocessor, model)
     ).functions
     texts = tf.constant(TEXTS + ["good " * 500])
     tokens = functions["tokenize"](text=texts)

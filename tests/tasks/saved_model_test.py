@@ -10,15 +10,16 @@ import pytest
 import tensorflow as tf
 
 from bert_tf import run_dir
-from bert_tf.data import pipeline
+from bert_tf.data import encoding
 from bert_tf.errors import InputError
 from bert_tf.evaluation import comparison, evaluate
-from bert_tf.models import inference
-from bert_tf.models import trained as trained_lib
-from bert_tf.serving import operation_check
+from bert_tf.inference import loaded_run
+from bert_tf.inference.inputs import token_inputs
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
+from bert_tf.serving import linked_operations, operation_check
 from bert_tf.serving.export import check_parity
-from bert_tf.serving.inputs import token_inputs
-from bert_tf.serving.predictor import Predictor
+from tests.runs import evaluate_files
 from tests.serving import hermetic, native_loader
 from tests.tasks.conftest import NAMES
 from tests.tasks.files import write_rows
@@ -76,7 +77,7 @@ def alone(trained_task, tmp_path_factory):
     runs = [trained_task(name) for name in NAMES]
     requests = {}
     for run in runs:
-        inputs = Predictor(run.model).inputs
+        inputs = SavedModelPredictor(run.model).inputs
         texts = {n: [t] for n, t in zip(inputs, run.example, strict=True)}
         requests[run.name] = (run.model, texts)
     return hermetic.answers(requests, tmp_path_factory.mktemp("hermetic"))
@@ -85,7 +86,7 @@ def alone(trained_task, tmp_path_factory):
 @pytest.mark.slow
 def test_with_tensorflow_and_its_text_only(task_run, alone):
     here = ask(
-        Predictor(task_run.model),
+        SavedModelPredictor(task_run.model),
         *([text.encode()] for text in task_run.example),
     )
     check_same(alone[task_run.name], decoded(here))
@@ -93,7 +94,7 @@ def test_with_tensorflow_and_its_text_only(task_run, alone):
 
 def test_without_python(task_run, program):
     """A C program gets the answers that Python does, whatever it asks."""
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     texts = [task_run.example[-1].encode(), *task_run.hostile]
     with native_loader.NativeLoader(
         program,
@@ -111,7 +112,7 @@ def test_without_python(task_run, program):
 
 
 def test_hostile_texts_leave_their_neighbours_alone(task_run):
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     example = [text.encode() for text in task_run.example]
     wrong = b"\xff\xfe" + example[-1]
     rows = [
@@ -136,7 +137,7 @@ def test_hostile_texts_leave_their_neighbours_alone(task_run):
 
 
 def test_no_text_at_all(task_run):
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     nothing = [np.array([], object)] * len(predictor.inputs)
     for signature in predictor.signatures:
         if signature != "tokens":
@@ -149,7 +150,7 @@ def test_cells_of_hostile_texts(task_run):
     texts = [text.decode(errors="replace") for text in task_run.hostile]
     texts.append("\ud800" + task_run.example[-1])
     columns = [[text] * len(texts) for text in task_run.example[:-1]]
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     cells = predictor.cells((*columns, texts), batch_size=3)
     task = predictor.task
     for answer, details in cells:
@@ -168,7 +169,7 @@ def test_cells_of_hostile_texts(task_run):
 
 def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
     both = [
-        evaluate.evaluate(path, [task_run.file])
+        evaluate_files(path, [task_run.file])
         for path in (task_run.run, task_run.model)
     ]
     np.testing.assert_allclose(
@@ -187,7 +188,7 @@ def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
 
 
 def test_parity_gate_refuses_other_answers(task_run):
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     task = predictor.task
     with open(f"{task_run.run}/predictions.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["text"]][:20]
@@ -209,7 +210,7 @@ def test_parity_gate_refuses_other_answers(task_run):
 def test_parity_gate_refuses_other_labels(trained_task, name):
     """The numbers alone are right where the names or thresholds are not."""
     found = trained_task(name)
-    predictor = Predictor(found.model)
+    predictor = SavedModelPredictor(found.model)
     with open(f"{found.run}/predictions.csv", newline="") as file:
         rows = list(csv.DictReader(file))[:20]
     texts = ([row["text"] for row in rows],)
@@ -229,7 +230,9 @@ def test_warm_up_asks_nothing_that_batching_refuses(trained_task, name):
     found = trained_task(name)
     requests = [log.predict_log.request for log in records(found.model)]
     asked = {request.model_spec.signature_name for request in requests}
-    assert asked == {*Predictor(found.model).signatures} - {"tokenize"}
+    assert asked == {*SavedModelPredictor(found.model).signatures} - {
+        "tokenize"
+    }
 
 
 @pytest.mark.parametrize("name", ["windows", "span", "token"])
@@ -243,7 +246,7 @@ def test_query_server_asks_every_task(
     from tests.serving.stand_in_server import serve
 
     task_run = trained_task(name)
-    predictor = Predictor(task_run.model)
+    predictor = SavedModelPredictor(task_run.model)
     *first, last = task_run.example
     # Several windows, one, several.
     columns = [*([text] * 3 for text in first), [last * 3, "good", last * 2]]
@@ -290,8 +293,8 @@ def test_query_server_asks_every_task(
 
 
 def test_each_weight_is_stored_once(task_run):
-    model = trained_lib.load(task_run.run).model
-    size = 4 * trained_lib.count_parameters(model)
+    model = loaded_run.load(task_run.run).model
+    size = 4 * loaded_run.count_parameters(model)
     data = f"{task_run.model}/variables/variables.data-00000-of-00001"
     # The file also holds the names; only a small model notices.
     assert size <= os.path.getsize(data) <= 1.1 * size + 10_000
@@ -306,7 +309,7 @@ def test_the_graph_holds_its_tokenizer_once(task_run):
         for node in function.node_def
         if node.op == "FastWordpieceTokenizeWithOffsets"
     ]
-    inputs = Predictor(task_run.model).inputs
+    inputs = SavedModelPredictor(task_run.model).inputs
     assert len(tokenizers) == len(inputs)
 
 
@@ -315,7 +318,7 @@ def test_every_tensorflow_serving_runs_it(task_run):
     names = operation_check.operations(meta_graph)
     assert "FastWordpieceTokenizeWithOffsets" in names
     assert operation_check.foreign_operations(names)
-    for version in operation_check.serving_versions():
+    for version in linked_operations.serving_versions():
         assert operation_check.problems(meta_graph, version) == []
 
 
@@ -345,7 +348,7 @@ def test_multi_label_learns(trained_task):
 
 
 def test_multi_label_answers(trained_task):
-    model = Predictor(trained_task("multi_label").model)
+    model = SavedModelPredictor(trained_task("multi_label").model)
     texts = ["the plot good bad x", "the plot good x", "the plot x"]
     answers = ask(model, texts)
     names = np.array(model.class_names)
@@ -369,7 +372,7 @@ def test_windows_learn(trained_task):
     """What tells the label is beyond the first window."""
     found = trained_task("windows")
     assert metrics_of(found.run)["eval_accuracy"] > 0.9
-    model = Predictor(found.model)
+    model = SavedModelPredictor(found.model)
     texts = [
         "x y z " * before + f"{word} " * 8
         for word in ("great", "awful")
@@ -385,20 +388,20 @@ def test_windows_learn(trained_task):
 def test_one_window_is_the_whole_text(trained_task):
     """A short text is answered as without windows."""
     found = trained_task("windows")
-    known = trained_lib.load(found.run)
+    known = loaded_run.load(found.run)
     texts = ["a good film", "", "x " * 13 + "bad"]
-    cut = inference.MemoryPredictor(
+    cut = KerasPredictor(
         known.model,
         task=dataclasses.replace(known.task, stride=None),
         strategy=tf.distribute.get_strategy(),
         batch_size=4,
         pad_token_id=0,
     )
-    encoded = pipeline.encode(known.preprocessor, (texts,))
+    encoded = encoding.encode(known.preprocessor, (texts,))
     assert encoded.lengths.max() == known.config.max_seq_length
     np.testing.assert_allclose(
         cut(encoded),
-        Predictor(found.model).probabilities((texts,)),
+        SavedModelPredictor(found.model).probabilities((texts,)),
         atol=1e-6,
     )
 
@@ -409,7 +412,7 @@ def test_token_learns(trained_task):
     assert metrics["eval_f1"] > 0.9
     assert set(metrics["per_class"]) == {"up", "down"}
     text = "the x  GOOD, (sad é) y"
-    ((cells, _),) = Predictor(found.model).cells(([text],))
+    ((cells, _),) = SavedModelPredictor(found.model).cells(([text],))
     entities = json.loads(cells[0])
     assert (entities[0]["label"], entities[0]["entity"]) == ("up", "GOOD")
     for one in entities:
@@ -423,7 +426,9 @@ def test_span_learns(trained_task):
     assert metrics["eval_f1"] > 0.8
     assert metrics["eval_f1_no_answer"] is not None
     context = "é " * 300 + "great " + "y " * 300
-    ((cells, _),) = Predictor(found.model).cells((["a good ?"], [context]))
+    ((cells, _),) = SavedModelPredictor(found.model).cells(
+        (["a good ?"], [context])
+    )
     answer, start, end, _ = cells
     assert answer == "great"
     assert context[int(start) : int(end)] == answer

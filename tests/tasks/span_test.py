@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
-from bert_tf.data import examples, pipeline
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding, examples, label_types
 from bert_tf.errors import InputError
 from bert_tf.tasks.span import Span
 from bert_tf.text import spans
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.tasks.files import questions, write_squad
 from tests.tasks.token_test import _POOL
 
@@ -56,7 +56,7 @@ def test_windows_hold_every_piece(vocabulary, tmp_path):
         [write_squad(tmp_path / "t.json", questions(40, longest=60))]
     )
     preprocessor = Preprocessor(vocabulary, sequence_length=16)
-    encoded = pipeline.encode(preprocessor, examples.segments(part), stride=5)
+    encoded = encoding.encode(preprocessor, examples.segments(part), stride=5)
     assert encoded.lengths.max() == 16
     task = Span(stride=5)
     targets = task.targets(part, encoded)
@@ -90,7 +90,7 @@ def test_answers_in_another_form_are_told(answers):
         }
     )  # fmt: skip
     with pytest.raises(InputError, match="t.csv, question 7: the answers"):
-        Span.from_parts({"train": part}, label_separator=",", stride=4)
+        label_types.of_task("span").check(part, ())
 
 
 @pytest.mark.parametrize(

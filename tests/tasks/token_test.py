@@ -3,15 +3,14 @@
 import random
 
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 
-from bert_tf.config import TrainConfig
-from bert_tf.data import examples, pipeline
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding, examples
 from bert_tf.errors import InputError
 from bert_tf.tasks.token import Token
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.tasks.files import write_conll
 
 TASK = Token(("O", "B-a", "I-a", "B-b", "I-b"))
@@ -74,7 +73,7 @@ def test_labels_on_first_pieces(preprocessor, tmp_path):
         (["good"] * 20, ["B-a"] + ["I-a"] * 19),
     ]
     part, _ = examples.read_examples([write_conll(tmp_path / "a.conll", rows)])
-    encoded = pipeline.encode(
+    encoded = encoding.encode(
         preprocessor, examples.segments(part), with_places=True
     )
     targets = TASK.targets(part, encoded).to_list()
@@ -88,15 +87,6 @@ def test_labels_on_first_pieces(preprocessor, tmp_path):
     metrics = TASK.metrics(part, encoded, perfect.astype(np.float32))
     # What was cut off is not found.
     assert metrics["eval_precision"] == pytest.approx(2 / 3)
-
-
-@pytest.mark.parametrize("name, line", [("t.csv", 5), ("t.conll", 6)])
-def test_the_line_of_a_tag(name, line):
-    part = pd.DataFrame(
-        {"text": ["a b"], "label": ["O B-z"], "path": [name], "line": [5]}
-    )
-    with pytest.raises(InputError, match=f'{name}, line {line}: the tag "B-z"'):
-        TASK.check_labels(part)
 
 
 @pytest.mark.parametrize(

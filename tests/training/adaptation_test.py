@@ -6,12 +6,13 @@ import pandas as pd
 import pytest
 
 from bert_tf.errors import InputError
-from bert_tf.evaluation import evaluate
-from bert_tf.models import adaptation, classifier, trained
+from bert_tf.inference import loaded_run
+from bert_tf.models import adaptation, classifier
 from bert_tf.serving.export import export
 from bert_tf.training import optimizer as optimizer_lib
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import tiny_backbone
+from tests.runs import evaluate_files
 
 
 def values_of(model):
@@ -23,7 +24,7 @@ def values_of(model):
 
 
 def saved_values(run):
-    return values_of(trained.load(str(run)).model)
+    return values_of(loaded_run.load(str(run)).model)
 
 
 class Weights(keras.callbacks.Callback):
@@ -118,7 +119,7 @@ def test_lora_is_merged(tiny_config, review_file, tmp_path):
         run,
         export(run, name="m", models_dir=str(tmp_path / "models")),
     ):
-        found = evaluate.evaluate(path, [review_file]).metrics["eval_loss"]
+        found = evaluate_files(path, [review_file]).metrics["eval_loss"]
         assert found == pytest.approx(told, abs=1e-5), path
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bert_tf.training import alarms
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import LETTERS, review_rows, write_csv
 
 

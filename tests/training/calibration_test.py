@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bert_tf.evaluation import evaluate
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.metrics import calibration
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.serving.export import export
-from bert_tf.serving.predictor import Predictor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import review_rows, write_csv
+from tests.runs import evaluate_files
 
 PROBABILITIES = ["probability_neg", "probability_pos"]
 
@@ -21,7 +21,7 @@ PROBABILITIES = ["probability_neg", "probability_pos"]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory, preset):
     """Two runs that are too sure: a quarter of the validation is wrong."""
-    from bert_tf.config import TrainConfig
+    from bert_tf.config.training import TrainConfig
 
     folder = tmp_path_factory.mktemp("calibrated")
     generator = np.random.default_rng(2)
@@ -89,14 +89,14 @@ def test_predict_equals_evaluate_row_for_row(runs, tmp_path):
     expected = read(runs, "calibrated", "predictions_test.csv")
     texts = (list(expected["text"]),)
     for found in (
-        Predictor(model).probabilities(texts),
-        evaluate.evaluate(
+        SavedModelPredictor(model).probabilities(texts),
+        evaluate_files(
             str(runs / "calibrated"), [str(runs / "test.csv")]
         ).probabilities,
-        evaluate.evaluate(model, [str(runs / "test.csv")]).probabilities,
+        evaluate_files(model, [str(runs / "test.csv")]).probabilities,
     ):
         np.testing.assert_allclose(found, expected[PROBABILITIES], atol=1e-5)
-    predictor = Predictor(model)
+    predictor = SavedModelPredictor(model)
     tokens = predictor.call(
         "tokenize", {"text": np.array(texts[0][:3], object)}
     )

@@ -21,7 +21,7 @@ from bert_tf.data import pipeline
 from bert_tf.errors import InputError, InterruptedTrainingError, ServerError
 from bert_tf.training import remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from tests.conftest import review_rows, write_csv
 from tests.training.multi_worker_test import wait_until
 from tests.training.train_test import without_times
@@ -98,7 +98,7 @@ def uninterrupted(tmp_path_factory, preset):
 
 
 def settings(path: str, preset: str, run: str, **changes):
-    from bert_tf.config import TrainConfig
+    from bert_tf.config.training import TrainConfig
 
     return TrainConfig(
         **{

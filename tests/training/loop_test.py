@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from bert_tf.data import pipeline
-from bert_tf.models import classifier, inference
+from bert_tf.data import encoding, pipeline
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.models import classifier
 from bert_tf.tasks.classification import Classification
 from bert_tf.training import loop, strategy
 from bert_tf.training import optimizer as optimizer_lib
@@ -18,7 +19,7 @@ TASK = Classification(("a", "b"))
 @pytest.fixture(scope="module")
 def encoded(preprocessor):
     texts = [text for text, _ in review_rows(29)]
-    return pipeline.encode(preprocessor, (texts,))
+    return encoding.encode(preprocessor, (texts,))
 
 
 def build(
@@ -47,6 +48,7 @@ def build(
             weight_decay=0.01,
             mixed_precision="float32",
             num_replicas=replicas.num_replicas_in_sync,
+            fused=strategy.fuses_updates(replicas, jit_compile),
         )
     batches = replicas.experimental_distribute_dataset(dataset)
     step = loop.build_train_step(
@@ -57,7 +59,7 @@ def build(
         element_spec=batches.element_spec,
         seed=3,
         accumulate_steps=accumulate_steps,
-        jit_compile=jit_compile,
+        jit_compile=jit_compile == "true",
     )
     return replicas, model, step, batches
 
@@ -71,7 +73,7 @@ def train(encoded, name, accumulate_steps=1, jit_compile="auto"):
         for _ in range(5)
         for batch in batches
     ]
-    predict = inference.MemoryPredictor(
+    predict = KerasPredictor(
         model,
         task=TASK,
         strategy=replicas,
@@ -121,7 +123,7 @@ def test_predictions_are_in_row_order(encoded):
         tiny_backbone(), num_classes=3, dropout=0.1
     )
     predictors = [
-        inference.MemoryPredictor(
+        KerasPredictor(
             model,
             task=Classification(("a", "b", "c")),
             strategy=strategy.build_strategy("auto"),

@@ -1,6 +1,6 @@
 import pytest
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.training import strategy
 

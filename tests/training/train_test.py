@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from absl import flags
 
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import record_creation
 from bert_tf.data.weighting import example_weights
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessing import Preprocessor
-from bert_tf.training.train import train
+from bert_tf.training.train import train_files as train
 from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
 from tests.training.adaptation_test import Weights, saved_values

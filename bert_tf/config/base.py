@@ -10,6 +10,7 @@ from bert_tf.errors import InputError, list_some
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 JIT_COMPILE = ("auto", "true", "false")
 RESUME = ("auto", "never", "must")
+STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 # A run may be gone on with where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
@@ -17,7 +18,7 @@ _NOT_OF_THE_RESULT = (
 )  # fmt: skip
 
 
-class Settings:
+class BaseConfig:
     """Base of frozen dataclasses whose fields have their flags' names."""
 
     def _check_files(self, *names: str) -> None:
@@ -53,6 +54,7 @@ class Settings:
         self._check_choice("mixed_precision", MIXED_PRECISION)
         self._check_choice("jit_compile", JIT_COMPILE)
         self._check_choice("resume", RESUME)
+        self._check_choice("distribution_strategy", STRATEGIES)
 
     def _check_above_zero(self, *names: str) -> None:
         for name in names:

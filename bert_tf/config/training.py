@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from bert_tf.config.base import BaseConfig
 from bert_tf.errors import InputError
-from bert_tf.settings import Settings
 
 CLASS_WEIGHTS = ("none", "balanced")
 TASKS = ("classification", "regression", "multi_label", "token", "span")
@@ -31,7 +31,7 @@ _SHORTEST_SEQUENCE = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainConfig(Settings):
+class TrainConfig(BaseConfig):
     """Every setting of `pipelines.train`; a field has its flag's name.
 
     Fields that are None are decided while training starts; what config.json
@@ -157,6 +157,13 @@ class TrainConfig(Settings):
                     f"{flag} is for --task=classification, where a text has "
                     "one class of several"
                 )
+
+    def text_columns(self) -> dict[str, str | None]:
+        """Returns the names of the text columns by flag."""
+        return {
+            "text_column": self.text_column,
+            "text_pair_column": self.text_pair_column,
+        }
 
     @property
     def window_stride(self) -> int | None:

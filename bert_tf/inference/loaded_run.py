@@ -4,20 +4,23 @@ import dataclasses
 import os
 
 import keras
-import numpy as np
+import tensorflow as tf
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.config import TrainConfig
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding
+from bert_tf.inference import model_files
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.loaded_model import LoadedModel
 from bert_tf.models import backbones, temperature
 from bert_tf.tasks import head, known
 from bert_tf.tasks.task import Task
-from bert_tf.text import vocabulary
+from bert_tf.text import tokenizers, vocabulary
 from bert_tf.text.preprocessing import Preprocessor
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class LoadedRun:
     """Everything that turns a text into an answer."""
 
     config: TrainConfig
@@ -36,21 +39,20 @@ class Trained:
         return self.config.text_pair_column is not None
 
 
-def load(path: str) -> Trained:
+def load(path: str) -> LoadedRun:
     """Builds the model of a run and reads its best weights.
 
     Raises:
         InputError: `path` holds no finished run.
     """
-    run_dir.check_is_run(path)
+    info = model_files.read_info(path)
     config = TrainConfig.from_json(
         run_dir.read_json(os.path.join(path, run_dir.CONFIG))
     )
-    class_names = labels_lib.read_labels(os.path.join(path, run_dir.LABELS))
     backbone = backbones.from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
-    task = known.read_task(path, class_names, name=config.task)
+    task = known.build_task(info.task, info.class_names, info.parameters)
     model = head.build_model(
         task,
         backbone,
@@ -66,9 +68,38 @@ def load(path: str) -> Trained:
         sequence_length=config.max_seq_length,
         long_text=config.long_text,
     )
-    return Trained(config, task, preprocessor, model)
+    return LoadedRun(config, task, preprocessor, model)
 
 
-def count_parameters(model: keras.Model) -> int:
-    """Returns the number of weights."""
-    return int(sum(np.prod(variable.shape) for variable in model.variables))
+def open_model(path: str, *, batch_size: int) -> LoadedModel:
+    """Loads a run folder as a model that answers texts.
+
+    Raises:
+        InputError: `path` holds no finished run.
+    """
+    run = load(path)
+
+    def encode(segments):
+        return encoding.encode(
+            run.preprocessor,
+            segments,
+            with_places=run.task.with_places,
+            stride=run.task.stride,
+        )
+
+    return LoadedModel(
+        path=path,
+        is_run=True,
+        task=run.task,
+        has_pairs=run.has_pairs,
+        max_seq_length=run.config.max_seq_length,
+        tokens=tokenizers.readable_tokens(run.preprocessor.vocabulary),
+        encode=encode,
+        predict_encoded=KerasPredictor(
+            run.model,
+            task=run.task,
+            strategy=tf.distribute.get_strategy(),
+            batch_size=batch_size,
+            pad_token_id=run.preprocessor.special_ids.padding,
+        ),
+    )

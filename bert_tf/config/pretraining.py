@@ -1,10 +1,10 @@
 """The settings of a pretraining: checked on creation, JSON in and out."""
 
 import dataclasses
+import re
 
+from bert_tf.config.base import BaseConfig
 from bert_tf.errors import InputError
-from bert_tf.pretraining import budget
-from bert_tf.settings import Settings
 
 OBJECTIVES = ("mlm+nsp", "mlm")
 # https://arxiv.org/abs/1908.08962 (tiny to medium) and 1810.04805: layers and
@@ -18,12 +18,13 @@ MODEL_SIZES = {
     "large": (24, 1024),
 }
 _HEAD_WIDTH = 64
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 # [CLS], two [SEP], and a few tokens to mask and to guess from.
 _SHORTEST_SEQUENCE = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainConfig(Settings):
+class PretrainConfig(BaseConfig):
     """Every setting of `pipelines.pretrain`; a field has its flag's name."""
 
     train_file: tuple[str, ...]
@@ -119,7 +120,7 @@ class PretrainConfig(Settings):
         if self.max_steps is not None and self.max_steps < 0:
             raise InputError(f"--max_steps={self.max_steps} is below 0")
         if self.time_budget is not None:
-            budget.parse_duration(self.time_budget)
+            parse_duration(self.time_budget)
 
     @property
     def has_pairs(self) -> bool:
@@ -128,12 +129,51 @@ class PretrainConfig(Settings):
 
     def shape(self) -> dict[str, int]:
         """Returns KerasNLP's arguments for a model from scratch."""
-        layers, width = MODEL_SIZES.get(self.model_size, (None, None))
-        width = self.hidden_size or width
-        return {
-            "num_layers": self.num_layers or layers,
-            "hidden_dim": width,
-            "num_heads": self.num_attention_heads
-            or max(1, width // _HEAD_WIDTH),
-            "intermediate_dim": self.intermediate_size or 4 * width,
-        }
+        return model_shape(
+            self.model_size,
+            num_layers=self.num_layers,
+            hidden_size=self.hidden_size,
+            num_attention_heads=self.num_attention_heads,
+            intermediate_size=self.intermediate_size,
+        )
+
+
+def model_shape(
+    size: str | None,
+    *,
+    num_layers: int | None = None,
+    hidden_size: int | None = None,
+    num_attention_heads: int | None = None,
+    intermediate_size: int | None = None,
+) -> dict[str, int]:
+    """Returns KerasNLP's arguments for a size of MODEL_SIZES.
+
+    Args:
+        size: its name; None where layers and width are given.
+        num_layers: instead of the size's.
+        hidden_size: instead of the size's.
+        num_attention_heads: of 64 numbers each by default.
+        intermediate_size: 4 times the width by default.
+    """
+    layers, width = MODEL_SIZES.get(size, (None, None))
+    width = hidden_size or width
+    return {
+        "num_layers": num_layers or layers,
+        "hidden_dim": width,
+        "num_heads": num_attention_heads or max(1, width // _HEAD_WIDTH),
+        "intermediate_dim": intermediate_size or 4 * width,
+    }
+
+
+def parse_duration(text: str) -> float:
+    """Returns the seconds of 24h, 90m, 1h30m or 45s; InputError otherwise."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+    if not parts or "".join(map("".join, parts)) != text:
+        raise InputError(
+            f"--time_budget={text} is not a duration such as 24h, 90m, 1h30m "
+            "or 45s"
+        )
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds <= 0:
+        raise InputError(f"--time_budget={text} must be above 0")
+    return seconds

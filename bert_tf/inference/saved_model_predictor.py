@@ -1,5 +1,6 @@
 """Asks an exported SavedModel, as TensorFlow Serving would, in this process."""
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 
@@ -9,21 +10,22 @@ import tensorflow as tf
 # Registers the operations that a SavedModel's tokenizer consists of.
 import tensorflow_text  # noqa: F401
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.data import examples, pipeline
 from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.errors import InputError, InstallationError
-from bert_tf.models import classifier
-from bert_tf.serving import publishing
-from bert_tf.serving.inputs import text_inputs
+from bert_tf.inference import model_files
+from bert_tf.inference.inputs import text_inputs
+from bert_tf.inference.loaded_model import LoadedModel
+from bert_tf.inference.model_files import EXTRA
 from bert_tf.tasks import known, pooling
 from bert_tf.tasks.answers import Cells, answer_cells
+from bert_tf.text import vocabulary
 
 _TOKENIZE_BATCH_SIZE = 1024
 
 
-class Predictor:
+class SavedModelPredictor:
     """A loaded SavedModel.
 
     Attributes:
@@ -40,7 +42,8 @@ class Predictor:
             InputError: there is no SavedModel of this project.
             InstallationError: this TensorFlow cannot run it.
         """
-        self.path = find_version(path)
+        info = model_files.read_info(path)
+        self.path = info.path
         try:
             # Kept, since the signature does not keep its weights alive.
             self._loaded = tf.saved_model.load(self.path)
@@ -54,18 +57,11 @@ class Predictor:
                 f"tensorflow and tensorflow-text lack: {error}"
             ) from error
         self.signatures = tuple(sorted(self._loaded.signatures))
-        extra = os.path.join(self.path, publishing.EXTRA)
-        labels = os.path.join(extra, run_dir.LABELS)
-        if "serving_default" not in self.signatures or not os.path.exists(
-            labels
-        ):
-            raise InputError(
-                f"{self.path} was not exported by bert_tf; pipelines.export "
-                "writes a SavedModel from a run folder"
-            )
         default = self._loaded.signatures["serving_default"]
         self._outputs = set(default.structured_outputs)
-        self.task = known.read_task(extra, labels_lib.read_labels(labels))
+        self.task = known.build_task(
+            info.task, info.class_names, info.parameters
+        )
         self.inputs = text_inputs(
             has_pairs=len(default.structured_input_signature[1]) == 2,
             has_windows=self.task.stride is not None,
@@ -136,14 +132,14 @@ class Predictor:
         its longest text.
         """
         task = self.task
-        a_token = task.encoder_output == classifier.SEQUENCE
-        count = encoded.row_splits[-1] if a_token else len(encoded.lengths)
+        per_token = task.is_per_token
+        count = encoded.row_splits[-1] if per_token else len(encoded.lengths)
         result = np.empty([count, task.num_outputs], np.float32)
         for rows in pipeline.plan_evaluation(
             encoded.lengths, batch_size=batch_size
         ):
             answers = self.call("tokens", _pad(encoded, rows))[task.predicted]
-            if not a_token:
+            if not per_token:
                 result[rows] = answers
                 continue
             for row, answer in zip(rows, answers, strict=True):
@@ -180,19 +176,27 @@ class Predictor:
         }
 
 
-def find_version(path: str) -> str:
-    """Returns the folder of the newest version below a model's name."""
-    if not os.path.isdir(path):
-        raise InputError(f"{path}: no such model folder")
-    if os.path.exists(os.path.join(path, "saved_model.pb")):
-        return path
-    versions = publishing.versions(path)
-    if not versions:
-        raise InputError(
-            f"{path} holds no SavedModel; pipelines.export writes one from a "
-            "run folder"
-        )
-    return os.path.join(path, str(versions[-1]))
+def open_model(path: str, *, batch_size: int) -> LoadedModel:
+    """Loads a SavedModel as a model that answers texts.
+
+    Raises:
+        InputError: `path` holds no SavedModel of this project.
+    """
+    predictor = SavedModelPredictor(path)
+    extra = os.path.join(predictor.path, EXTRA)
+    metrics = run_dir.read_json(os.path.join(extra, run_dir.METRICS))
+    return LoadedModel(
+        path=predictor.path,
+        is_run=False,
+        task=predictor.task,
+        has_pairs=predictor.has_pairs,
+        max_seq_length=metrics.get("truncation", {}).get("max_seq_length"),
+        tokens=vocabulary.read_tokens(os.path.join(extra, run_dir.VOCABULARY)),
+        encode=predictor.encode,
+        predict_encoded=functools.partial(
+            predictor.predict_encoded, batch_size=batch_size
+        ),
+    )
 
 
 def _unpad(answers: dict[str, np.ndarray], first: int) -> dict:

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from bert_tf.data import pipeline
 from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.models import classifier
 from bert_tf.tasks import head, pooling
 from bert_tf.tasks.task import Task
 
@@ -42,7 +41,7 @@ def _build_predict_step(
     return predict_step
 
 
-class MemoryPredictor:
+class KerasPredictor:
     """Predicts with a model in memory, its graph built once for all calls."""
 
     def __init__(
@@ -89,9 +88,9 @@ class MemoryPredictor:
             )
         splits = encoded.row_splits
         count = len(encoded.lengths)
-        a_token = self._task.encoder_output == classifier.SEQUENCE
+        per_token = self._task.is_per_token
         predicted = np.full(
-            [splits[-1] if a_token else count, self._task.num_outputs],
+            [splits[-1] if per_token else count, self._task.num_outputs],
             np.nan,
             np.float32,
         )
@@ -99,7 +98,7 @@ class MemoryPredictor:
             results = self._step(batch)
             rows = results["row"].numpy()
             values = results["predicted"].numpy()
-            if not a_token:
+            if not per_token:
                 predicted[rows[rows >= 0]] = values[rows >= 0]
                 continue
             for row, value in zip(rows, values, strict=True):

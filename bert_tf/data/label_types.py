@@ -1,0 +1,316 @@
+"""What the labels of each task are: read, checked and counted.
+
+Free of TensorFlow, so that a fault in a file is told before it is loaded.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bert_tf import labels as labels_lib
+from bert_tf.errors import InputError, list_some
+
+OUTSIDE = "O"
+_TAG = re.compile(r"O|[BI]-.+")
+
+
+class LabelType:
+    """What the labels of a task are, and what is usual.
+
+    Attributes:
+        separator: stands between the labels of a text, where there are
+            several.
+        may_be_empty: whether a row without a label is no fault.
+    """
+
+    may_be_empty = False
+
+    def __init__(self, separator: str):
+        self.separator = separator
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """Returns the classes of the training rows; () where there are none.
+
+        Raises:
+            InputError: the labels do not make such a task.
+        """
+        raise NotImplementedError
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """Raises InputError where a label is none of the classes."""
+        raise NotImplementedError
+
+    def strata(self, labels: pd.Series) -> pd.Series:
+        """Returns a name for each label; a split keeps the shares of each."""
+        return pd.Series("", index=labels.index)
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """Returns how many examples have each label, for the data report."""
+        raise NotImplementedError
+
+
+class ClassLabel(LabelType):
+    """One class of several."""
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """See `LabelType`."""
+        names = labels_lib.class_names(train["label"])
+        labels_lib.check_class_names(names, len(train))
+        return names
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """See `LabelType`."""
+        unknown = examples[~examples["label"].isin(class_names)]
+        if len(unknown):
+            label, path = unknown["label"].iloc[0], unknown["path"].iloc[0]
+            same = unknown[
+                (unknown["label"] == label) & (unknown["path"] == path)
+            ]
+            raise InputError(
+                f'{path} has the label "{label}" (lines '
+                f"{list_some(list(same['line']))}), which the training data "
+                f"lacks; it has: {list_some(class_names, 20)}"
+            )
+
+    def strata(self, labels: pd.Series) -> pd.Series:
+        """Returns the classes, of which there must be two."""
+        labels_lib.check_class_names(
+            labels_lib.class_names(labels), len(labels)
+        )
+        return labels
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """See `LabelType`."""
+        return {
+            label: int((labels == label).sum())
+            for label in labels_lib.class_names(labels)
+        }
+
+
+class NumberLabel(LabelType):
+    """A number."""
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """Returns (); the numbers must differ."""
+        values = train["label"]
+        if values.nunique() == 1:
+            raise InputError(
+                f"all {len(values):,} training rows have the label "
+                f"{values.iloc[0]}; is --label_column right?"
+            )
+        return ()
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """Raises InputError where a label is no number."""
+        del class_names
+        labels = zip(
+            examples["label"], examples["path"], examples["line"], strict=True
+        )
+        for label, path, line in labels:
+            if not _is_number(label):
+                raise InputError(
+                    f'{path}, line {line}: the label "{label}" is not a '
+                    "number, as --task=regression needs; is --label_column "
+                    "right?"
+                )
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """Returns nothing: numbers have no classes."""
+        del labels
+        return {}
+
+
+class LabelSet(LabelType):
+    """Any number of labels, with the separator between them."""
+
+    may_be_empty = True
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """See `LabelType`."""
+        names = labels_lib.class_names(
+            label
+            for labels in train["label"]
+            for label in split(labels, self.separator)
+        )
+        if len(names) < 2:
+            raise InputError(
+                f"the {len(train):,} training rows have "
+                f"{f'one label, {names[0]!r}' if names else 'no label'}; "
+                "--task=multi_label needs at least two. Are --label_column "
+                f"and --label_separator={self.separator!r} right?"
+            )
+        labels_lib.check_one_line(names)
+        return names
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """See `LabelType`."""
+        known = set(class_names)
+        rows = zip(
+            examples["label"], examples["path"], examples["line"], strict=True
+        )
+        for labels, path, line in rows:
+            for label in split(labels, self.separator):
+                if label not in known:
+                    raise InputError(
+                        f'{path}, line {line}: the label "{label}" is not in '
+                        "the training data; it has: "
+                        f"{list_some(class_names, 20)}"
+                    )
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """See `LabelType`."""
+        counts = Counter(
+            label for one in labels for label in split(one, self.separator)
+        )
+        return {name: counts[name] for name in labels_lib.class_names(counts)}
+
+
+class TagSequence(LabelType):
+    """A tag for each word, IOB2."""
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """Returns O, then B and I of each type of entity."""
+        _check_tags(train)
+        kinds = sorted(
+            {tag[2:] for tags in train["label"] for tag in tags.split(" ")}
+            - {""}
+        )
+        if not kinds:
+            raise InputError(
+                f"the {len(train):,} training rows have no tag but O; is this "
+                "the right file?"
+            )
+        names = [f"{prefix}-{kind}" for kind in kinds for prefix in "BI"]
+        return (OUTSIDE, *names)
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """Raises InputError for tags that are unknown or not IOB2."""
+        _check_tags(examples)
+        known = set(class_names)
+        for row in examples.itertuples():
+            for i, tag in enumerate(row.label.split(" ")):
+                if tag not in known:
+                    raise InputError(
+                        f'{row.path}, line {_line(row, i)}: the tag "{tag}" is '
+                        "not in the training data; it has: "
+                        f"{list_some(class_names, 20)}"
+                    )
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """Returns how many entities there are of each type."""
+        counts = Counter(
+            tag[2:]
+            for tags in labels
+            for tag in tags.split(" ")
+            if tag.startswith("B-")
+        )
+        return dict(sorted(counts.items()))
+
+
+class AnswerSpans(LabelType):
+    """The answers to a question, each with its place in the context."""
+
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
+        """Returns (); there must be contexts."""
+        if train["text_pair"].iloc[0] is None:
+            raise InputError(
+                "--task=span needs a question and a context: a .json file in "
+                "the format of SQuAD, or columns question, context and answers"
+            )
+        return ()
+
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
+        """Raises InputError where an answer is not where it is said to be."""
+        del class_names
+        for row in examples.itertuples():
+            for text, start in answers_of(row):
+                if not text or row.text_pair[start : start + len(text)] != text:
+                    raise InputError(
+                        f"{row.path}, question {row.id or row.line}: the "
+                        f"context does not have the answer {text!r} at its "
+                        f"answer_start {start}"
+                    )
+
+    def strata(self, labels: pd.Series) -> pd.Series:
+        """Returns whether there is an answer."""
+        return labels.map(lambda answers: str(answers != "[]"))
+
+    def count(self, labels: pd.Series) -> dict[str, int]:
+        """Returns how many questions have an answer."""
+        none = int((labels == "[]").sum())
+        counts = {"answer": len(labels) - none, "no answer": none}
+        return {name: count for name, count in counts.items() if count}
+
+
+_LABEL_TYPES = {
+    "classification": ClassLabel,
+    "regression": NumberLabel,
+    "multi_label": LabelSet,
+    "token": TagSequence,
+    "span": AnswerSpans,
+}
+
+
+def of_task(task: str, *, separator: str = ",") -> LabelType:
+    """Returns what the labels of a task are, by what --task is."""
+    return _LABEL_TYPES[task](separator)
+
+
+def split(labels: str, separator: str) -> list[str]:
+    """Returns the labels of a text, each once."""
+    names = (name.strip() for name in labels.split(separator))
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def answers_of(row) -> list[tuple[str, int]]:
+    """Returns the answers to a question and where they start."""
+    try:
+        return [
+            (answer["text"], int(answer["answer_start"]))
+            for answer in json.loads(row.label)
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{row.path}, question {row.id or row.line}: the answers must be a "
+            'JSON list such as [{"text": "in Paris", "answer_start": 17}], '
+            f"empty where there is none, not {row.label[:60]!r}"
+        ) from None
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False
+
+
+def _line(row, word: int) -> int:
+    """Returns the line of a word: CoNLL files have one for each."""
+    return row.line + (word if row.path.endswith(".conll") else 0)
+
+
+def _check_tags(examples: pd.DataFrame) -> None:
+    """Raises InputError where tags do not fit the words or are not IOB2."""
+    for row in examples.itertuples():
+        tags = row.label.split(" ")
+        if len(tags) != len(row.text.split(" ")):
+            raise InputError(
+                f"{row.path}, line {row.line}: {len(row.text.split(' '))} "
+                f"words and {len(tags)} tags; --task=token needs one tag a "
+                "word, with one space between, or a .conll file"
+            )
+        before = OUTSIDE
+        for i, tag in enumerate(tags):
+            is_orphan = tag.startswith("I-") and before[2:] != tag[2:]
+            if not _TAG.fullmatch(tag) or is_orphan:
+                raise InputError(
+                    f'{row.path}, line {_line(row, i)}: the tag "{tag}" '
+                    + ("follows no tag of its type" if is_orphan else "is not")
+                    + " IOB2, where entities begin with B-, go on with I-, "
+                    "and O is everything else; convert the file"
+                )
+            before = tag

@@ -1,0 +1,188 @@
+"""Training, validation and test examples: read, split and checked.
+
+Without TensorFlow, so that a fault in a file is told before it is loaded.
+"""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import examples, label_types, tfrecords
+from bert_tf.data.columns import Columns
+from bert_tf.data.examples import text_keys
+from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """The examples of one training.
+
+    Attributes:
+        frames: `train`, `validation` and, where there are test files, `test`,
+            with the columns of `examples.FRAME_COLUMNS`.
+        class_names: of the training split, see `LabelType`.
+        columns: the names of the columns they were read from, by flag.
+        records: the training split where it is tokenized already; its frame
+            has `label` and `path` only.
+    """
+
+    frames: dict[str, pd.DataFrame]
+    class_names: tuple[str, ...]
+    columns: dict[str, str | None]
+    records: TokenizedRecords | None = None
+
+
+def read_splits(config: TrainConfig) -> Splits:
+    """Reads the files of a training and checks their labels.
+
+    Raises:
+        InputError: a file or a label is wrong, or nothing would be left on
+            one side of a split.
+    """
+    columns = {
+        name: getattr(config, name)
+        for name in (
+            "text_column", "text_pair_column", "label_column", "id_column"
+        )
+    }  # fmt: skip
+    label_type = label_types.of_task(
+        config.task, separator=config.label_separator
+    )
+
+    def read(patterns):
+        frame, found = examples.read_examples(
+            patterns, labels_may_be_empty=label_type.may_be_empty, **columns
+        )
+        columns.update(found.names())
+        return frame, found
+
+    records = None
+    if any(tfrecords.is_records(path) for path in config.train_file):
+        train, records = _read_records(config)
+    else:
+        train, _ = read(config.train_file)
+    frames = {}
+    if config.validation_file:
+        frames["validation"], found = read(config.validation_file)
+        if records is not None:
+            _check_pairs(records, found)
+    if config.test_file:
+        frames["test"], _ = read(config.test_file)
+    if "validation" not in frames:
+        train, validation = split(
+            train,
+            fraction=config.validation_split,
+            seed=config.seed,
+            strata=label_type.strata(train["label"]),
+        )
+        frames = {"validation": validation, **frames}
+    limits = {"train": config.max_train_samples}
+    frames = {
+        name: examples.sample(
+            frame,
+            limits.get(name, config.max_eval_samples),
+            seed=config.seed,
+        )
+        for name, frame in {"train": train, **frames}.items()
+    }
+    if config.long_text != "truncate" and columns["text_pair_column"]:
+        raise InputError(
+            f"--long_text={config.long_text} is for single texts, and these "
+            "are pairs"
+        )
+    class_names = label_type.class_names(frames["train"])
+    for frame in frames.values():
+        label_type.check(frame, class_names)
+    return Splits(frames, class_names, columns, records)
+
+
+def split(
+    examples: pd.DataFrame,
+    *,
+    fraction: float,
+    seed: int,
+    strata: pd.Series | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Splits off about `fraction` of every class, as (rest, split off).
+
+    Rows of equal text (case and white space ignored) fall on one side as a
+    whole, by the label of the first of them. The split does not depend on row
+    order; each side keeps it. scikit-learn's own grouped and stratified
+    splitters take only fractions 1/n and fail on classes of one text.
+
+    Args:
+        examples: the rows.
+        fraction: share that is split off.
+        seed: of the choice.
+        strata: the class of each row, where it is not the label.
+
+    Raises:
+        InputError: nothing would be left on one side.
+    """
+    keys = text_keys(examples)
+    labels = examples["label"] if strata is None else strata
+    label_of_key = labels.groupby(keys).min()
+    generator = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for _, group in sorted(label_of_key.groupby(label_of_key)):
+        names = np.array(sorted(group.index), dtype=object)
+        count = int(np.floor(len(names) * fraction + 0.5))
+        if len(names) > 1:
+            count = min(max(count, 1), len(names) - 1)
+        chosen.update(generator.permutation(names)[:count])
+    mask = keys.isin(chosen)
+    if not mask.any() or mask.all():
+        raise InputError(
+            f"{len(examples)} rows with {len(label_of_key)} different texts "
+            "are too few to split off a validation part; give one with "
+            "--validation_file"
+        )
+    return examples[~mask], examples[mask]
+
+
+def _check_pairs(records: TokenizedRecords, columns: Columns) -> None:
+    if records.has_pairs != (columns.text_pair is not None):
+        raise InputError(
+            f"{records.path} holds {'pairs' if records.has_pairs else 'texts'}"
+            f", but in the validation file {columns.describe()}"
+        )
+
+
+def _read_records(config: TrainConfig) -> tuple[pd.DataFrame, TokenizedRecords]:
+    """Opens tokenized training examples; their frame has labels only."""
+    if len(config.train_file) > 1:
+        raise InputError(
+            "--train_file takes one folder of pipelines.create_tfrecords, and "
+            "nothing beside it"
+        )
+    if not config.validation_file:
+        raise InputError(
+            "tokenized records have no texts to report, so they serve for "
+            "training only: give the validation texts with --validation_file"
+        )
+    if config.task != "classification":
+        raise InputError(
+            "tokenized records hold one class a text: they serve for "
+            "--task=classification only"
+        )
+    if config.long_text != "truncate":
+        raise InputError(
+            "tokenized records are truncated already; --long_text does not go "
+            "with them"
+        )
+    if config.max_train_samples is not None:
+        raise InputError(
+            "--max_train_samples does not go with tokenized records; make "
+            "smaller ones"
+        )
+    path = config.train_file[0]
+    records = tfrecords.open_records(path, max_seq_length=config.max_seq_length)
+    labels = pd.Categorical.from_codes(records.labels, records.class_names)
+    frame = pd.DataFrame({"label": labels})
+    frame["path"] = pd.Categorical.from_codes(
+        np.zeros(len(frame), np.int8), [path]
+    )
+    return frame, records

@@ -1,0 +1,1 @@
+"""Models that answer: a run in Keras, an exported SavedModel."""

@@ -1,0 +1,109 @@
+"""What a model's files say of it, before it is loaded: without TensorFlow."""
+
+import dataclasses
+import os
+
+from bert_tf import labels as labels_lib
+from bert_tf import run_dir
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import label_types
+from bert_tf.data.label_types import LabelType
+from bert_tf.errors import InputError
+
+# Of a SavedModel's version: files for people and for this project, which
+# TensorFlow Serving ignores.
+EXTRA = "assets.extra"
+SAVED_MODEL = "saved_model.pb"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelInfo:
+    """A run folder or a version of a SavedModel.
+
+    Attributes:
+        path: its folder.
+        is_run: whether it is a run folder.
+        task: what it was trained for.
+        class_names: what labels.txt holds.
+        parameters: of the task, see `Task.parameters`.
+    """
+
+    path: str
+    is_run: bool
+    task: str
+    class_names: tuple[str, ...]
+    parameters: dict
+
+    @property
+    def label_type(self) -> LabelType:
+        """What the labels of its examples have to be."""
+        return label_types.of_task(
+            self.task, separator=self.parameters.get("separator", ",")
+        )
+
+
+def is_run(path: str) -> bool:
+    """Whether a path is a run folder."""
+    return os.path.exists(os.path.join(path, run_dir.CONFIG))
+
+
+def read_info(path: str) -> ModelInfo:
+    """Reads what the files of a run folder or a SavedModel say.
+
+    Args:
+        path: a finished run, saved_models/NAME, or one of its versions.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if is_run(path):
+        run_dir.check_is_run(path)
+        config = TrainConfig.from_json(
+            run_dir.read_json(os.path.join(path, run_dir.CONFIG))
+        )
+        return _read_info(path, path, is_run=True, task=config.task)
+    path = find_version(path)
+    return _read_info(
+        path, os.path.join(path, EXTRA), is_run=False, task="classification"
+    )
+
+
+def _read_info(path: str, folder: str, *, is_run: bool, task: str) -> ModelInfo:
+    """Reads labels.txt and task.json, which the simplest task does without."""
+    labels = os.path.join(folder, run_dir.LABELS)
+    if not os.path.exists(labels):
+        raise InputError(
+            f"{path} was not exported by bert_tf; pipelines.export writes a "
+            "SavedModel from a run folder"
+        )
+    file = os.path.join(folder, run_dir.TASK)
+    saved = run_dir.read_json(file) if os.path.exists(file) else {}
+    return ModelInfo(
+        path=path,
+        is_run=is_run,
+        task=task if is_run else saved.get("task", task),
+        class_names=labels_lib.read_labels(labels),
+        parameters=saved.get("parameters", {}),
+    )
+
+
+def find_version(path: str) -> str:
+    """Returns the folder of the newest version below a model's name."""
+    if not os.path.isdir(path):
+        raise InputError(f"{path}: no such model folder")
+    if os.path.exists(os.path.join(path, SAVED_MODEL)):
+        return path
+    found = versions(path)
+    if not found:
+        raise InputError(
+            f"{path} holds no SavedModel; pipelines.export writes one from a "
+            "run folder"
+        )
+    return os.path.join(path, str(found[-1]))
+
+
+def versions(model_dir: str) -> list[int]:
+    """Returns the versions of a model, oldest first."""
+    if not os.path.isdir(model_dir):
+        return []
+    return sorted(int(n) for n in os.listdir(model_dir) if n.isdigit())

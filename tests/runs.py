@@ -1,0 +1,16 @@
+"""What pipelines.evaluate does with a model and files."""
+
+from bert_tf.data import examples
+from bert_tf.evaluation import evaluate as evaluate_lib
+from bert_tf.inference import model_files
+from pipelines import app
+
+
+def evaluate_files(path, files, *, batch_size=64, **columns):
+    """Evaluates a run folder or a SavedModel on files."""
+    info = model_files.read_info(path)
+    labelled = examples.read_labelled(
+        files, info.label_type, info.class_names, **columns
+    )
+    model = app.open_model(info, batch_size=batch_size)
+    return evaluate_lib.evaluate(model, labelled)
