@@ -143,7 +143,7 @@ def compiled(
                 num_heads=classifier.backbone_of(model).num_heads,
                 **drops,
             )
-            losses = classifier.classification_loss(
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
                 inputs["label"], outputs["logits"]
             )
             loss = tf.reduce_mean(losses)
@@ -165,7 +165,7 @@ def whole_step(model, inputs: dict) -> Callable[[], object]:
         total_steps=1000,
         weight_decay=0.01,
         mixed_precision="float32",
-        num_replicas=1,
+        fused=True,
     )
     spec = {
         name: tf.TensorSpec(value.shape, value.dtype)

@@ -41,19 +41,23 @@ def imports() -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     saved = os.dup(_STDERR)
+    note = b"Loading TensorFlow ..." if os.isatty(saved) else b""
+    os.write(saved, note)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), _STDERR)
         try:
             yield
         except BaseException:
-            _turn_back(saved)
+            _turn_back(saved, note)
             aside.seek(0)
             sys.stderr.write(aside.read().decode("utf-8", "replace"))
             raise
-        _turn_back(saved)
+        _turn_back(saved, note)
 
 
-def _turn_back(saved: int) -> None:
+def _turn_back(saved: int, note: bytes) -> None:
     sys.stderr.flush()
+    # Over the note, which has served.
+    os.write(saved, b"\r" + b" " * len(note) + b"\r" if note else b"")
     os.dup2(saved, _STDERR)
     os.close(saved)

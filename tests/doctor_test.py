@@ -82,7 +82,7 @@ def test_an_old_python(monkeypatch):
     [
         ((1, "", "Traceback\nImportError: no numpy"), "ImportError: no numpy"),
         ((-4, "", ""), "killed by signal 4"),
-        ((0, '{"loss_before": 1, "loss_after": 2, "seconds": 1,'
+        ((0, '{"loss_before": 1, "loss_after": 2, "onednn": true, "seconds": 1,'
              ' "devices": ["CPU:0"]}\n', ""), "loss 1.000, then 2.000"),
     ],
 )  # fmt: skip

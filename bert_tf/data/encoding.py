@@ -1,7 +1,9 @@
-"""Texts to token ids, in parallel: a tf.data map of the preprocessor."""
+"""Texts to token ids, in parallel, by one graph of the preprocessor."""
 
 import functools
+import os
 from collections.abc import Callable, Sequence
+from concurrent import futures
 
 import numpy as np
 import tensorflow as tf
@@ -10,21 +12,22 @@ from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.text.preprocessing import Preprocessor
 
 _TOKENIZE_BATCH_SIZE = 1024
+_TEXTS = tf.TensorSpec([None], tf.string)
 
 
 # Tracing takes longer than tokenizing a small file: a run's share one graph.
 @functools.lru_cache(maxsize=2)
-def build_encode_batch(
-    preprocessor: Preprocessor, *, with_places: bool = False
+def _build_encode_batch(
+    preprocessor: Preprocessor, segments: int, *, with_places: bool = False
 ) -> Callable[..., dict]:
-    """Returns a function of one or two <string>[batch], for a graph.
+    """Returns a function of so many <string>[batch]: one, or two for pairs.
 
     It returns token_ids <int32>[all tokens], the rows one after the other, and
     lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts;
     with places also these.
     """
 
-    @tf.function(autograph=False)
+    @tf.function(input_signature=[_TEXTS] * segments, autograph=False)
     def encode_batch(*texts):
         if with_places:
             placed = [preprocessor.tokenize_with_places(text) for text in texts]
@@ -56,12 +59,12 @@ def build_encode_batch(
 
 
 @functools.lru_cache(maxsize=2)
-def build_encode_windows(
-    preprocessor: Preprocessor, stride: int
+def _build_encode_windows(
+    preprocessor: Preprocessor, segments: int, stride: int
 ) -> Callable[..., dict]:
-    """Returns what `build_encode_batch` does, of windows, with owners."""
+    """Returns what `_build_encode_batch` does, of windows, with owners."""
 
-    @tf.function(autograph=False)
+    @tf.function(input_signature=[_TEXTS] * segments, autograph=False)
     def encode_batch(*texts):
         packed = preprocessor.pack_windows(texts, stride)
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
@@ -99,19 +102,27 @@ def encode(
             cuts texts off.
     """
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
-    texts = tuple([text.encode() for text in part] for part in segments)
-    dataset = tf.data.Dataset.from_tensor_slices(texts)
-    dataset = dataset.batch(_TOKENIZE_BATCH_SIZE)
-    dataset = dataset.map(
-        build_encode_batch(preprocessor, with_places=with_places)
+    texts = [[text.encode() for text in part] for part in segments]
+    encode_batch = (
+        _build_encode_batch(preprocessor, len(texts), with_places=with_places)
         if stride is None
-        else build_encode_windows(preprocessor, stride),
-        num_parallel_calls=tf.data.AUTOTUNE,
+        else _build_encode_windows(preprocessor, len(texts), stride)
     )
-    batches = list(dataset.as_numpy_iterator())
+
+    def encode_from(start: int) -> dict[str, np.ndarray]:
+        end = start + _TOKENIZE_BATCH_SIZE
+        parts = [tf.constant(part[start:end], tf.string) for part in texts]
+        return {
+            name: value.numpy() for name, value in encode_batch(*parts).items()
+        }
+
+    # Threads, since a tf.data.Dataset takes half a second to be built for a
+    # graph that holds a vocabulary, and is no faster then.
+    with futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        starts = range(0, max(1, len(texts[0])), _TOKENIZE_BATCH_SIZE)
+        batches = list(pool.map(encode_from, starts))
     for number, batch in enumerate(batches):
         if "owners" in batch:
-            # Not in place: what comes from a graph is read-only.
             batch["owners"] = batch["owners"] + number * _TOKENIZE_BATCH_SIZE
     columns = {
         key: np.concatenate([batch[key] for batch in batches])

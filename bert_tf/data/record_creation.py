@@ -142,31 +142,17 @@ def create_records(
     """
     if tf.io.gfile.exists(path) and tf.io.gfile.listdir(path):
         raise InputError(f"--output_dir={path} is not empty; name another")
-    encode = tf.function(
-        encoding.build_encode_batch(preprocessor),
-        autograph=False,
-        reduce_retracing=True,
-    )
     rows = 0
     with _staged(path) as folder:
         writer = RecordWriter(folder, shards=shards)
         has_pairs = False
         for segments, labels in _batches(patterns, column_names):
             has_pairs = len(segments) == 2
-            encoded = {
-                name: value.numpy()
-                for name, value in encode(
-                    *(
-                        tf.constant([text.encode() for text in texts])
-                        for texts in segments
-                    )
-                ).items()
-            }
-            splits = np.cumsum(encoded["lengths"])[:-1]
+            encoded = encoding.encode(preprocessor, segments)
             for tokens, first_length, count, label in zip(
-                np.split(encoded["token_ids"], splits),
-                encoded["first_lengths"],
-                encoded["token_counts"],
+                np.split(encoded.token_ids, encoded.row_splits[1:-1]),
+                encoded.first_lengths,
+                encoded.token_counts,
                 labels,
                 strict=True,
             ):

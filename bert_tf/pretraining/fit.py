@@ -155,6 +155,7 @@ class PretrainingFit:
                 logged = self._log(state, results, logged)
             if strategy_lib.any_worker(self._strategy, interruption.requested):
                 self.checkpoints.save(state)
+                self.checkpoints.finish()
                 interruption.stop()
             if self.checkpoints.is_due():
                 self.checkpoints.save(state)
@@ -167,6 +168,7 @@ class PretrainingFit:
         if state.history[-1]["step"] != state.step:
             self._evaluate(state, clock)
         self.checkpoints.save(state)
+        self.checkpoints.finish()
         return {
             "train_runtime": spent,
             "train_steps": state.step,

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 
 import keras
 import numpy as np
@@ -60,7 +61,8 @@ class Checkpoints:
         every_seconds: how often `is_due` says so, at most; large models are
             written less often, so that it takes 5% of the time.
         writes: whether this process is the one that writes.
-        after_save: called when the file is there.
+        after_save: called when the file is there; what it does must be done
+            before training goes on.
         state_class: the dataclass of the state.
     """
 
@@ -71,7 +73,7 @@ class Checkpoints:
         *,
         every_seconds: float,
         writes: bool,
-        after_save: Callable[[], None] = lambda: None,
+        after_save: Callable[[], None] | None = None,
         state_class: type = TrainingState,
     ):
         self._path = path
@@ -81,21 +83,41 @@ class Checkpoints:
         self._after_save = after_save
         self._state_class = state_class
         self._last = time.monotonic()
+        self._pool = futures.ThreadPoolExecutor(1)
+        self._writing: futures.Future | None = None
 
     def is_due(self) -> bool:
         """Tells whether it is time to write again."""
         return time.monotonic() - self._last >= self._pause
 
     def save(self, state: TrainingState) -> None:
-        """Writes aside, then renames: a kill leaves the file before."""
+        """Copies the state and writes it while training goes on.
+
+        Aside, then renames: a kill leaves the file before.
+        """
         if not self._writes:
             return
-        start = time.monotonic()
+        self.finish()
         arrays = {
+            # A copy: training goes on changing the variables.
             _key(i, variable): np.asarray(variable)
             for i, variable in enumerate(self._variables)
         }
         arrays[_STATE] = np.array(json.dumps(dataclasses.asdict(state)))
+        self._last = time.monotonic()
+        self._writing = self._pool.submit(self._write, arrays)
+        if self._after_save is not None:
+            self.finish()
+            self._after_save()
+
+    def finish(self) -> None:
+        """Waits until what was saved is written."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def _write(self, arrays: dict[str, np.ndarray]) -> None:
+        start = time.monotonic()
         # Always the same name: what a kill leaves is written over.
         aside = f"{self._path}.partial"
         with open(aside, "wb") as file:
@@ -103,10 +125,8 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         os.replace(aside, self._path)
-        self._after_save()
-        self._last = time.monotonic()
         self._pause = max(
-            self._every_seconds, (self._last - start) / _LARGEST_SHARE
+            self._every_seconds, (time.monotonic() - start) / _LARGEST_SHARE
         )
 
     def restore(self) -> TrainingState | None:
@@ -135,6 +155,7 @@ class Checkpoints:
 
     def delete(self) -> None:
         """Deletes the file: the training is finished."""
+        self.finish()
         for path in (self._path, f"{self._path}.partial"):
             if self._writes and os.path.exists(path):
                 os.remove(path)

@@ -18,7 +18,7 @@ from bert_tf.data.pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.metrics import selection
-from bert_tf.models import adaptation
+from bert_tf.models import adaptation, temperature
 from bert_tf.tasks import pooling
 from bert_tf.tasks.task import Task, timed_metrics
 from bert_tf.training import divergence, loop, progress
@@ -61,6 +61,10 @@ class Fit:
             task, self.labels, weights, encoded["train"], steps=self.steps
         )
         self.train_step, self.train_steps = None, {}
+        # Predictions and their seconds: of the weights as they are, and of the
+        # best ones, if this process has validated them.
+        self._predicted: dict[str, tuple[np.ndarray, float]] = {}
+        self._best_predicted: dict[str, tuple[np.ndarray, float]] = {}
         self.fixed_length = strategy_lib.fixed_length(
             strategy, config.max_seq_length
         )
@@ -95,16 +99,34 @@ class Fit:
         )
 
     def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
-        """Returns what is predicted for a part, and its metrics."""
-        start = time.monotonic()
-        predicted = self.predict(self.encoded[name])
+        """Returns what is predicted for a part, and its metrics.
+
+        What was predicted with the weights as they are is not predicted again.
+        """
+        if name not in self._predicted:
+            start = time.monotonic()
+            predicted = self.predict(self.encoded[name])
+            self._predicted[name] = predicted, time.monotonic() - start
+        predicted, seconds = self._predicted[name]
         return predicted, timed_metrics(
             self.task,
             self.parts[name],
             self.encoded[name],
             predicted,
-            seconds=time.monotonic() - start,
+            seconds=seconds,
         )
+
+    def load_best(self) -> None:
+        """Reads the best weights, which the run folder holds."""
+        self.model.load_weights(
+            os.path.join(self.config.output_dir, run_dir.WEIGHTS)
+        )
+        self._predicted = self._best_predicted
+
+    def apply_temperature(self, value: float) -> None:
+        """Divides the model's logits by a temperature from now on."""
+        temperature.apply_temperature(self.model, value)
+        self._predicted = {}
 
     def run(
         self,
@@ -118,6 +140,12 @@ class Fit:
             InputError: the loss became NaN.
             InterruptedTrainingError: SIGTERM came; the state is saved.
         """
+        try:
+            return self._run(state, callbacks, interruption)
+        finally:
+            self.checkpoints.finish()
+
+    def _run(self, state, callbacks, interruption) -> dict:
         self.model.stop_training = False
         callback_list = self._callback_list(callbacks)
         start = time.monotonic() - state.seconds
@@ -131,6 +159,7 @@ class Fit:
                     self.strategy, interruption.requested
                 ):
                     self.checkpoints.save(state)
+                    self.checkpoints.finish()
                     interruption.stop()
                 if self.checkpoints.is_due():
                     self.checkpoints.save(state)
@@ -176,6 +205,7 @@ class Fit:
             value, state.best, metric
         ):
             state.best, state.best_epoch = value, state.epoch
+            self._best_predicted = self._predicted
             if self.is_chief:
                 self._save_weights()
         logging.info(
@@ -242,6 +272,7 @@ class Fit:
         )[state.step :]
         if not plan:
             return
+        self._predicted = {}
         dataset = pipeline.build_dataset(
             encoded,
             plan,
@@ -254,6 +285,7 @@ class Fit:
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
         if self.train_step is None:
+            logging.info("Tracing the training step.")
             self.train_step = loop.build_train_step(
                 strategy=self.strategy,
                 task=self.task,

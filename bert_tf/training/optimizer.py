@@ -94,20 +94,22 @@ class FusedAdamW(keras.optimizers.AdamW):
         corrected = (
             rate * tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
         )
+        # Each once, for tracing takes longer than the arithmetic.
+        rates = {factor: corrected * factor for factor in {*self._factors}}
+        decays = {True: 1.0 - rate * self.weight_decay, False: tf.ones([])}
         limit = self.global_clipnorm
         scale = limit / tf.maximum(tf.linalg.global_norm(grads), limit)
         for number, (gradient, variable) in enumerate(
             zip(grads, self._trainable_variables, strict=True)
         ):
-            decays = variable.name not in self._no_decay
             _update(
                 variable.value,
                 self._momentums[number].value,
                 self._velocities[number].value,
                 gradient,
                 scale,
-                corrected * self._factors[number],
-                1.0 - rate * self.weight_decay if decays else tf.ones([]),
+                rates[self._factors[number]],
+                decays[variable.name not in self._no_decay],
                 beta_1=self.beta_1,
                 beta_2=self.beta_2,
                 epsilon=self.epsilon,

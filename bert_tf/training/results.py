@@ -24,7 +24,6 @@ from bert_tf.evaluation import (
 )
 from bert_tf.evaluation.findings import Findings
 from bert_tf.metrics import calibration
-from bert_tf.models import temperature as temperature_lib
 from bert_tf.tasks import known
 from bert_tf.training import alarms
 from bert_tf.training.alarms import Alarm
@@ -34,8 +33,10 @@ _PACKAGES = (
     "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
     "keras-hub", "numpy", "pandas", "scikit-learn",
 )  # fmt: skip
-# Texts asked for the marks in report.html: seconds beside a training.
-_MOST_PASSES = 600
+# Texts asked for the marks in report.html: a few percent of a training, which
+# asks each text several times as much, and at most some seconds.
+_FEWEST_PASSES, _MOST_PASSES = 64, 600
+_TRAINED_PER_PASS = 10
 
 
 def calibrate(fit: Fit) -> dict:
@@ -50,7 +51,7 @@ def calibrate(fit: Fit) -> dict:
         fit.parts["validation"], fit.encoded["validation"]
     )
     temperature = calibration.fit_temperature(labels, probabilities)
-    temperature_lib.apply_temperature(fit.model, temperature)
+    fit.apply_temperature(temperature)
     values = {
         "schema_version": 1,
         "temperature": temperature,
@@ -74,7 +75,7 @@ def tune(fit: Fit) -> None:
     if fit.task.has_parameters:
         name = "validation"
         fit.task = fit.task.tuned(
-            fit.parts[name], fit.encoded[name], fit.predict(fit.encoded[name])
+            fit.parts[name], fit.encoded[name], fit.evaluate(name)[0]
         )
     if fit.is_chief:
         known.write_task(fit.config.output_dir, fit.task, name_it=False)
@@ -135,7 +136,13 @@ def find_texts(
         encoded=encoded,
         predict=fit.predict,
         tokens=tokens,
-        most_passes=_MOST_PASSES,
+        most_passes=min(
+            _MOST_PASSES,
+            max(
+                _FEWEST_PASSES,
+                fit.rows * fit.config.num_train_epochs // _TRAINED_PER_PASS,
+            ),
+        ),
     )
 
 

@@ -111,7 +111,7 @@ def _train(
     strategy,
     callbacks,
     build_compute=None,
-    after_save=lambda: None,
+    after_save=None,
     address: str | None = None,
 ) -> dict:
     resuming = run_dir.check_output_dir(
@@ -249,7 +249,7 @@ def _train(
         outcome = fit.run(state, callbacks, interruption)
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
-        model.load_weights(os.path.join(config.output_dir, run_dir.WEIGHTS))
+        fit.load_best()
         results_lib.tune(fit)
         calibrated = results_lib.calibrate(fit) if config.calibrate else None
         results = results_lib.evaluate_best(
