@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
 # .ci/run cuts the demo down with the first two. Each article is longer than 64
 # tokens, which the demo need not raise an alarm about.
@@ -11,10 +12,10 @@ DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowe
 	"The striker scored twice in the second half to send her team to the final." \
 	"The new phone has a faster chip and a camera that sees in the dark."
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-slow lint format clean
 
 help:  ## Show this list.
-	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model (about 4 minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
@@ -27,8 +28,11 @@ demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model
 	@echo "  $(BIN)/python -m pipelines.check_data --train_file=yours.csv"
 	@echo "  $(BIN)/python -m pipelines.train --train_file=yours.csv --output_dir=runs/yours"
 
-test: $(VENV)/.demo $(VENV)/.dev  ## Run the whole suite.
-	$(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
+test: $(VENV)/.demo $(VENV)/.dev  ## Run the tests of every behaviour (some minutes).
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/.demo $(VENV)/.dev  ## Run what is long by nature: workers, kills, browser, ...
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.dev  ## Check style.
 	$(BIN)/ruff check .

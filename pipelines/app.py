@@ -22,6 +22,9 @@ from pipelines import help_page, quiet
 # They have no file name where it is a write that fails.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
+# The name of the console entry point that runs, if one does.
+_installed: list[str] = []
+
 
 def run_script(
     main: Callable[[list[str]], None],
@@ -49,7 +52,10 @@ def run_script(
             docstring = sys.modules["__main__"].__doc__ or ""
             print(
                 help_page.page(
-                    docstring, required=required, arguments=arguments
+                    docstring,
+                    command=_command(),
+                    required=required,
+                    arguments=arguments,
                 )
             )
             sys.exit(0)
@@ -78,12 +84,21 @@ def _check_flags(
         )
 
 
+def _command() -> str:
+    """Returns how the script that runs was called."""
+    if _installed:
+        return _installed[0]
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return f"python -m pipelines.{name}"
+
+
 def run_installed() -> None:
     """Runs the script that a console entry point is named after.
 
     As `python -m` would, since --help shows the docstring of the main module.
     """
     name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    _installed.append(name)
     module = name.removeprefix("bert-tf-").replace("-", "_")
     runpy.run_module(f"pipelines.{module}", run_name="__main__", alter_sys=True)
 

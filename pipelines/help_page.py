@@ -1,8 +1,6 @@
 """What --help prints: a script's flags by group, the required ones marked."""
 
 import contextlib
-import os
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -28,6 +26,7 @@ def group(name: str) -> Iterator[None]:
 def page(
     docstring: str,
     *,
+    command: str,
     required: Sequence[str] = (),
     arguments: str | None = None,
 ) -> str:
@@ -35,12 +34,13 @@ def page(
 
     Args:
         docstring: says what the script does, with examples.
+        command: how it is called.
         required: names of the flags that must be given.
         arguments: what it takes besides flags, such as "TEXT ..."; or None.
     """
     words = [f"--{name}=..." for name in required]
     words += ["[flags]", *([f"[{arguments}]"] if arguments else [])]
-    blocks = [f"usage: {_command()} {' '.join(words)}", docstring.strip()]
+    blocks = [f"usage: {command} {' '.join(words)}", docstring.strip()]
     for title in GROUPS:
         names = [name for name, one in _group_of.items() if one == title]
         # The order of declaration, which a set does not keep.
@@ -53,13 +53,6 @@ def page(
         "every library."
     )
     return "\n\n".join(blocks)
-
-
-def _command() -> str:
-    name = os.path.basename(sys.argv[0])
-    if name.startswith("bert-tf-"):
-        return name
-    return f"python -m pipelines.{os.path.splitext(name)[0]}"
 
 
 def _declared() -> list[str]:

@@ -1,8 +1,10 @@
 """A tiny BERT: a vocabulary of a few words, two layers, no network."""
 
+import fcntl
 import gc
 import os
 import pathlib
+import shutil
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Models are tiny and the suite runs in two processes, which would wait for one
@@ -102,16 +104,42 @@ def tiny_backbone(**kwargs) -> keras_nlp.models.BertBackbone:
     return keras_nlp.models.BertBackbone(**{**settings, **kwargs})
 
 
+def made_once(tmp_path_factory, name: str, make) -> pathlib.Path:
+    """Returns a folder that one of the suite's processes makes for all.
+
+    Args:
+        tmp_path_factory: pytest's.
+        name: of the folder.
+        make: fills it, called by whoever needs it first.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder = root / name
+    with open(root / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                make(folder)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
+    return folder
+
+
 @pytest.fixture(scope="session")
 def preset(tmp_path_factory) -> str:
     """A KerasNLP preset folder of a randomly initialized tiny BERT."""
-    keras.utils.set_random_seed(1)
-    folder = str(tmp_path_factory.mktemp("preset"))
-    tiny_backbone().save_to_preset(folder)
-    keras_nlp.models.BertTokenizer(list(TOKENS), lowercase=True).save_to_preset(
-        folder
-    )
-    return folder
+
+    def make(folder):
+        keras.utils.set_random_seed(1)
+        tiny_backbone().save_to_preset(str(folder))
+        keras_nlp.models.BertTokenizer(
+            list(TOKENS), lowercase=True
+        ).save_to_preset(str(folder))
+
+    return str(made_once(tmp_path_factory, "preset", make))
 
 
 def review_rows(count: int) -> list[tuple[str, str]]:
@@ -166,23 +194,24 @@ def trained_run(tmp_path_factory, preset) -> str:
     """A finished run folder that tests may read and must not change."""
     from bert_tf.training.train import train_files as train
 
-    folder = tmp_path_factory.mktemp("trained")
-    rows = review_rows(240)
-    train(
-        TrainConfig(
-            train_file=(write_csv(folder / "train.csv", rows[:200]),),
-            test_file=(write_csv(folder / "test.csv", rows[200:]),),
-            output_dir=str(folder / "run"),
-            preset=preset,
-            max_seq_length=16,
-            train_batch_size=8,
-            learning_rate=5e-3,
-            num_train_epochs=6,
-            validation_split=0.25,
-            jit_compile="false",
+    def make(folder):
+        rows = review_rows(240)
+        train(
+            TrainConfig(
+                train_file=(write_csv(folder / "train.csv", rows[:200]),),
+                test_file=(write_csv(folder / "test.csv", rows[200:]),),
+                output_dir=str(folder / "run"),
+                preset=preset,
+                max_seq_length=16,
+                train_batch_size=8,
+                learning_rate=5e-3,
+                num_train_epochs=6,
+                validation_split=0.25,
+                jit_compile="false",
+            )
         )
-    )
-    return str(folder / "run")
+
+    return str(made_once(tmp_path_factory, "trained", make) / "run")
 
 
 @pytest.fixture(scope="session")
@@ -190,8 +219,14 @@ def saved_model(trained_run, tmp_path_factory) -> str:
     """The SavedModel of `trained_run`."""
     from bert_tf.serving.export import export
 
-    models_dir = str(tmp_path_factory.mktemp("saved_models"))
-    return export(trained_run, name="reviews", models_dir=models_dir)
+    folder = made_once(
+        tmp_path_factory,
+        "saved_models",
+        lambda folder: export(
+            trained_run, name="reviews", models_dir=str(folder)
+        ),
+    )
+    return str(folder / "reviews" / "1")
 
 
 def shared_data(*parts: str) -> str:

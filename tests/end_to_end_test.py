@@ -3,8 +3,6 @@
 import csv
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,20 +11,8 @@ from bert_tf.config.training import TrainConfig
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving.export import export
 from bert_tf.training.train import train_files as train
-from tests.conftest import ROOT, minilm_folder, review_rows, write_csv
-
-
-def run_script(name: str, *arguments: str, status: int = 0, stdin=None):
-    done = subprocess.run(
-        [sys.executable, "-m", f"pipelines.{name}", *arguments],
-        cwd=ROOT,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == status, done.stderr
-    return done
+from tests.conftest import minilm_folder, review_rows, write_csv
+from tests.scripts import run_script
 
 
 def read_csv(path) -> list[dict]:

@@ -47,7 +47,7 @@ def test_what_an_exception_says_is_shown(tmp_path):
         "import sys; print('a hint', file=sys.stderr); raise OSError('broken')"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.train"],
+        [sys.executable, "-m", "pipelines.tokenize", "a text"],
         cwd=ROOT, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip

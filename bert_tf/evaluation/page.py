@@ -114,7 +114,7 @@ def write_page(
             ("thresholds", "Thresholds", "threshold_rows"),
             ("training", "Training", "history"), ("texts", "Texts", None),
             ("samples", "Samples", None), ("data", "Data", "data_parts"),
-            ("commands", "What next", None), ("settings", "BaseConfig", None),
+            ("commands", "What next", None), ("settings", "Settings", None),
         )
         if key is None or values.get(key)
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from tests.runs import evaluate_files
 
 
 class Named:
-    """What `compare` asks of a subject."""
+    """What `compare` asks of a model."""
 
     def __init__(self, path, task):
         self.path = path
@@ -24,7 +24,7 @@ class Named:
 def evaluation(path, labels, probabilities, names=("x", "y")):
     examples = frame([(f"text {i}", names[y]) for i, y in enumerate(labels)])
     return evaluate.Evaluation(
-        subject=Named(path, Classification(names)),
+        model=Named(path, Classification(names)),
         examples=examples,
         encoded=None,
         probabilities=probabilities,
@@ -121,7 +121,7 @@ def of_numbers(path, labels, error, seed):
     examples = frame([(f"text {i}", str(y)) for i, y in enumerate(labels)])
     task = Regression()
     return evaluate.Evaluation(
-        subject=Named(path, task),
+        model=Named(path, task),
         examples=examples,
         encoded=None,
         probabilities=predicted,

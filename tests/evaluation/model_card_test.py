@@ -23,7 +23,7 @@ def test_hubs_can_read_it(trained_run):
     )
     assert accuracy.dataset_split == "test"
     for words in (
-        "## Limits", "## Data", "## BaseConfig", "train.csv", "`neg`, `pos`",
+        "## Limits", "## Data", "## Settings", "train.csv", "`neg`, `pos`",
         f"--run_dir={trained_run} --name=", "pipelines.predict",
         "tf.saved_model.load", "95% bootstrap interval",
     ):  # fmt: skip

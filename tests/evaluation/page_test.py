@@ -169,16 +169,16 @@ def test_marks_are_the_fall_of_the_log_odds(trained_run):
     """Weights equal a prediction of each shortened text, asked afresh."""
     from bert_tf.inference import loaded_run
 
-    subject = loaded_run.open_model(trained_run, batch_size=16)
+    model = loaded_run.open_model(trained_run, batch_size=16)
     text = "the film was great very"
-    encoded = subject.encode(([text],))
+    encoded = model.encode(([text],))
     (found,) = attribution.leave_one_out(
-        subject.predict_encoded, [(encoded, 0)], subject.tokens, most_passes=99
+        model.predict_encoded, [(encoded, 0)], model.tokens, most_passes=99
     )
     words = text.split()
     without = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
-    chances = subject.predict_encoded(
-        subject.encode(([text, *without],))
+    chances = model.predict_encoded(
+        model.encode(([text, *without],))
     ).astype(np.float64)
     best = chances[0].argmax()
     odds = np.log(chances[:, best]) - np.log1p(-chances[:, best])
@@ -193,16 +193,16 @@ def test_marks_are_the_fall_of_the_log_odds(trained_run):
 def test_marks_keep_to_their_budget(trained_run):
     from bert_tf.inference import loaded_run
 
-    subject = loaded_run.open_model(trained_run, batch_size=16)
-    encoded = subject.encode((["the film was great"] * 9,))
+    model = loaded_run.open_model(trained_run, batch_size=16)
+    encoded = model.encode((["the film was great"] * 9,))
     asked = []
 
     def predict(texts):
         asked.append(len(texts.lengths))
-        return subject.predict_encoded(texts)
+        return model.predict_encoded(texts)
 
     found = attribution.leave_one_out(
-        predict, [(encoded, i) for i in range(9)], subject.tokens,
+        predict, [(encoded, i) for i in range(9)], model.tokens,
         most_passes=12,
     )  # fmt: skip
     # Four words: five passes a text.

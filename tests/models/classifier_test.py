@@ -2,6 +2,7 @@ import keras
 import numpy as np
 
 from bert_tf.models import classifier
+from bert_tf.tasks.classification import Classification
 from tests.conftest import tiny_backbone
 
 
@@ -58,7 +59,7 @@ def test_loss_is_cross_entropy():
     labels = np.array([0, 0], np.int32)
     expected = -np.log(np.exp(logits[:, 0]) / np.exp(logits).sum(axis=1))
     np.testing.assert_allclose(
-        classifier.classification_loss(labels, logits), expected, rtol=1e-6
+        Classification(("a", "b")).loss(labels, logits), expected, rtol=1e-6
     )
 
 
@@ -68,7 +69,7 @@ def test_logits_of_tokens_start_with_a_variance_of_about_1():
         tiny_backbone(),
         num_classes=64,
         dropout=0.0,
-        encoder_output=classifier.SEQUENCE,
+        is_per_token=True,
     )
     logits = model(inputs(batch=8))["logits"].numpy()
     assert logits.shape == (8, 6, 64)

@@ -9,7 +9,7 @@ import pytest
 from bert_tf.errors import InputError
 from bert_tf.models import embedding, presets
 from tests.conftest import minilm_folder, review_rows, write_csv
-from tests.end_to_end_test import run_script
+from tests.scripts import run_script
 
 REFERENCE = pathlib.Path(__file__).parent / "embeddings.json"
 

@@ -25,6 +25,7 @@ from bert_tf.text.preprocessing import Preprocessor
 from bert_tf.training.train import train_files as train
 from tests.conftest import write_csv
 from tests.models.folders import write_folder
+from tests.tasks import files
 from tests.text.byte_pairs_test import TEXTS, trained_bpe
 from tests.training.adaptation_test import Weights, check_last_layer
 
@@ -230,7 +231,16 @@ def test_records(folders, tiny_config, review_file, tmp_path):
         ({"max_seq_length": 64}, "beyond the 32 positions"),
     ],
 )
-def test_what_cannot_be_done(kind, changes, words, folders, tiny_config):
+def test_what_cannot_be_done(
+    kind, changes, words, folders, tiny_config, tmp_path
+):
+    # Files that the tasks take.
+    if changes.get("task") == "token":
+        path = files.write_conll(tmp_path / "t.conll", files.sentences(20))
+        changes = {**changes, "train_file": (path,)}
+    if changes.get("task") == "span":
+        path = files.write_squad(tmp_path / "t.json", files.questions(20))
+        changes = {**changes, "train_file": (path,)}
     with pytest.raises(InputError, match=words):
         train(tiny_config(preset=str(folders / kind), **changes))
 

@@ -169,7 +169,7 @@ def test_accumulation_and_replicas_give_the_same(pretrain_config, tmp_path):
 @pytest.mark.slow
 def test_overfits(pretrain_config, tmp_path, full):
     """60 sentences; 200 at full size."""
-    sentences, steps = (200, 900) if full else (60, 300)
+    sentences, steps = (200, 900) if full else (60, 400)
     # Words of which two tell the third, once learnt by heart.
     words = [
         f"z{chr(97 + i // 26)}{chr(97 + i % 26)}z" for i in range(3 * sentences)

@@ -5,7 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 
@@ -15,6 +14,7 @@ from bert_tf.errors import InputError
 from bert_tf.inference import model_files
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import publishing
+from tests.scripts import Script
 
 
 def stage(models_dir, name="m", text="whole"):
@@ -80,14 +80,9 @@ def test_names(name):
 
 
 def start_export(run, models_dir):
-    return subprocess.Popen(
-        [
-            sys.executable, "-m", "pipelines.export", f"--run_dir={run}",
-            "--name=m", f"--models_dir={models_dir}",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    return Script(
+        "export", f"--run_dir={run}", "--name=m", f"--models_dir={models_dir}"
+    )
 
 
 @pytest.mark.slow

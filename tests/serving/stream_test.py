@@ -10,7 +10,7 @@ from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import stream
 from bert_tf.serving.predictions import PredictionWriter
 from bert_tf.tasks.regression import Regression
-from tests.end_to_end_test import run_script
+from tests.scripts import run_script
 
 
 def predict(saved_model, path, **kwargs):

@@ -10,7 +10,7 @@ from bert_tf.config.training import TrainConfig
 from tests.serving.hostile import HOSTILE, SHORTER
 from tests.tasks import files
 
-# BaseConfig of each task, and an example whose answer the tests know.
+# Settings of each task, and an example whose answer the tests know.
 _SETTINGS = {
     "regression": {"num_train_epochs": 6},
     "multi_label": {

@@ -216,6 +216,7 @@ def test_a_killed_write_leaves_the_file_before(tmp_path, monkeypatch):
     path = str(tmp_path / "latest.npz")
     saved = Checkpoints(path, [variable], every_seconds=0, writes=True)
     saved.save(TrainingState(data={}, epoch=1))
+    saved.finish()
     variable.assign([3.0, 4.0])
 
     def die(*args, **kwargs):
@@ -224,15 +225,18 @@ def test_a_killed_write_leaves_the_file_before(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", die)
     with pytest.raises(KeyboardInterrupt):
         saved.save(TrainingState(data={}, epoch=2))
+        saved.finish()
     assert saved.restore().epoch == 1
     assert variable.numpy().tolist() == [1.0, 2.0]
 
 
 def test_another_model_is_refused(tmp_path):
     path = str(tmp_path / "latest.npz")
-    Checkpoints(
+    one = Checkpoints(
         path, [keras.Variable([1.0])], every_seconds=0, writes=True
-    ).save(TrainingState(data={}))
+    )
+    one.save(TrainingState(data={}))
+    one.finish()
     other = [keras.Variable([1.0, 2.0])]
     with pytest.raises(InputError, match="another model"):
         Checkpoints(path, other, every_seconds=0, writes=True).restore()
