@@ -63,10 +63,10 @@ def define() -> None:
             "jit_compile",
             "auto",
             base.JIT_COMPILE,
-            "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, "
-            "which makes it ten times as fast; true: the whole step, once for "
-            "each length that occurs (on CPUs slower, for dropout); false: "
-            "nothing. TPUs compile everything in any case.",
+            "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, a "
+            "kernel for each shape of a weight; true: the whole step, once "
+            "for each length that occurs (on CPUs slower, for dropout); "
+            "false: nothing. TPUs compile everything in any case.",
         )
         flags.DEFINE_enum(
             "resume",

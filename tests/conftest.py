@@ -181,8 +181,6 @@ def tiny_config(tmp_path, preset, review_file):
             "eval_batch_size": 16,
             "num_train_epochs": 2,
             "validation_split": 0.25,
-            # Compiling AdamW takes longer than these trainings save by it.
-            "jit_compile": "false",
         }
         return TrainConfig(**{**settings, **changes})
 
@@ -207,7 +205,6 @@ def trained_run(tmp_path_factory, preset) -> str:
                 learning_rate=5e-3,
                 num_train_epochs=6,
                 validation_split=0.25,
-                jit_compile="false",
             )
         )
 

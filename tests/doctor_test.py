@@ -29,6 +29,7 @@ def versions(monkeypatch):
     return changed
 
 
+@pytest.mark.slow
 def test_a_sound_installation():
     checks = doctor.examine()
     assert not doctor.faults(checks), doctor.describe(checks)

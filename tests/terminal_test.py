@@ -36,11 +36,13 @@ def tokenize(preset, *arguments):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_quiet_unless_asked(preset):
     assert not NOISE.search(tokenize(preset))
     assert NOISE.search(tokenize(preset, "--verbosity=1"))
 
 
+@pytest.mark.slow
 def test_what_an_exception_says_is_shown(tmp_path):
     """An import that fails tells so, noise and all."""
     (tmp_path / "tensorflow.py").write_text(

@@ -16,7 +16,7 @@ _TEXTS = tf.TensorSpec([None], tf.string)
 
 
 # Tracing takes longer than tokenizing a small file: a run's share one graph.
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _build_encode_batch(
     preprocessor: Preprocessor, segments: int, *, with_places: bool = False
 ) -> Callable[..., dict]:
@@ -58,7 +58,7 @@ def _build_encode_batch(
     return encode_batch
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=4)
 def _build_encode_windows(
     preprocessor: Preprocessor, segments: int, stride: int
 ) -> Callable[..., dict]:

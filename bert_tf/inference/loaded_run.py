@@ -16,7 +16,7 @@ from bert_tf.models import backbones, temperature
 from bert_tf.tasks import head, known
 from bert_tf.tasks.task import Task
 from bert_tf.text import tokenizers, vocabulary
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessing import Preprocessor, build_preprocessor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def load(path: str) -> LoadedRun:
     calibrated = temperature.read_temperature(path)
     if calibrated != 1.0:
         temperature.apply_temperature(model, calibrated)
-    preprocessor = Preprocessor(
+    preprocessor = build_preprocessor(
         vocabulary.read_vocabulary(path),
         sequence_length=config.max_seq_length,
         long_text=config.long_text,

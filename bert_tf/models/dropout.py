@@ -40,7 +40,7 @@ class Dropout:
         # A hash has bits for two units.
         places = tf.range((units + 1) // 2)
         places = tf.cast(places, tf.uint32) * _uint32(_GOLDEN_RATIO)
-        keys = _hash(self.keys + tf.cast(site, tf.uint32))
+        keys = _hash(self.keys + _uint32(site))
         bits = tf.bitcast(_hash(keys[:, tf.newaxis] + places), tf.uint16)
         bits = tf.reshape(bits, [examples, -1])[:, :units]
         dropped = round(self.rate * 2**16)

@@ -152,29 +152,22 @@ def _hidden(
     for projection in weights.embeddings_projection:
         hidden = projection(hidden)
     masked = (1.0 - tf.cast(features["padding_mask"], tf.float32)) * _MASKED
-
-    # Traced once for all layers but the last, and so is its gradient.
-    @tf.function(autograph=False)
-    def run_layer(layer, hidden, masked, site, is_last):
+    for number, layer in enumerate(weights.layers):
+        site = 1 + number * _SITES_A_LAYER
         asking, context = _attend(
             layer.projections,
             hidden,
             masked,
             num_heads=num_heads,
-            drop=lambda x: drop(x, site),
-            only_first=only_first and is_last,
+            drop=lambda x, site=site: drop(x, site),
+            only_first=only_first and number == len(weights.layers) - 1,
         )
         attended = drop(layer.attention_output(context), site + 1)
         attended = layer.attention_norm(asking + attended)
         inner = layer.intermediate(attended)
         inner = tf.nn.gelu(inner) if exact_gelu else _gelu(inner)
         output = drop(layer.output(inner), site + 2)
-        return layer.output_norm(attended + output)
-
-    for number, layer in enumerate(weights.layers):
-        site = tf.constant(1 + number * _SITES_A_LAYER, tf.uint32)
-        is_last = number == len(weights.layers) - 1
-        hidden = run_layer(layer, hidden, masked, site, is_last)
+        hidden = layer.output_norm(attended + output)
     return hidden
 
 

@@ -1,5 +1,7 @@
 """Texts to token ids: a vocabulary's tokenizer, then KerasNLP's packer."""
 
+import functools
+
 import keras_nlp
 import tensorflow as tf
 
@@ -8,6 +10,18 @@ from bert_tf.text.vocabulary import Vocabulary
 
 # Of a question, before its context, as in google-research/bert's run_squad.py.
 _LONGEST_QUESTION = 64
+
+
+# What is built on one, such as the graph of `encoding.encode`, is traced once
+# for all trainings of a process that are alike in this.
+@functools.lru_cache(maxsize=4)
+def build_preprocessor(
+    vocabulary: Vocabulary, *, sequence_length: int, long_text: str = "truncate"
+) -> "Preprocessor":
+    """Returns the `Preprocessor` of these arguments, the same each time."""
+    return Preprocessor(
+        vocabulary, sequence_length=sequence_length, long_text=long_text
+    )
 
 
 class Preprocessor:

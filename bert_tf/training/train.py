@@ -18,7 +18,7 @@ from bert_tf.errors import InputError
 from bert_tf.models import adaptation, backbones, presets
 from bert_tf.tasks import head, known
 from bert_tf.text import tokenizers
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessing import build_preprocessor
 from bert_tf.training import (
     alarms,
     checkpoints,
@@ -146,7 +146,7 @@ def _train(
             config, metric_for_best_model=task.selection_metric
         )
     keras.utils.set_random_seed(config.seed)
-    preprocessor = Preprocessor(
+    preprocessor = build_preprocessor(
         preset.vocabulary,
         sequence_length=config.max_seq_length,
         long_text=config.long_text,

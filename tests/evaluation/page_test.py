@@ -177,9 +177,9 @@ def test_marks_are_the_fall_of_the_log_odds(trained_run):
     )
     words = text.split()
     without = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
-    chances = model.predict_encoded(
-        model.encode(([text, *without],))
-    ).astype(np.float64)
+    chances = model.predict_encoded(model.encode(([text, *without],))).astype(
+        np.float64
+    )
     best = chances[0].argmax()
     odds = np.log(chances[:, best]) - np.log1p(-chances[:, best])
     expected = odds[0] - odds[1:]

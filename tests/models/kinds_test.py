@@ -140,6 +140,7 @@ def test_keras_folders(kind, folders, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_shared_layers_are_exported_once(folders, tiny_config, tmp_path):
     train(
         tiny_config(
@@ -171,8 +172,10 @@ def test_size_counts_shared_layers_as_often_as_they_are_used(folders):
 
 
 @pytest.mark.parametrize(
-    ("task", "kind"), [("regression", "roberta"), ("multi_label", "albert")]
+    ("task", "kind"),
+    [("regression", "roberta"), ("multi_label", "albert")],
 )
+@pytest.mark.slow
 def test_other_tasks_of_pairs(kind, task, folders, tiny_config, tmp_path):
     rows = [
         (f"{word} film", f"story {number}", label)

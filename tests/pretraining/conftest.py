@@ -57,7 +57,6 @@ def pretrain_config(tmp_path, text_file, vocab_file, monkeypatch):
             "train_batch_size": 16,
             "eval_batch_size": 16,
             "dropout": 0.0,
-            "jit_compile": "false",
         }
         if not {"max_steps", "num_train_epochs", "time_budget"} & set(changes):
             settings["max_steps"] = 6

@@ -97,7 +97,9 @@ class SteppingTime:
         return self.now
 
 
-@pytest.mark.parametrize("killed_at", [None, 9.0])
+@pytest.mark.parametrize(
+    "killed_at", [None, pytest.param(9.0, marks=pytest.mark.slow)]
+)
 def test_time_budget_follows_the_clock(pretrain_config, monkeypatch, killed_at):
     stepping = SteppingTime()
     for module in (budget, fit):
@@ -151,6 +153,7 @@ def test_going_on_from_a_preset(pretrain_config, headless_preset, tmp_path):
     assert again["eval_mlm_loss"] == pytest.approx(first["eval_mlm_loss"])
 
 
+@pytest.mark.slow
 def test_accumulation_and_replicas_give_the_same(pretrain_config, tmp_path):
     losses = {}
     for name, settings in (

@@ -11,9 +11,12 @@ from tests.conftest import shared_data
 from tests.serving import native_loader
 from tests.serving.hostile import HOSTILE
 
-pytestmark = pytest.mark.skipif(
-    native_loader.compiler() is None, reason="there is no C compiler"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        native_loader.compiler() is None, reason="there is no C compiler"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

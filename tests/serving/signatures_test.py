@@ -110,6 +110,7 @@ def test_empty_batches(model):
         assert ask(model, signature, [])[output].shape == shape
 
 
+@pytest.mark.slow
 def test_native_loader_takes_as_many_inputs(saved, model, tmp_path):
     if native_loader.compiler() is None:
         pytest.skip("there is no C compiler")

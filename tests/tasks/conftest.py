@@ -109,7 +109,6 @@ def trained_task(preset, tmp_path_factory, request):
             "train_batch_size": 8,
             "learning_rate": 5e-3,
             "validation_split": 0.25,
-            "jit_compile": "false",
         }
         train(TrainConfig(**{**settings, **_SETTINGS[name]}))
         model = export(run, name=name, models_dir=str(folder / "models"))

@@ -93,6 +93,7 @@ def test_with_tensorflow_and_its_text_only(task_run, alone):
     check_same(alone[task_run.name], decoded(here))
 
 
+@pytest.mark.slow
 def test_without_python(task_run, program):
     """A C program gets the answers that Python does, whatever it asks."""
     predictor = SavedModelPredictor(task_run.model)

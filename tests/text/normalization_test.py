@@ -90,6 +90,7 @@ def test_equal_on_generated_strings(compare):
     assert compare([awkward_text(generator) for _ in range(20_000)]) == []
 
 
+@pytest.mark.slow
 def test_equal_on_every_code_point(compare):
     characters = [
         chr(code)

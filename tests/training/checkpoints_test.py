@@ -6,8 +6,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import h5py
@@ -23,6 +21,7 @@ from bert_tf.training import remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.train import train_files as train
 from tests.conftest import review_rows, write_csv
+from tests.scripts import Script, run_script
 from tests.training.multi_worker_test import wait_until
 from tests.training.train_test import without_times
 
@@ -110,8 +109,6 @@ def settings(path: str, preset: str, run: str, **changes):
             "num_train_epochs": 3,
             "validation_split": 0.25,
             "metric_for_best_model": "loss",
-            # Compiled ones are killed below.
-            "jit_compile": "false",
             **changes,
         }
     )
@@ -136,6 +133,7 @@ def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
     assert handler == signal.SIG_DFL
 
 
+@pytest.mark.slow
 def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
     """TensorFlow's ram:// stands for gs://."""
     path, other = uninterrupted
@@ -262,19 +260,15 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
     """kill -9, again and again, until the run is finished."""
     path, other = uninterrupted
     run = str(tmp_path / "run")
-    command = [
-        sys.executable, "-m", "pipelines.train", f"--train_file={path}",
-        f"--output_dir={run}", f"--preset={preset}", "--max_seq_length=16",
-        "--train_batch_size=8", "--validation_split=0.25",
-        "--metric_for_best_model=loss", "--checkpoint_seconds=0",
-    ]  # fmt: skip
+    command = (
+        "train", f"--train_file={path}", f"--preset={preset}",
+        "--max_seq_length=16", "--train_batch_size=8",
+        "--validation_split=0.25", "--metric_for_best_model=loss",
+        "--checkpoint_seconds=0",
+    )  # fmt: skip
     # The uninterrupted run in a process like these: two logical CPUs, which
     # the tests have, share the threads otherwise.
-    subprocess.run(
-        [*command, f"--output_dir={tmp_path}/whole"],
-        check=True,
-        capture_output=True,
-    )
+    run_script(*command, f"--output_dir={tmp_path}/whole")
     generator = random.Random(11)
     checkpoint = f"{run}/checkpoints/latest.npz"
     kills = runs = resumes = 0
@@ -285,18 +279,17 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
             shutil.rmtree(run)
             runs += 1
         is_resumed = os.path.exists(checkpoint)
-        process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        process = Script(*command, f"--output_dir={run}")
         if kills == 0:
             # One at least amid the steps, with a state to go on from.
             wait_for(checkpoint, process)
         elif kills < wanted:
             # From the start to the end of a training of this size.
-            time.sleep(generator.uniform(5.0, 12.0))
+            time.sleep(generator.uniform(0.5, 7.0))
         if kills < wanted:
             process.send_signal(signal.SIGKILL)
-        told = process.communicate()[1].decode()
+        process.wait()
+        told = process.output("stderr")
         assert process.returncode in (0, -signal.SIGKILL), told
         if process.returncode == 0:
             assert ("Going on with the run" in told) == is_resumed, told

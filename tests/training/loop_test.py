@@ -91,10 +91,11 @@ def one(encoded):
 @pytest.mark.parametrize(
     "name, accumulate_steps, jit_compile",
     [
-        ("mirrored", 1, "auto"),
+        pytest.param("mirrored", 1, "auto", marks=pytest.mark.slow),
         ("one_device", 4, "auto"),
         ("mirrored", 2, "auto"),
-        ("one_device", 1, "true"),
+        # XLA compiles the step for each length.
+        pytest.param("one_device", 1, "true", marks=pytest.mark.slow),
         ("one_device", 1, "false"),
     ],
 )

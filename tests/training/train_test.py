@@ -82,7 +82,6 @@ def plain(tmp_path_factory, preset):
         max_seq_length=16,
         train_batch_size=8,
         num_train_epochs=2,
-        jit_compile="false",
     )
     return config, train(config)
 
