@@ -63,8 +63,8 @@ def define() -> None:
             "jit_compile",
             "auto",
             base.JIT_COMPILE,
-            "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, a "
-            "kernel for each shape of a weight; true: the whole step, once "
+            "What XLA compiles. auto: on one CPU or GPU AdamW's update alone, "
+            "a kernel for each shape of a weight; true: the whole step, once "
             "for each length that occurs (on CPUs slower, for dropout); "
             "false: nothing. TPUs compile everything in any case.",
         )

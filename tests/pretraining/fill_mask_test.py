@@ -30,7 +30,6 @@ def language(tmp_path_factory) -> str:
         max_seq_length=32,
         dropout=0.0,
         learning_rate=3e-3,
-        train_batch_size=32,
         max_steps=400,
         eval_steps=10**6,
     )
