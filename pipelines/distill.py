@@ -66,8 +66,6 @@ training_flags.define()
 def main(argv: list[str]) -> None:
     """Distills and prints how the student compares."""
     del argv
-    from bert_tf.data import examples
-
     weights = distillation_config.LossWeights(
         temperature=_TEMPERATURE.value,
         soft_weight=_SOFT_WEIGHT.value,
@@ -91,6 +89,8 @@ def main(argv: list[str]) -> None:
         overwrite=config.overwrite_output_dir,
         resume=config.resume,
     )
+    from bert_tf.data import examples
+
     columns = config.text_columns()
     if not _UNLABELLED_ONLY.value:
         examples.check_files(

@@ -55,6 +55,12 @@ with help_page.group("Advanced"):
 def main(argv: list[str]) -> None:
     """Exports the run, or looks at a SavedModel."""
     del argv
+    if not (_DESCRIBE.value or _CHECK.value):
+        for flag, value in (("run_dir", _RUN_DIR.value), ("name", _NAME.value)):
+            if not value:
+                raise InputError(f"--{flag} is needed to export a run")
+        _export()
+        return
     from bert_tf.inference import model_files
 
     if _DESCRIBE.value:
@@ -68,13 +74,7 @@ def main(argv: list[str]) -> None:
             )
         )
         return
-    if _CHECK.value:
-        _check(model_files.find_version(_CHECK.value))
-        return
-    for flag, value in (("run_dir", _RUN_DIR.value), ("name", _NAME.value)):
-        if not value:
-            raise InputError(f"--{flag} is needed to export a run")
-    _export()
+    _check(model_files.find_version(_CHECK.value))
 
 
 def _export() -> None:

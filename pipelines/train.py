@@ -154,8 +154,6 @@ with help_page.group("Advanced"):
 def main(argv: list[str]) -> None:
     """Trains with the flags' settings."""
     del argv
-    from bert_tf.data.splits import read_splits
-
     config = common_flags.config_from_flags(config_lib.TrainConfig)
     several = _NUM_SEEDS.value > 1
     if not several and not run_dir.is_remote(config.output_dir):
@@ -164,6 +162,8 @@ def main(argv: list[str]) -> None:
             overwrite=config.overwrite_output_dir,
             resume=config.resume,
         )
+    from bert_tf.data.splits import read_splits
+
     splits = read_splits(config)
     with quiet.imports():
         from bert_tf.training import seeds
