@@ -55,18 +55,10 @@ class Classification(Task):
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_splits(
-        cls,
-        splits,
-        class_names,
-        *,
-        label_separator,
-        stride,
-        window_pooling="mean",
-    ) -> "Classification":
+    def from_splits(cls, splits, class_names, options) -> "Classification":
         """See `Task`."""
-        del splits, label_separator
-        return cls(class_names, stride, window_pooling)
+        del splits
+        return cls(class_names, options.stride, options.window_pooling)
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns class ids <int32>[rows]."""

@@ -61,22 +61,14 @@ class MultiLabel(Task):
         return cells_lib.probability_columns(self.class_names)
 
     @classmethod
-    def from_splits(
-        cls,
-        splits,
-        class_names,
-        *,
-        label_separator,
-        stride,
-        window_pooling="mean",
-    ) -> "MultiLabel":
+    def from_splits(cls, splits, class_names, options) -> "MultiLabel":
         """See `Task`."""
         del splits
         return cls(
             class_names,
-            label_separator,
-            stride=stride,
-            window_pooling=window_pooling,
+            options.label_separator,
+            stride=options.stride,
+            window_pooling=options.window_pooling,
         )
 
     def targets(self, examples, encoded) -> np.ndarray:

@@ -35,18 +35,10 @@ class Regression(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("score",)
 
     @classmethod
-    def from_splits(
-        cls,
-        splits,
-        class_names,
-        *,
-        label_separator,
-        stride,
-        window_pooling="mean",
-    ) -> "Regression":
+    def from_splits(cls, splits, class_names, options) -> "Regression":
         """See `Task`."""
-        del splits, class_names, label_separator
-        return cls(stride=stride, window_pooling=window_pooling)
+        del splits, class_names
+        return cls(stride=options.stride, window_pooling=options.window_pooling)
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns the numbers <float32>[rows, 1]."""

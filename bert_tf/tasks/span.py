@@ -59,24 +59,16 @@ class Span(Task):
         return {"stride": self.stride, "threshold": self.threshold}
 
     @classmethod
-    def from_splits(
-        cls,
-        splits,
-        class_names,
-        *,
-        label_separator,
-        stride,
-        window_pooling="mean",
-    ) -> "Span":
+    def from_splits(cls, splits, class_names, options) -> "Span":
         """See `Task`; without unanswered questions, it always answers."""
-        del class_names, label_separator, window_pooling
+        del class_names
         has_unanswered = any(
             not answers_of(row)
             for frame in splits.values()
             for row in frame.itertuples()
         )
         return cls(
-            stride=stride,
+            stride=options.stride,
             threshold=0.0 if has_unanswered else _ALWAYS,
         )
 

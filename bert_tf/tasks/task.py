@@ -1,5 +1,6 @@
 """What a task has to say; everything else asks it and knows no task."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -12,6 +13,21 @@ from bert_tf.metrics.resampling import Measure
 
 # Of a signature: what it is for, and from the model's outputs to its own.
 Signature = tuple[str, Callable[[dict], dict]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskOptions:
+    """What the settings of a training say of its task.
+
+    Attributes:
+        label_separator: stands between labels, where there are several.
+        stride: of windows; None cuts long texts off.
+        window_pooling: how windows become one answer.
+    """
+
+    label_separator: str
+    stride: int | None
+    window_pooling: str
 
 
 class Task:
@@ -66,19 +82,14 @@ class Task:
         cls,
         splits: Mapping[str, pd.DataFrame],
         class_names: tuple[str, ...],
-        *,
-        label_separator: str,
-        stride: int | None,
-        window_pooling: str = "mean",
+        options: TaskOptions,
     ) -> Self:
         """Builds the task of labelled rows.
 
         Args:
             splits: `train` and others, their labels checked, see `LabelType`.
             class_names: of the training split.
-            label_separator: stands between labels, where there are several.
-            stride: of windows; None cuts long texts off.
-            window_pooling: how windows become one answer.
+            options: what the settings say of it.
         """
         raise NotImplementedError
 

@@ -43,17 +43,9 @@ class Token(Task):
     answer_columns: ClassVar[tuple[str, ...]] = ("entities",)
 
     @classmethod
-    def from_splits(
-        cls,
-        splits,
-        class_names,
-        *,
-        label_separator,
-        stride,
-        window_pooling="mean",
-    ) -> "Token":
+    def from_splits(cls, splits, class_names, options) -> "Token":
         """See `Task`."""
-        del splits, label_separator, stride, window_pooling
+        del splits, options
         return cls(class_names)
 
     def targets(self, examples, encoded) -> tf.RaggedTensor:

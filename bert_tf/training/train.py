@@ -17,6 +17,7 @@ from bert_tf.data.splits import Splits, read_splits
 from bert_tf.errors import InputError
 from bert_tf.models import adaptation, backbones, presets
 from bert_tf.tasks import head, known
+from bert_tf.tasks.task import TaskOptions
 from bert_tf.text import tokenizers
 from bert_tf.text.preprocessing import build_preprocessor
 from bert_tf.training import (
@@ -137,9 +138,11 @@ def _train(
     task = known.task_class(config.task).from_splits(
         parts,
         splits.class_names,
-        label_separator=config.label_separator,
-        stride=config.window_stride,
-        window_pooling=config.window_pooling,
+        TaskOptions(
+            label_separator=config.label_separator,
+            stride=config.window_stride,
+            window_pooling=config.window_pooling,
+        ),
     )
     if config.metric_for_best_model is None:
         config = dataclasses.replace(

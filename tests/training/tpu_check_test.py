@@ -86,6 +86,7 @@ def run_alone(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_what_the_chips_cannot_do(libtpu, preset):
     found = run_alone("-c", FAULTS, f"--preset={preset}").splitlines()
     batch, topology = [line for line in found if line.startswith("error:")]
