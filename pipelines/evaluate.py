@@ -52,9 +52,7 @@ def main(argv: list[str]) -> None:
         from bert_tf.evaluation import evaluate, report
     evaluation = evaluate.evaluate(model, labelled)
     print(
-        report.metrics_table(
-            evaluation.subject.task, evaluation.metrics, f"{_MODEL.value}"
-        )
+        report.metrics_table(model.task, evaluation.metrics, f"{_MODEL.value}")
     )
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)

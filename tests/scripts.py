@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -45,9 +46,20 @@ class Script:
         """Returns the exit status, None while it runs."""
         return self._wait(os.WNOHANG)
 
-    def wait(self) -> int:
-        """Waits for the end and returns the exit status."""
-        return self._wait(0)
+    def wait(self, timeout: float | None = None) -> int:
+        """Waits for the end and returns the exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended after so many seconds.
+        """
+        if timeout is None:
+            return self._wait(0)
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            time.sleep(0.01)
+        return self.returncode
 
     def send_signal(self, number: int) -> None:
         """Sends a signal, unless it has ended."""

@@ -6,22 +6,33 @@ import keras_nlp
 import tensorflow as tf
 
 from bert_tf.text import offsets, tokenizers, windows
+from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 
 # Of a question, before its context, as in google-research/bert's run_squad.py.
 _LONGEST_QUESTION = 64
 
 
-# What is built on one, such as the graph of `encoding.encode`, is traced once
-# for all trainings of a process that are alike in this.
-@functools.lru_cache(maxsize=4)
 def build_preprocessor(
     vocabulary: Vocabulary, *, sequence_length: int, long_text: str = "truncate"
 ) -> "Preprocessor":
-    """Returns the `Preprocessor` of these arguments, the same each time."""
-    return Preprocessor(
+    """Returns a `Preprocessor`; of word pieces the same one each time.
+
+    What is built on it, such as the graph of `encoding.encode`, is then traced
+    once for all trainings of a process. Tokenizers of other kinds hold a
+    resource, which does not outlive keras.backend.clear_session.
+    """
+    build = Preprocessor
+    if vocabulary.kind == vocabulary_lib.WORD_PIECE:
+        build = _shared_preprocessor
+    return build(
         vocabulary, sequence_length=sequence_length, long_text=long_text
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_preprocessor(vocabulary: Vocabulary, **settings) -> "Preprocessor":
+    return Preprocessor(vocabulary, **settings)
 
 
 class Preprocessor:
