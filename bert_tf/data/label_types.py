@@ -156,9 +156,8 @@ class LabelSet(LabelType):
             for label in split(labels, self.separator):
                 if label not in known:
                     raise InputError(
-                        f'{path}, line {line}: the label "{label}" is not in '
-                        "the training data; it has: "
-                        f"{list_some(class_names, 20)}"
+                        f"{path}, line {line}: the label "
+                        f"{_not_in_training(label, class_names)}"
                     )
 
     def count(self, labels: pd.Series) -> dict[str, int]:
@@ -195,9 +194,8 @@ class TagSequence(LabelType):
             for i, tag in enumerate(row.label.split(" ")):
                 if tag not in known:
                     raise InputError(
-                        f'{row.path}, line {_line(row, i)}: the tag "{tag}" is '
-                        "not in the training data; it has: "
-                        f"{list_some(class_names, 20)}"
+                        f"{row.path}, line {_line(row, i)}: the tag "
+                        f"{_not_in_training(tag, class_names)}"
                     )
 
     def count(self, labels: pd.Series) -> dict[str, int]:
@@ -279,6 +277,13 @@ def answers_of(row) -> list[tuple[str, int]]:
             'JSON list such as [{"text": "in Paris", "answer_start": 17}], '
             f"empty where there is none, not {row.label[:60]!r}"
         ) from None
+
+
+def _not_in_training(label: str, class_names: Sequence[str]) -> str:
+    return (
+        f'"{label}" is not in the training data; it has: '
+        f"{list_some(class_names, 20)}"
+    )
 
 
 def _is_number(label: str) -> bool:

@@ -204,7 +204,7 @@ def _batches(
 
 @contextlib.contextmanager
 def _staged(path: str) -> Iterator[str]:
-    if "://" in path:
+    if files.is_remote(path):
         tf.io.gfile.makedirs(path)
         yield path
         return

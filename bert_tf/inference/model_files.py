@@ -63,27 +63,32 @@ def read_info(path: str) -> ModelInfo:
         )
         return _read_info(path, path, is_run=True, task=config.task)
     path = find_version(path)
-    return _read_info(
-        path, os.path.join(path, EXTRA), is_run=False, task="classification"
-    )
+    return _read_info(path, os.path.join(path, EXTRA), is_run=False)
 
 
-def _read_info(path: str, folder: str, *, is_run: bool, task: str) -> ModelInfo:
+def _read_info(
+    path: str, folder: str, *, is_run: bool, task: str | None = None
+) -> ModelInfo:
     """Reads labels.txt and task.json, which the simplest task does without."""
     labels = os.path.join(folder, run_dir.LABELS)
     if not os.path.exists(labels):
-        raise InputError(
-            f"{path} was not exported by bert_tf; pipelines.export writes a "
-            "SavedModel from a run folder"
-        )
+        raise not_exported(path)
     file = os.path.join(folder, run_dir.TASK)
     saved = run_dir.read_json(file) if os.path.exists(file) else {}
     return ModelInfo(
         path=path,
         is_run=is_run,
-        task=task if is_run else saved.get("task", task),
+        task=task or saved.get("task", "classification"),
         class_names=labels_lib.read_labels(labels),
         parameters=saved.get("parameters", {}),
+    )
+
+
+def not_exported(path: str) -> InputError:
+    """Returns the error for a SavedModel that is not of this project."""
+    return InputError(
+        f"{path} was not exported by bert_tf; pipelines.export writes a "
+        "SavedModel from a run folder"
     )
 
 

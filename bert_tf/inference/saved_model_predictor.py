@@ -57,6 +57,8 @@ class SavedModelPredictor:
                 f"tensorflow and tensorflow-text lack: {error}"
             ) from error
         self.signatures = tuple(sorted(self._loaded.signatures))
+        if "serving_default" not in self.signatures:
+            raise model_files.not_exported(self.path)
         default = self._loaded.signatures["serving_default"]
         self._outputs = set(default.structured_outputs)
         self.task = known.build_task(

@@ -195,7 +195,7 @@ def _readme(run_path: str, folder: str, trained) -> str:
 
 Takes raw text; the tokenizer is inside.
 {classes}
-- LoadedRun from `{trained.config.preset}`, {longer}
+- Trained from `{trained.config.preset}`, {longer}
 - On the validation part: {figures}; more in `metrics.json`
 
 {signatures_text}

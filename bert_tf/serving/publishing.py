@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 
+from bert_tf import files
 from bert_tf.errors import InputError
 from bert_tf.inference.model_files import versions
 from bert_tf.serving import bundle
@@ -31,7 +32,7 @@ def check_name(name: str, models_dir: str) -> None:
             f"--name={name} must be a plain folder name of letters, digits, "
             "_, . and -"
         )
-    if "://" in models_dir:
+    if files.is_remote(models_dir):
         raise InputError(
             f"--models_dir={models_dir} is not a local folder; export to one "
             "and copy the finished version"

@@ -45,6 +45,8 @@ def test_extra_assets(saved_model):
     ]  # fmt: skip
     with open(f"{extra}/metrics.json") as file:
         assert json.load(file)["labels"] == ["neg", "pos"]
+    with open(f"{extra}/README.md") as file:
+        assert "- Trained from `" in file.read()
 
 
 def test_unfinished_run(trained_run, tmp_path):

@@ -106,6 +106,15 @@ def test_a_saved_model_of_others(tmp_path):
         SavedModelPredictor(str(tmp_path))
 
 
+def test_a_saved_model_with_labels_but_no_signature(tmp_path):
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    extra = tmp_path / "assets.extra"
+    extra.mkdir()
+    (extra / "labels.txt").write_text("a\nb\n")
+    with pytest.raises(InputError, match="was not exported by bert_tf"):
+        SavedModelPredictor(str(tmp_path))
+
+
 def test_newest_version(tmp_path):
     for version in ("2", "10", ".tmp"):
         (tmp_path / version).mkdir()
