@@ -7,6 +7,7 @@ it takes a hundred times as long.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -35,18 +36,39 @@ class Dropout:
         """
         if not self.rate:
             return x
-        examples = tf.shape(self.keys)[0]
-        units = tf.size(x) // examples
-        # A hash has bits for two units.
-        places = tf.range((units + 1) // 2)
-        places = tf.cast(places, tf.uint32) * _uint32(_GOLDEN_RATIO)
-        keys = _hash(self.keys + _uint32(site))
-        bits = tf.bitcast(_hash(keys[:, tf.newaxis] + places), tf.uint16)
-        bits = tf.reshape(bits, [examples, -1])[:, :units]
         dropped = round(self.rate * 2**16)
-        kept = tf.reshape(bits, tf.shape(x)) >= tf.constant(dropped, tf.uint16)
-        scale = tf.cast(1 / (1 - dropped / 2**16), x.dtype)
-        return x * tf.stop_gradient(tf.cast(kept, x.dtype) * scale)
+        bits = _random_bits(self.keys, _uint32(site), tf.shape(x))
+        bits.set_shape(x.shape)
+        kept = tf.cast(bits >= tf.constant(dropped, tf.uint16), x.dtype)
+        return _multiply(x, kept * tf.cast(1 / (1 - dropped / 2**16), x.dtype))
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def _random_bits(
+    keys: tf.Tensor, site: tf.Tensor, shape: tf.Tensor
+) -> tf.Tensor:
+    """Returns random bits <uint16> of a shape, one example after the other.
+
+    A function of its own, so that it is traced once for all sites.
+    """
+    examples = tf.shape(keys)[0]
+    units = tf.reduce_prod(shape) // examples
+    # A hash has bits for two units.
+    places = tf.range((units + 1) // 2)
+    places = tf.cast(places, tf.uint32) * _uint32(_GOLDEN_RATIO)
+    keys = _hash(keys + site)
+    bits = tf.bitcast(_hash(keys[:, tf.newaxis] + places), tf.uint16)
+    return tf.reshape(tf.reshape(bits, [examples, -1])[:, :units], shape)
+
+
+@tf.custom_gradient
+def _multiply(x: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """Returns x * factors, whose shapes are equal, and x's gradient alone.
+
+    TensorFlow's own finds out first whether the shapes are equal: ten
+    operations for each product.
+    """
+    return x * factors, lambda upstream: (upstream * factors, None)
 
 
 def no_dropout(x: tf.Tensor, site: int) -> tf.Tensor:

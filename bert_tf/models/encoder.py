@@ -47,10 +47,8 @@ class LayerNorm(NamedTuple):
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Normalizes <float>[rows, width], in float32 as Keras does."""
         wide = tf.cast(x, tf.float32)
-        centered = wide - tf.reduce_mean(wide, axis=-1, keepdims=True)
-        variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
-        normal = centered * tf.math.rsqrt(variance + self.epsilon)
-        return tf.cast(normal * self.gamma + self.beta, x.dtype)
+        normal = _normalize(wide, self.gamma, self.beta, self.epsilon)
+        return tf.cast(normal, x.dtype)
 
 
 class RobertaLayerNorm(LayerNorm):
@@ -148,6 +146,7 @@ def _hidden(
 
     They are all of the batch, or the first of each text.
     """
+    # Sums are by add_n: the gradient of + first finds out whether shapes agree.
     hidden = drop(_embed(weights, features), 0)
     for projection in weights.embeddings_projection:
         hidden = projection(hidden)
@@ -163,11 +162,11 @@ def _hidden(
             only_first=only_first and number == len(weights.layers) - 1,
         )
         attended = drop(layer.attention_output(context), site + 1)
-        attended = layer.attention_norm(asking + attended)
+        attended = layer.attention_norm(tf.add_n([asking, attended]))
         inner = layer.intermediate(attended)
         inner = tf.nn.gelu(inner) if exact_gelu else _gelu(inner)
         output = drop(layer.output(inner), site + 2)
-        hidden = layer.output_norm(attended + output)
+        hidden = layer.output_norm(tf.add_n([attended, output]))
     return hidden
 
 
@@ -234,6 +233,36 @@ def _attend(
     attention = drop(tf.cast(tf.nn.softmax(scores), value.dtype))
     context = tf.transpose(tf.matmul(attention, value), [0, 2, 1, 3])
     return asking, tf.reshape(context, [-1, width])
+
+
+def _normalize(
+    x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float
+) -> tf.Tensor:
+    """Normalizes <float32>[rows, width].
+
+    The gradient is in closed form: a quarter of TensorFlow's operations.
+    """
+
+    @tf.custom_gradient
+    def normalize(x, gamma, beta):
+        centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
+        inverse = tf.math.rsqrt(variance + epsilon)
+        normal = centered * inverse
+
+        def gradient(upstream):
+            scaled = upstream * gamma
+            shared = tf.reduce_mean(scaled, axis=-1, keepdims=True)
+            slope = tf.reduce_mean(scaled * normal, axis=-1, keepdims=True)
+            return (
+                (scaled - shared - normal * slope) * inverse,
+                tf.reduce_sum(upstream * normal, axis=0),
+                tf.reduce_sum(upstream, axis=0),
+            )
+
+        return normal * gamma + beta, gradient
+
+    return normalize(x, gamma, beta)
 
 
 @tf.custom_gradient
