@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
 # .ci/run cuts the demo down with the first two. Each article is longer than 64
-# tokens, which the demo need not raise an alarm about.
+# tokens, which the demo need not warn about.
 DEMO_NAME := bbc_news
 DEMO_FLAGS := --max_seq_length=64 --num_train_epochs=2 --max_truncated_share=1
 DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowed." \

@@ -29,7 +29,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["bert_tf*", "pipelines*"]),
     package_data={
         "bert_tf.serving": ["*.json", "bundle_templates/*"],
-        "bert_tf.evaluation": ["templates/*"],
+        "bert_tf.evaluation.report": ["templates/*"],
     },
     python_requires=">=3.11,<3.14",
     install_requires=[

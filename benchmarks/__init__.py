@@ -1,1 +1,1 @@
-"""Measurements: ratios of things timed by turns in one run."""
+"""Measurements: ratios of things timed interleaved in one run."""

@@ -14,11 +14,12 @@ import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
-from bert_tf.models import classifier, presets
+from bert_tf.models import classifier
 from bert_tf.models.dropout import dropout_keys
+from bert_tf.presets import presets
 from bert_tf.tasks.classification import Classification
-from bert_tf.training import loop
 from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import train_step
 
 _PRESET = flags.DEFINE_string(
     "preset", "minilm_l6_en_uncased", "The checkpoint."
@@ -132,7 +133,7 @@ def compiled(
         drops = {}
         if dropout:
             keys = dropout_keys(1, tf.constant(0), inputs["row"])
-            drops["drops"] = classifier.dropouts(model, keys)
+            drops["dropouts"] = classifier.dropouts(model, keys)
         with tf.GradientTape() as tape:
             outputs = classifier.classify(
                 classifier.classifier_weights(model),
@@ -171,7 +172,7 @@ def whole_step(model, inputs: dict) -> Callable[[], object]:
         name: tf.TensorSpec(value.shape, value.dtype)
         for name, value in inputs.items()
     }
-    step = loop.build_train_step(
+    step = train_step.build_train_step(
         strategy=tf.distribute.get_strategy(),
         task=Classification(("no", "yes")),
         model=model,

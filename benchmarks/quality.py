@@ -6,7 +6,7 @@
         --peers_python=.venv-peers/bin/python --output_dir=runs/quality
 
 Both train on all of --train_file with their defaults, the Trainer as its text
-classification guide has it but grouped by length, by turns of one seed. Prints
+classification guide has it but grouped by length, interleaved by seed. Prints
 a table, writes quality.json. Two classes only. Half an hour on two cores.
 """
 

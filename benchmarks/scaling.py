@@ -23,7 +23,7 @@ from absl import app, flags
 from benchmarks.contestant import Contestant
 from benchmarks.contestants import turns
 from bert_tf.config.training import TrainConfig
-from bert_tf.models import presets
+from bert_tf.presets import presets
 from bert_tf.serving.export import export
 from bert_tf.training.train import train_files
 

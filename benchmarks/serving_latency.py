@@ -15,9 +15,9 @@ import time
 import numpy as np
 from absl import app, flags
 
+from bert_tf.inference import batch_prediction
 from bert_tf.inference.model_files import find_version
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
-from bert_tf.serving import stream
 from tests.serving import native_loader
 
 _MODEL = flags.DEFINE_string("model", None, "saved_models/NAME.")
@@ -30,7 +30,7 @@ _WARM_UP_REQUESTS = 20
 def main(argv: list[str]) -> None:
     """Prints a table and a line of JSON."""
     del argv
-    batches = stream.read_batches([_INPUT_FILE.value])
+    batches = batch_prediction.read_batches([_INPUT_FILE.value])
     texts = [text.encode() for _, (column,) in batches for text in column][
         : _TEXTS.value
     ]

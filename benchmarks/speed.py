@@ -26,15 +26,16 @@ from benchmarks.contestant import Contestant
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import encoding
-from bert_tf.models import encoder, presets
+from bert_tf.models import encoder
+from bert_tf.presets import presets
 from bert_tf.serving.export import export
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training.train import train_files
 
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", "runs/speed", "Where to.")
 _ROUNDS = flags.DEFINE_integer("rounds", 12, "Turns of each contestant.")
 _STEPS = flags.DEFINE_integer(
-    "steps", 15, "Training steps a turn: 12 turns of 15 are a tweets' epoch."
+    "steps", 15, "Training steps per turn: 12 turns of 15 are a tweets' epoch."
 )
 # At 512 tokens a step takes half a minute, and twelve gigabytes.
 _TURNS_AT_512 = 2

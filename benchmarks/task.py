@@ -14,7 +14,7 @@ from benchmarks.contestant import Contestant
 from bert_tf import labels as labels_lib
 from bert_tf.data import examples
 from bert_tf.metrics import classification
-from bert_tf.models import presets
+from bert_tf.presets import presets
 
 TRAIN_FILE = flags.DEFINE_string("train_file", None, "Labelled texts.")
 TEST_FILE = flags.DEFINE_string("test_file", None, "Labelled texts.")

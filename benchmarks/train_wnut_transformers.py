@@ -14,7 +14,7 @@ import tempfile
 import numpy as np
 import transformers
 
-from bert_tf.data import conll
+from bert_tf.data.readers import conll
 from bert_tf.metrics.entities import entity_metrics
 
 

@@ -20,7 +20,7 @@ import time
 from absl import app, flags
 
 from bert_tf import run_dir
-from bert_tf.models import presets
+from bert_tf.presets import presets
 
 _TRAIN_FILE = flags.DEFINE_string("train_file", None, "Labelled texts, CSV.")
 _PEERS_PYTHON = flags.DEFINE_string(
@@ -45,7 +45,7 @@ _PHASES = (
     ("Model:", "building the model"),
     ("epoch 1/", "first step"),
     ("epoch 1: validation", "other steps of the first epoch, validation"),
-    ("Validation part", "other epochs, evaluation, word marks, baseline"),
+    ("Validation ", "other epochs, evaluation, word marks, baseline"),
     ("The run is in", "report"),
 )
 

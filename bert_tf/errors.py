@@ -1,4 +1,4 @@
-"""The kinds of failure that are not bugs, and how to word them."""
+"""Errors that users can fix, and pieces of their messages."""
 
 import difflib
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Files by path: local ones by Python, remote ones (gs://) by TensorFlow.
+"""Opens local files with Python and remote ones (gs://) with TensorFlow.
 
 Only a path with :// imports TensorFlow, which takes seconds: most faults of
 flags and files are told without it.

@@ -1,4 +1,4 @@
-"""Class names and their ids."""
+"""Class names, their ids and labels.txt."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""The files inside a run folder, and how they come to be there."""
+"""The files of a run folder, and how they are written."""
 
 import contextlib
 import fcntl
@@ -56,17 +56,17 @@ def check_new_dir(path: str) -> None:
 
 
 def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
-    """Tells whether the run in `path` is to be gone on with.
+    """Tells whether the run in `path` is to be resumed.
 
     Args:
         path: the run folder.
         overwrite: a run there is to be replaced.
-        resume: auto (an unfinished run there is gone on with), never, or must
+        resume: auto (an unfinished run there is resumed), never, or must
             (there has to be one).
 
     Raises:
         InputError: neither a new run may be written there nor an old one
-            gone on with.
+            resumed.
     """
     is_empty = not os.path.exists(path) or (
         os.path.isdir(path) and not os.listdir(path)
@@ -194,16 +194,33 @@ def check_is_run(path: str) -> None:
     if not os.path.exists(os.path.join(path, METRICS)):
         raise InputError(
             f"{path}: this training did not finish (there is no {METRICS}); "
-            "run the same pipelines.train again and it goes on"
+            "run the same pipelines.train again to resume it"
         )
 
 
+@contextlib.contextmanager
+def written_aside(path: str) -> Iterator[str]:
+    """Gives a path to write a file to, which is then renamed to `path`.
+
+    It is whole or not there. Its suffix is that of `path`.
+    """
+    folder, name = os.path.split(path)
+    aside = os.path.join(folder, f".{uuid.uuid4().hex[:8]}.{name}")
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        if os.path.exists(aside):
+            os.remove(aside)
+
+
 def write_text(path: str, text: str) -> None:
-    """Writes a file aside, then renames it: it is whole or not there."""
-    aside = f"{path}.{uuid.uuid4().hex[:8]}"
-    with open(aside, "w", encoding="utf-8", newline="\n") as file:
+    """Writes a file as `written_aside` does."""
+    with (
+        written_aside(path) as aside,
+        open(aside, "w", encoding="utf-8", newline="\n") as file,
+    ):
         file.write(text)
-    os.replace(aside, path)
 
 
 def write_json(path: str, value: object) -> None:

@@ -36,7 +36,7 @@ def run_script(
 
     0: done; 1: the input or the flags are wrong; 2: the environment is (the
     installation, or a server); 130: interrupted; 143: terminated, and training
-    goes on when it is started again. Anything else is a bug, with
+    resumes when it is started again. Anything else is a bug, with
     its stack trace.
 
     Args:
@@ -147,10 +147,10 @@ def open_model(info, *, batch_size: int):
 
     Args:
         info: a `ModelInfo`.
-        batch_size: texts a step.
+        batch_size: texts per step.
     """
     with quiet.imports():
-        if info.is_run:
+        if info.config is not None:
             from bert_tf.inference import loaded_run as kind
         else:
             from bert_tf.inference import saved_model_predictor as kind

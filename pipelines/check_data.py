@@ -40,13 +40,13 @@ def main(argv: list[str]) -> None:
     for split in splits.values():
         label_type.check(split, class_names)
     with quiet.imports():
-        from bert_tf.data import checking, encoding
-        from bert_tf.models import presets
-        from bert_tf.text.preprocessing import Preprocessor
+        from bert_tf.data import data_report, encoding
+        from bert_tf.presets import presets
+        from bert_tf.text.preprocessor import Preprocessor
     preset = presets.resolve(flag["preset"].value)
     length = flag["max_seq_length"].value
     preprocessor = Preprocessor(preset.vocabulary, sequence_length=length)
-    report = checking.data_report(
+    report = data_report.build_data_report(
         splits,
         {
             name: encoding.encode(preprocessor, examples.segments(split))
@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
     if _JSON.value:
         print(json.dumps(report, indent=2))
     else:
-        print(checking.describe(report))
+        print(data_report.describe(report))
 
 
 if __name__ == "__main__":

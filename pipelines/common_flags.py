@@ -5,7 +5,7 @@ import dataclasses
 from absl import flags
 
 from bert_tf.config import training as config
-from bert_tf.data import reading
+from bert_tf.data.readers import registry
 from pipelines import help_page
 
 FLAGS = flags.FLAGS
@@ -75,7 +75,7 @@ def define_input() -> None:
         flags.DEFINE_enum(
             "input_format",
             None,
-            reading.FORMATS,
+            registry.FORMATS,
             "Format of the input, where the suffix does not say; standard "
             "input is a text a line unless this says otherwise.",
         )

@@ -1,4 +1,4 @@
-r"""Says which of two models is better on labelled files, and if by chance.
+r"""Says which of two models is better on labelled files, and how surely.
 
     python -m pipelines.compare --first=runs/a --second=saved_models/b \
         --eval_file=test.csv --output_dir=runs/a_or_b
@@ -61,14 +61,14 @@ def main(argv: list[str]) -> None:
         for info in infos
     ]
     with quiet.imports():
-        from bert_tf.evaluation import comparison, disagreements, evaluate
+        from bert_tf.evaluation import comparison, evaluate
     first, second = map(evaluate.evaluate, models, labelled)
-    found = comparison.compare(first, second)
-    table = disagreements.find(first, second)
-    print(comparison.describe(found, table))
+    compared = comparison.compare(first, second)
+    table = comparison.disagreements(first, second)
+    print(comparison.describe(compared, table))
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)
-        comparison.write(output_dir, found, table)
+        comparison.write(output_dir, compared, table)
         logging.info("The comparison is in %s", output_dir)
 
 

@@ -37,12 +37,12 @@ def main(argv: list[str]) -> None:
 
     examples.check_files(_INPUT_FILE.value, **common_flags.column_names())
     with quiet.imports():
-        from bert_tf.data import record_creation
-        from bert_tf.models import presets
-        from bert_tf.text.preprocessing import Preprocessor
+        from bert_tf.data import tfrecord_writer
+        from bert_tf.presets import presets
+        from bert_tf.text.preprocessor import Preprocessor
     length = flags.FLAGS.max_seq_length
     preset = presets.resolve(flags.FLAGS.preset)
-    rows = record_creation.create_records(
+    rows = tfrecord_writer.create_records(
         _INPUT_FILE.value,
         _OUTPUT_DIR.value,
         preprocessor=Preprocessor(preset.vocabulary, sequence_length=length),

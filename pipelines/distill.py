@@ -99,7 +99,7 @@ def main(argv: list[str]) -> None:
     if _UNLABELLED_FILE.value:
         examples.check_files(_UNLABELLED_FILE.value, labelled=False, **columns)
     with quiet.imports():
-        from bert_tf.pretraining import distill as distill_lib
+        from bert_tf.distillation import distill as distill_lib
     report = distill_lib.distill(
         _TEACHER.value,
         config,
@@ -125,7 +125,7 @@ def describe(report: dict) -> str:
     if "metric" in report:
         rows += [
             (report["metric"], report["metric"], ".4f"),
-            ("texts a second", "texts_per_second", ",.0f"),
+            ("texts per second", "texts_per_second", ",.0f"),
         ]
     lines = [f"{'':<16}{'teacher':>14}{'student':>14}"]
     for title, key, form in rows:

@@ -1,9 +1,9 @@
-"""Says whether this installation can train, and how to mend what is wrong.
+"""Says whether this installation can train, and how to fix what is wrong.
 
 python -m pipelines.doctor
 """
 
-from bert_tf import doctor
+from bert_tf.diagnostics import doctor
 from bert_tf.errors import InstallationError, list_some
 from pipelines import app
 

@@ -26,22 +26,23 @@ _SUFFIXES = (".npy", ".parquet")
 def main(argv: list[str]) -> None:
     """Embeds the rows of the input files."""
     del argv
-    from bert_tf.serving import stream
+    from bert_tf.inference import batch_prediction
 
     path = flags.FLAGS.output_file
     suffix = os.path.splitext(path)[1]
     if suffix not in _SUFFIXES:
         raise InputError(f"--output_file={path} must end with .npy or .parquet")
-    ids, texts = stream.read_texts(
+    ids, texts = batch_prediction.read_texts(
         flags.FLAGS.input_file,
         file_format=flags.FLAGS.input_format,
         **common_flags.column_names(),
     )
     with quiet.imports():
-        from bert_tf.models import embedding, presets
+        from bert_tf.inference import embeddings
+        from bert_tf.presets import presets
     preset = presets.resolve(flags.FLAGS.preset)
     with output.written_aside(path) as aside:
-        vectors = embedding.Embedder(
+        vectors = embeddings.Embedder(
             preset,
             max_seq_length=flags.FLAGS.max_seq_length,
             batch_size=flags.FLAGS.batch_size,

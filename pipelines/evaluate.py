@@ -49,10 +49,12 @@ def main(argv: list[str]) -> None:
     )
     model = app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
     with quiet.imports():
-        from bert_tf.evaluation import evaluate, report
+        from bert_tf.evaluation import artifacts, evaluate
     evaluation = evaluate.evaluate(model, labelled)
     print(
-        report.metrics_table(model.task, evaluation.metrics, f"{_MODEL.value}")
+        artifacts.metrics_table(
+            model.task, evaluation.metrics, f"{_MODEL.value}"
+        )
     )
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)

@@ -14,7 +14,7 @@ and --check look at a SavedModel of any origin.
 from absl import flags, logging
 
 from bert_tf.errors import InputError
-from bert_tf.serving import linked_operations
+from bert_tf.serving import bundle
 from pipelines import app, help_page, quiet
 
 with help_page.group("Model"):
@@ -37,8 +37,8 @@ with help_page.group("Output"):
 with help_page.group("Advanced"):
     _SERVING_VERSION = flags.DEFINE_enum(
         "serving_version",
-        linked_operations.serving_versions()[0],
-        linked_operations.serving_versions(),
+        bundle.serving_versions()[0],
+        bundle.serving_versions(),
         "The oldest TensorFlow Serving that is to run the model; the export is "
         "refused if it lacks an operation.",
     )
@@ -66,11 +66,11 @@ def main(argv: list[str]) -> None:
     if _DESCRIBE.value:
         path = model_files.find_version(_DESCRIBE.value)
         with quiet.imports():
-            from bert_tf.serving import description, operation_check
+            from bert_tf.serving import operation_check, signatures
         print(
-            description.describe(
+            signatures.describe(
                 operation_check.read_meta_graph(path),
-                description.read_descriptions(path),
+                signatures.read_descriptions(path),
             )
         )
         return
@@ -79,9 +79,9 @@ def main(argv: list[str]) -> None:
 
 def _export() -> None:
     from bert_tf import run_dir
-    from bert_tf.serving import publishing
+    from bert_tf.serving import versions
 
-    publishing.check_name(_NAME.value, _MODELS_DIR.value)
+    versions.check_name(_NAME.value, _MODELS_DIR.value)
     run_dir.check_is_run(_RUN_DIR.value)
     with quiet.imports():
         from bert_tf.serving import export

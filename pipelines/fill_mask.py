@@ -43,12 +43,14 @@ def main(argv: list[str]) -> None:
         from bert_tf.pretraining import fill_mask
     fill = fill_mask.MaskFiller(_MODEL.value)
     for text in texts:
-        found = fill(text, top_k=_TOP_K.value)
+        candidates = fill(text, top_k=_TOP_K.value)
         if _JSON.value:
-            masks = [[[c.token, c.probability] for c in mask] for mask in found]
+            masks = [
+                [[c.token, c.probability] for c in mask] for mask in candidates
+            ]
             print(json.dumps({"text": text, "masks": masks}))
         else:
-            print(fill_mask.describe(text, found))
+            print(fill_mask.describe(text, candidates))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 import contextlib
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from typing import TextIO
 
+from bert_tf import run_dir
 from bert_tf.errors import InputError
 
 
@@ -41,10 +41,5 @@ def written_aside(path: str) -> Iterator[str]:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise InputError(f"--output_file={path}: there is no folder {folder}")
-    aside = f"{path}.{uuid.uuid4().hex[:8]}.partial"
-    try:
+    with run_dir.written_aside(path) as aside:
         yield aside
-        os.replace(aside, path)
-    finally:
-        if os.path.exists(aside):
-            os.remove(aside)

@@ -31,8 +31,7 @@ with help_page.group("Model"):
 
 def main(argv: list[str]) -> None:
     """Answers the arguments, or the rows of the input files."""
-    from bert_tf.inference import model_files
-    from bert_tf.serving import stream
+    from bert_tf.inference import batch_prediction, model_files
 
     texts = argv[1:]
     if bool(texts) == bool(flags.FLAGS.input_file):
@@ -47,13 +46,13 @@ def main(argv: list[str]) -> None:
         ids = [str(i + 1) for i in range(len(texts))]
         batches = iter([(ids, (texts,))])
     else:
-        batches = stream.read_batches(
+        batches = batch_prediction.read_batches(
             flags.FLAGS.input_file,
             file_format=flags.FLAGS.input_format,
             **common_flags.column_names(),
         )
     with open_output(flags.FLAGS.output_file) as file:
-        count = stream.predict(
+        count = batch_prediction.predict(
             _load, batches, file, batch_size=flags.FLAGS.batch_size
         )
     logging.info("Answered %d texts.", count)
@@ -72,7 +71,9 @@ def _print_answers(texts: list[str]) -> None:
             "this model takes pairs; give them as a file with --input_file"
         )
     columns = predictor.task.answer_columns
-    for text, (answer, _) in zip(texts, predictor.cells((texts,)), strict=True):
+    for text, (answer, _) in zip(
+        texts, predictor.predict_rows((texts,)), strict=True
+    ):
         shown = [
             f"{float(cell):.4f}" if column == "score" else cell
             for column, cell in zip(columns, answer, strict=True)

@@ -27,7 +27,7 @@ with help_page.group("Model"):
     flags.DEFINE_string(
         "preset",
         None,
-        "Checkpoint to go on from, as in pipelines.train; a run of this script "
+        "Checkpoint to start from, as in pipelines.train; a run of this script "
         "too. Without it training starts from random weights.",
     )
     flags.DEFINE_string(

@@ -19,9 +19,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from absl import flags, logging
 
 from bert_tf.errors import InputError
-from bert_tf.inference.inputs import in_order, token_inputs
-from bert_tf.serving import stream
-from bert_tf.serving.client import Client
+from bert_tf.inference import batch_prediction
+from bert_tf.serving.client.client import Client
 from pipelines import app, common_flags, help_page
 from pipelines.output import open_output
 
@@ -72,7 +71,7 @@ def main(argv: list[str]) -> None:
         [([str(i + 1) for i in range(len(texts))], (texts,))] if texts else []
     )
     if flags.FLAGS.input_file:
-        batches = stream.read_batches(
+        batches = batch_prediction.read_batches(
             flags.FLAGS.input_file,
             file_format=flags.FLAGS.input_format,
             **common_flags.column_names(),
@@ -96,7 +95,7 @@ def main(argv: list[str]) -> None:
             if len(segments) != len(names):
                 raise InputError(
                     f"--model_name={_MODEL_NAME.value} takes {len(names)} "
-                    f"texts a row ({', '.join(names)}), the input has "
+                    f"texts per row ({', '.join(names)}), the input has "
                     f"{len(segments)}; see --input_file, --text_column and "
                     "--text_pair_column"
                 )
@@ -112,6 +111,8 @@ def main(argv: list[str]) -> None:
 
 def _input_names(client: Client) -> tuple[str, ...]:
     """Returns what the model calls its texts, in the order of the columns."""
+    from bert_tf.inference.model_files import in_order
+
     signatures = client.metadata()
     asked = _SIGNATURE.value
     if asked == "tokens":
@@ -133,31 +134,37 @@ def _input_names(client: Client) -> tuple[str, ...]:
 
 def _ask(client: Client, inputs: Mapping[str, list[str]]) -> dict[str, list]:
     """Returns the answers by name, an item for each text."""
+    from bert_tf.inference.model_files import current_names, token_inputs
+
     if _SIGNATURE.value != "tokens":
-        outputs = client.predict(inputs, signature=_SIGNATURE.value)
-        owners = outputs.pop("owners", None)
+        outputs = current_names(
+            client.predict(inputs, signature=_SIGNATURE.value)
+        )
+        example_index = outputs.pop("example_index", None)
     else:
-        tokens = client.predict(inputs, signature="tokenize")
+        tokens = current_names(client.predict(inputs, signature="tokenize"))
         outputs = client.predict(token_inputs(tokens), signature="tokens")
-        owners = tokens.get("owners")
-    if owners is None:
+        example_index = tokens.get("example_index")
+    if example_index is None:
         return outputs
     count = len(next(iter(inputs.values())))
     return {
-        name: _by_text(windows, owners, count)
+        name: _by_text(windows, example_index, count)
         for name, windows in outputs.items()
     }
 
 
-def _by_text(windows: list, owners: Sequence[int], count: int) -> list[list]:
+def _by_text(
+    windows: list, example_index: Sequence[int], count: int
+) -> list[list]:
     """Returns the windows of each of `count` texts."""
-    found: list[list] = [[] for _ in range(count)]
-    for window, owner in zip(windows, owners, strict=True):
-        found[owner].append(window)
-    return found
+    windows_by_text: list[list] = [[] for _ in range(count)]
+    for window, example in zip(windows, example_index, strict=True):
+        windows_by_text[example].append(window)
+    return windows_by_text
 
 
-def _requests(batches: Iterator[stream.Batch], size: int) -> Iterator:
+def _requests(batches: Iterator[batch_prediction.Batch], size: int) -> Iterator:
     """Cuts batches of rows into requests."""
     for ids, segments in batches:
         rows = zip(ids, *segments, strict=True)

@@ -33,12 +33,12 @@ with help_page.group("Output"):
 
 def main(argv: list[str]) -> None:
     """Prints the nearest texts to each argument."""
-    from bert_tf.serving import stream
+    from bert_tf.inference import batch_prediction
 
     queries = argv[1:]
     if not queries:
         raise InputError("give one or more queries as arguments")
-    ids, texts = stream.read_texts(
+    ids, texts = batch_prediction.read_texts(
         flags.FLAGS.input_file,
         file_format=flags.FLAGS.input_format,
         **common_flags.column_names(),
@@ -47,8 +47,9 @@ def main(argv: list[str]) -> None:
     if _EMBEDDINGS.value:
         vectors = _read_vectors(_EMBEDDINGS.value, len(texts))
     with quiet.imports():
-        from bert_tf.models import embedding, presets
-    embedder = embedding.Embedder(
+        from bert_tf.inference import embeddings
+        from bert_tf.presets import presets
+    embedder = embeddings.Embedder(
         presets.resolve(flags.FLAGS.preset),
         max_seq_length=flags.FLAGS.max_seq_length,
         batch_size=flags.FLAGS.batch_size,
@@ -61,8 +62,8 @@ def main(argv: list[str]) -> None:
             f"{vectors.shape[1]} numbers, {flags.FLAGS.preset} makes "
             f"{embedder.width}: they are of another --preset"
         )
-    found = embedding.nearest(embedder(queries), vectors, _TOP_K.value)
-    for query, rows, cosines in zip(queries, *found, strict=True):
+    nearest = embeddings.nearest(embedder(queries), vectors, _TOP_K.value)
+    for query, rows, cosines in zip(queries, *nearest, strict=True):
         print(shorten(query))
         for row, cosine in zip(rows, cosines, strict=True):
             print(f"  {cosine:.4f}\t{ids[row]}\t{shorten(texts[row])}")

@@ -24,16 +24,15 @@ def main(argv: list[str]) -> None:
             "--pair needs two texts" if _PAIR.value else "give texts to show"
         )
     with quiet.imports():
-        from bert_tf.models import presets
-        from bert_tf.text import inspection
-        from bert_tf.text.preprocessing import Preprocessor
+        from bert_tf.presets import presets
+        from bert_tf.text.preprocessor import Preprocessor, token_table
     preset = presets.resolve(common_flags.FLAGS["preset"].value)
     preprocessor = Preprocessor(
         preset.vocabulary,
         sequence_length=common_flags.FLAGS["max_seq_length"].value,
     )
     for segments in [tuple(texts)] if _PAIR.value else [(t,) for t in texts]:
-        print(inspection.token_table(preprocessor, segments))
+        print(token_table(preprocessor, segments))
 
 
 if __name__ == "__main__":

@@ -80,9 +80,9 @@ def main(argv: list[str]) -> None:
         **{name: flags.FLAGS[name].value for name in names},
     )
     with quiet.imports():
-        from bert_tf.models import presets
-        from bert_tf.training import tpu_check
-        from bert_tf.training.tpu_compiler import OutOfMemoryError
+        from bert_tf.diagnostics import tpu_check
+        from bert_tf.diagnostics.tpu_compiler import OutOfMemoryError
+        from bert_tf.presets import presets
     tpu_check.chip_of(_TOPOLOGY.value)
     chips = tpu_check.count_chips(_TOPOLOGY.value)
     batch_size = _BATCH_SIZE.value or 32 * chips
@@ -106,7 +106,7 @@ def main(argv: list[str]) -> None:
         "num_classes": _CLASSES.value,
     }
     try:
-        found = tpu_check.estimate(
+        estimate = tpu_check.estimate(
             backbone, config, batch_size=batch_size // chips, **settings
         )
     except OutOfMemoryError as error:
@@ -116,11 +116,13 @@ def main(argv: list[str]) -> None:
             "--accumulate_steps"
         ) from None
     if _JSON.value:
-        print(json.dumps(tpu_check.to_json(found, _TOPOLOGY.value), indent=2))
+        print(
+            json.dumps(tpu_check.to_json(estimate, _TOPOLOGY.value), indent=2)
+        )
     else:
         print(
             tpu_check.describe(
-                found,
+                estimate,
                 config,
                 topology=_TOPOLOGY.value,
                 examples=_EXAMPLES.value,

@@ -60,7 +60,7 @@ with help_page.group("Advanced"):
         "truncate",
         config_lib.LONG_TEXTS,
         "What the model sees of a text beyond --max_seq_length: its beginning "
-        "(truncate), a quarter of the places from its beginning and the rest "
+        "(truncate), a quarter of the length from its beginning and the rest "
         "from its end (head_tail), or all of it, in windows that overlap "
         "(window).",
     )
@@ -97,7 +97,7 @@ with help_page.group("Advanced"):
         "calibrate",
         False,
         "After training, scale the scores (not the answers) so that they are "
-        "probabilities on the validation part; exported models have it inside.",
+        "probabilities on the validation split; exported models include it.",
     )
     flags.DEFINE_boolean(
         "freeze_backbone",
@@ -140,8 +140,7 @@ with help_page.group("Advanced"):
     flags.DEFINE_float(
         "max_truncated_share",
         0.05,
-        "Raise an alarm where a larger share of the texts is cut at "
-        "--max_seq_length.",
+        "Warn where a larger share of the texts is cut at --max_seq_length.",
     )
     flags.DEFINE_integer(
         "steps_per_execution",
@@ -166,11 +165,11 @@ def main(argv: list[str]) -> None:
 
     splits = read_splits(config)
     with quiet.imports():
-        from bert_tf.training import seeds
+        from bert_tf.training import multi_seed
         from bert_tf.training import train as train_lib
     if several:
-        summary = seeds.train_seeds(config, _NUM_SEEDS.value)
-        print(seeds.describe(summary))
+        summary = multi_seed.train_seeds(config, _NUM_SEEDS.value)
+        print(multi_seed.describe(summary))
         return
     train_lib.train(splits, config)
     logging.info(

@@ -1,4 +1,4 @@
-"""Flags of every training: where to, on what, and how it goes on."""
+"""Flags of every training: output, data, progress and resume."""
 
 from absl import flags
 
@@ -72,7 +72,7 @@ def define() -> None:
             "resume",
             "auto",
             base.RESUME,
-            "auto: go on with an unfinished run of the same settings and data "
+            "auto: resume an unfinished run of the same settings and data "
             "in --output_dir; must: fail if there is none; never: do not.",
         )
         flags.DEFINE_float(

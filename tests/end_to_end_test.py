@@ -130,6 +130,7 @@ def test_the_real_checkpoint(tmp_path):
     texts = ["the film was wonderful", "what a terrible story"]
     # Neither adjective was in the reviews: the checkpoint knows them.
     answers = [
-        cells[0] for cells, _ in SavedModelPredictor(model).cells((texts,))
+        cells[0]
+        for cells, _ in SavedModelPredictor(model).predict_rows((texts,))
     ]
     assert answers == ["pos", "neg"]

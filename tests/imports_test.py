@@ -11,18 +11,18 @@ ROOT = pathlib.Path(__file__).parent.parent
 # A room may import from its own and from those before it.
 ROOMS = (
     "__init__", "errors", "files", "labels", "run_dir", "config", "text",
-    "data", "metrics", "models", "tasks", "inference", "serving", "evaluation",
-    "training", "doctor", "pretraining", "pipelines",
+    "data", "metrics", "models", "presets", "tasks", "inference", "serving",
+    "evaluation", "training", "pretraining", "distillation", "diagnostics",
+    "pipelines",
 )  # fmt: skip
 # What imports them answers before TensorFlow is loaded.
 LIGHT = (
     "bert_tf.config.distillation", "bert_tf.config.pretraining",
     "bert_tf.config.training", "bert_tf.data.examples", "bert_tf.data.splits",
-    "bert_tf.inference.inputs", "bert_tf.inference.model_files",
+    "bert_tf.inference.batch_prediction", "bert_tf.inference.model_files",
     "bert_tf.pretraining.documents", "bert_tf.pretraining.vocabulary_training",
-    "bert_tf.serving.client", "bert_tf.serving.linked_operations",
-    "bert_tf.serving.publishing", "bert_tf.serving.stream",
-    "bert_tf.text.vocabulary",
+    "bert_tf.serving.client.client", "bert_tf.serving.versions",
+    "bert_tf.serving.versions", "bert_tf.text.vocabulary",
 )  # fmt: skip
 MODULES = sorted(
     path.relative_to(ROOT)

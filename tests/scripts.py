@@ -126,7 +126,7 @@ def _serve() -> dict:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # Not a context of TensorFlow, which does not survive a fork.
-    import bert_tf.pretraining.distill
+    import bert_tf.distillation.distill  # noqa: F401
     import bert_tf.serving.export  # noqa: F401
 
     for line in sys.stdin:

@@ -1,1 +1,1 @@
-"""The settings of each command: frozen, checked, free of TensorFlow."""
+"""Settings of each command: frozen dataclasses without TensorFlow."""

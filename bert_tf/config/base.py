@@ -1,17 +1,20 @@
-"""What the settings of every training have in common: JSON and flags."""
+"""Settings that every training shares: validation, JSON and flags."""
 
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Collection
+from typing import Self
 
+from bert_tf import run_dir
 from bert_tf.errors import InputError, list_some
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 JIT_COMPILE = ("auto", "true", "false")
 RESUME = ("auto", "never", "must")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
-# A run may be gone on with where these differ.
+# A run may be resumed where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
     "log_steps", "max_truncated_share",
@@ -92,7 +95,14 @@ class BaseConfig:
         }
 
     @classmethod
-    def from_json(cls, values: dict):
+    def read(cls, run_path: str) -> Self:
+        """Returns the settings in a run folder; raises as `from_json` does."""
+        return cls.from_json(
+            run_dir.read_json(os.path.join(run_path, run_dir.CONFIG))
+        )
+
+    @classmethod
+    def from_json(cls, values: dict) -> Self:
         """Builds a configuration from config.json.
 
         Raises:
@@ -112,7 +122,7 @@ class BaseConfig:
         """Returns the settings as a --flagfile that repeats the run."""
         lines = []
         for name, value in self.to_json().items():
-            # A run that is repeated, or gone on with, replaces nothing.
+            # A run that is repeated, or resumed, replaces nothing.
             if value in (None, ()) or name == "overwrite_output_dir":
                 continue
             if isinstance(value, tuple):

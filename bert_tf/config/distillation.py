@@ -1,7 +1,6 @@
-"""The settings of a distillation: a student's run, and what it learns from."""
+"""Settings of a distillation: loss weights and the student's config."""
 
 import dataclasses
-import os
 
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
@@ -43,9 +42,7 @@ class LossWeights:
 def student_config(teacher: str, **changes) -> TrainConfig:
     """Returns the teacher's settings with those that are not None changed."""
     run_dir.check_is_run(teacher)
-    config = TrainConfig.from_json(
-        run_dir.read_json(os.path.join(teacher, run_dir.CONFIG))
-    )
+    config = TrainConfig.read(teacher)
     changes = {
         key: value for key, value in changes.items() if value is not None
     }

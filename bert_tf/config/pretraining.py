@@ -1,4 +1,4 @@
-"""The settings of a pretraining: checked on creation, JSON in and out."""
+"""Settings of a pretraining, validated on creation."""
 
 import dataclasses
 import re
@@ -86,7 +86,7 @@ class PretrainConfig(BaseConfig):
         if self.preset:
             if any(value is not None for value in shape):
                 raise InputError(
-                    f"--preset={self.preset} goes on from a checkpoint, which "
+                    f"--preset={self.preset} starts from a checkpoint, which "
                     "has its shape and vocabulary: leave out --model_size, "
                     "--num_layers and the like, and --vocab_file"
                 )
@@ -94,7 +94,7 @@ class PretrainConfig(BaseConfig):
         if self.vocab_file is None:
             raise InputError(
                 "--vocab_file is needed to train from scratch (pipelines."
-                "build_vocabulary makes one), or --preset to go on from a "
+                "build_vocabulary makes one), or --preset to start from a "
                 "checkpoint"
             )
         if self.model_size is None and not (

@@ -1,4 +1,4 @@
-"""The settings of a training run: checked on creation, JSON in and out."""
+"""Settings of a fine-tuning, validated on creation."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Which column holds the text, the second text, the label and the id."""
+"""Finds the text, text pair, label and id columns of a file."""
 
 import dataclasses
 from collections.abc import Sequence

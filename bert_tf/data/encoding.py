@@ -1,4 +1,4 @@
-"""Texts to token ids, in parallel, by one graph of the preprocessor."""
+"""Tokenizes texts in parallel with the preprocessor's graph."""
 
 import functools
 import os
@@ -8,8 +8,8 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.text.preprocessor import Preprocessor
 
 _TOKENIZE_BATCH_SIZE = 1024
 _TEXTS = tf.TensorSpec([None], tf.string)
@@ -18,19 +18,21 @@ _TEXTS = tf.TensorSpec([None], tf.string)
 # Tracing takes longer than tokenizing a small file: a run's share one graph.
 @functools.lru_cache(maxsize=4)
 def _build_encode_batch(
-    preprocessor: Preprocessor, segments: int, *, with_places: bool = False
+    preprocessor: Preprocessor, segments: int, *, with_offsets: bool = False
 ) -> Callable[..., dict]:
     """Returns a function of so many <string>[batch]: one, or two for pairs.
 
     It returns token_ids <int32>[all tokens], the rows one after the other, and
     lengths, first_lengths and token_counts <int32>[batch] as in EncodedTexts;
-    with places also these.
+    with offsets also these.
     """
 
     @tf.function(input_signature=[_TEXTS] * segments, autograph=False)
     def encode_batch(*texts):
-        if with_places:
-            placed = [preprocessor.tokenize_with_places(text) for text in texts]
+        if with_offsets:
+            placed = [
+                preprocessor.tokenize_with_offsets(text) for text in texts
+            ]
             pieces = tuple(part.ids for part in placed)
         else:
             pieces = tuple(preprocessor.tokenize(text) for text in texts)
@@ -40,15 +42,15 @@ def _build_encode_batch(
         counts = tf.add_n([piece.row_lengths() for piece in pieces])
         special_tokens = preprocessor.count_special_tokens(len(texts))
         token_ids = tf.RaggedTensor.from_tensor(packed["token_ids"], lengths)
-        places = {}
-        if with_places:
-            padded = preprocessor.pack_places(
-                tuple(part.places for part in placed)
+        offsets = {}
+        if with_offsets:
+            padded = preprocessor.pack_offsets(
+                tuple(part.offsets for part in placed)
             )
             kept = tf.RaggedTensor.from_tensor(padded, lengths)
-            places["places"] = kept.flat_values
+            offsets["offsets"] = kept.flat_values
         return {
-            **places,
+            **offsets,
             "token_ids": token_ids.flat_values,
             "lengths": lengths,
             "first_lengths": lengths - second,
@@ -62,7 +64,7 @@ def _build_encode_batch(
 def _build_encode_windows(
     preprocessor: Preprocessor, segments: int, stride: int
 ) -> Callable[..., dict]:
-    """Returns what `_build_encode_batch` does, of windows, with owners."""
+    """Returns what `_build_encode_batch` does, of windows."""
 
     @tf.function(input_signature=[_TEXTS] * segments, autograph=False)
     def encode_batch(*texts):
@@ -70,7 +72,7 @@ def _build_encode_windows(
         lengths = tf.reduce_sum(packed["padding_mask"], axis=1)
         kept = {
             name: tf.RaggedTensor.from_tensor(packed[name], lengths).flat_values
-            for name in ("token_ids", "places")
+            for name in ("token_ids", "offsets")
             if name in packed
         }
         second = tf.reduce_sum(packed["segment_ids"], axis=1)
@@ -79,7 +81,7 @@ def _build_encode_windows(
             "lengths": lengths,
             "first_lengths": lengths - second,
             "token_counts": lengths,
-            "owners": packed["owners"],
+            "example_index": packed["example_index"],
         }
 
     return encode_batch
@@ -89,7 +91,7 @@ def encode(
     preprocessor: Preprocessor,
     segments: tuple[Sequence[str], ...],
     *,
-    with_places: bool = False,
+    with_offsets: bool = False,
     stride: int | None = None,
 ) -> EncodedTexts:
     """Tokenizes texts, or pairs of texts, in parallel.
@@ -97,14 +99,14 @@ def encode(
     Args:
         preprocessor: the model's.
         segments: one or two lists of texts.
-        with_places: whether places are needed.
+        with_offsets: whether offsets are needed.
         stride: of windows over the last texts, see `pack_windows`; None
             cuts texts off.
     """
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
     texts = [[text.encode() for text in part] for part in segments]
     encode_batch = (
-        _build_encode_batch(preprocessor, len(texts), with_places=with_places)
+        _build_encode_batch(preprocessor, len(texts), with_offsets=with_offsets)
         if stride is None
         else _build_encode_windows(preprocessor, len(texts), stride)
     )
@@ -122,8 +124,10 @@ def encode(
         starts = range(0, max(1, len(texts[0])), _TOKENIZE_BATCH_SIZE)
         batches = list(pool.map(encode_from, starts))
     for number, batch in enumerate(batches):
-        if "owners" in batch:
-            batch["owners"] = batch["owners"] + number * _TOKENIZE_BATCH_SIZE
+        if "example_index" in batch:
+            batch["example_index"] = (
+                batch["example_index"] + number * _TOKENIZE_BATCH_SIZE
+            )
     columns = {
         key: np.concatenate([batch[key] for batch in batches])
         for key in batches[0]

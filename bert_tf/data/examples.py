@@ -1,4 +1,4 @@
-"""Rows to labelled examples, refused where a text or a label is missing."""
+"""Rows to labelled examples; rows without text or label are refused."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from bert_tf.data import reading
 from bert_tf.data.columns import Columns, choose_columns
 from bert_tf.data.label_types import LabelType
+from bert_tf.data.readers import registry
+from bert_tf.data.readers.table import Row, Table
 from bert_tf.errors import InputError, list_some
 
 # The columns of every examples frame; text_pair and label are None throughout
@@ -39,8 +40,8 @@ def read_examples(
     """
     columns: Columns | None = None
     records: list[tuple] = []
-    for path in reading.expand_paths(patterns):
-        table = reading.open_table(path)
+    for path in registry.expand_paths(patterns):
+        table = registry.open_table(path)
         if columns is not None:
             column_names = {**columns.names(), "id_column": columns.id}
         columns = choose_columns(
@@ -63,8 +64,8 @@ def check_files(
     **column_names: str | None,
 ) -> None:
     """Raises InputError where a file is missing, empty or lacks a column."""
-    for path in reading.expand_paths(patterns):
-        table = reading.open_table(path)
+    for path in registry.expand_paths(patterns):
+        table = registry.open_table(path)
         columns = choose_columns(
             table.columns, path=table.path, labelled=labelled, **column_names
         )
@@ -134,7 +135,7 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _records(table: reading.Table, columns: Columns) -> Iterator[tuple]:
+def _records(table: Table, columns: Columns) -> Iterator[tuple]:
     for row in table.rows:
         yield (
             row.path,
@@ -146,7 +147,7 @@ def _records(table: reading.Table, columns: Columns) -> Iterator[tuple]:
         )
 
 
-def _field(row: reading.Row, column: str | None) -> str | None:
+def _field(row: Row, column: str | None) -> str | None:
     if column is None:
         return None
     if column not in row.fields:

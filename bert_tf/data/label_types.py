@@ -1,4 +1,4 @@
-"""What the labels of each task are: read, checked and counted.
+"""Reads, validates and counts the labels of each task.
 
 Free of TensorFlow, so that a fault in a file is told before it is loaded.
 """
@@ -315,7 +315,7 @@ def _check_tags(examples: pd.DataFrame) -> None:
                 raise InputError(
                     f'{row.path}, line {_line(row, i)}: the tag "{tag}" '
                     + ("follows no tag of its type" if is_orphan else "is not")
-                    + " IOB2, where entities begin with B-, go on with I-, "
+                    + " IOB2, where entities begin with B-, continue with I-, "
                     "and O is everything else; convert the file"
                 )
             before = tag

@@ -1,4 +1,4 @@
-"""Training, validation and test examples: read, split and checked.
+"""Reads and validates the training, validation and test splits.
 
 Without TensorFlow, so that a fault in a file is told before it is loaded.
 """
@@ -53,11 +53,11 @@ def read_splits(config: TrainConfig) -> Splits:
     )
 
     def read(patterns):
-        frame, found = examples.read_examples(
+        frame, chosen = examples.read_examples(
             patterns, labels_may_be_empty=label_type.may_be_empty, **columns
         )
-        columns.update(found.names())
-        return frame, found
+        columns.update(chosen.names())
+        return frame, chosen
 
     records = None
     if any(tfrecords.is_records(path) for path in config.train_file):
@@ -66,9 +66,9 @@ def read_splits(config: TrainConfig) -> Splits:
         train, _ = read(config.train_file)
     frames = {}
     if config.validation_file:
-        frames["validation"], found = read(config.validation_file)
+        frames["validation"], chosen = read(config.validation_file)
         if records is not None:
-            _check_pairs(records, found)
+            _check_pairs(records, chosen)
     if config.test_file:
         frames["test"], _ = read(config.test_file)
     if "validation" not in frames:
@@ -137,7 +137,7 @@ def split(
     if not mask.any() or mask.all():
         raise InputError(
             f"{len(examples)} rows with {len(label_of_key)} different texts "
-            "are too few to split off a validation part; give one with "
+            "are too few to split off a validation split; give one with "
             "--validation_file"
         )
     return examples[~mask], examples[mask]

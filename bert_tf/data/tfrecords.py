@@ -1,8 +1,8 @@
-"""Tokenized examples on disk: TFRecord shards, an index of each, a manifest.
+"""Tokenized examples on disk: TFRecord shards, indexes and a manifest.
 
 The index holds where each record starts, so that training reads the rows of a
 batch wherever they are: the order is shuffled over the whole data, every row
-is met once, and an interrupted training goes on exactly, with a few bytes of
+is met once, and an interrupted training resumes exactly, with a few bytes of
 memory a row. Shards hold tf.train.Example with token_ids, first_length and
 label; row r is record r // shards of shard r % shards.
 """
@@ -119,10 +119,10 @@ def open_records(path: str, *, max_seq_length: int) -> TokenizedRecords:
     columns: dict[str, list[np.ndarray]] = {}
     for i, size in enumerate(manifest["shard_bytes"]):
         shard = shard_path(path, i, shards)
-        found = files.size(shard)
-        if found != size:
+        num_bytes = files.size(shard)
+        if num_bytes != size:
             raise InputError(
-                f"{shard} has {found:,} bytes where the manifest says "
+                f"{shard} has {num_bytes:,} bytes where the manifest says "
                 f"{size:,}; copy it again"
             )
         if not files.exists(index_path(path, i, shards)):

@@ -1,1 +1,1 @@
-"""What a trained model is worth: metrics, plots and tables."""
+"""Metrics, comparisons, plots and reports of a trained model."""

@@ -1,4 +1,4 @@
-"""How much each word of a text moved its prediction.
+"""How much each word changes a prediction, by occlusion.
 
 Measured, not estimated: each word is left out once. Gradient times input, one
 pass for all words, was tried and says something else. On 24 tweets its
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.input_pipeline import EncodedTexts
 
 # Longer texts are left out in spans of several words.
 _MOST_SPANS = 24

@@ -1,4 +1,4 @@
-"""What a model of word counts makes of the same texts: TF-IDF + regression."""
+"""A baseline of word counts: TF-IDF and logistic regression."""
 
 import time
 import warnings

@@ -1,4 +1,4 @@
-"""Which of two models is better on the same texts, and whether by chance."""
+"""Compares two models on the same texts, with significance."""
 
 import csv
 import os
@@ -8,11 +8,14 @@ import pandas as pd
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
+from bert_tf.data import examples as examples_lib
 from bert_tf.errors import InputError, list_some, shorten
-from bert_tf.evaluation import intervals, significance
+from bert_tf.evaluation import intervals
+from bert_tf.evaluation.artifacts import example_ids
 from bert_tf.evaluation.evaluate import Evaluation
-from bert_tf.evaluation.verdict import SIGNIFICANT
+from bert_tf.evaluation.report.interpretation import SIGNIFICANT
 from bert_tf.metrics.classification import headline_metric
+from bert_tf.tasks.answers import build_answer_rows
 
 _SHOWN = 10
 _METRICS = (
@@ -43,23 +46,23 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
             f"{second.model.path} of --task={tasks[1].name}; only models of "
             "one task are compared"
         )
-    if not tasks[0].has_single_label:
+    if not tasks[0].is_multiclass:
         return _compare_task(first, second)
     names = first.metrics["labels"]
     probabilities = in_order(second, names, first)
     labels = np.array(labels_lib.class_ids(first.examples["label"], names))
     right = [
-        found.argmax(axis=1) == labels
-        for found in (first.probabilities, probabilities)
+        values.argmax(axis=1) == labels
+        for values in (first.probabilities, probabilities)
     ]
     samples = [
         # The same seed, hence the same rows in each sample of both.
-        intervals.resampled_metrics(labels, found, names, seed=0)
-        for found in (first.probabilities, probabilities)
+        intervals.bootstrap_metrics(labels, values, names, seed=0)
+        for values in (first.probabilities, probabilities)
     ]
     return {
         **_compare_samples(first, second, _METRICS, samples),
-        "mcnemar": significance.mcnemar(*right),
+        "mcnemar": intervals.mcnemar(*right),
         "headline_metric": f"eval_{headline_metric(names)}",
     }
 
@@ -131,7 +134,7 @@ def describe(comparison: dict, table: pd.DataFrame) -> str:
             f"{one['values'][1]:>10.4f}{one['difference']:>+12.4f}"
             f"  ({low:+.4f} to {high:+.4f})"
         )
-    lines.append(verdict(comparison))
+    lines.append(conclusion(comparison))
     if len(table):
         lines.append(_describe_table(table))
     return "\n".join(lines)
@@ -165,13 +168,13 @@ def _describe_table(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def verdict(comparison: dict) -> str:
+def conclusion(comparison: dict) -> str:
     """Returns which model is better, in words."""
     headline = comparison["metrics"][comparison["headline_metric"]]
     name = comparison["headline_metric"].removeprefix("eval_")
     low, high = headline["interval"] or (0.0, 0.0)
     by_metric = low > 0 or high < 0
-    said = [
+    statements = [
         f"the interval of the difference in {name} "
         f"{'leaves out' if by_metric else 'includes'} 0"
     ]
@@ -186,15 +189,15 @@ def verdict(comparison: dict) -> str:
         )
         if by_test:
             better = int(test["only_first"] < test["only_second"])
-        said = [counts, *said] if by_test or by_metric else [counts]
+        statements = [counts, *statements] if by_test or by_metric else [counts]
     if not by_test and not by_metric:
         return (
-            f"No difference beyond chance: {'; '.join(said)}. Take the "
+            f"No difference beyond chance: {'; '.join(statements)}. Take the "
             "smaller or faster one, or compare on more texts."
         )
     return (
         f"The {('first', 'second')[better]} is better, by more than chance: "
-        f"{'; '.join(said)}."
+        f"{'; '.join(statements)}."
     )
 
 
@@ -225,3 +228,90 @@ def _difference(first: dict, second: dict, name: str) -> float | None:
     if first[name] is None or second[name] is None:
         return None
     return first[name] - second[name]
+
+
+def disagreements(first: Evaluation, second: Evaluation) -> pd.DataFrame:
+    """Returns the rows that are answered differently.
+
+    Those that just one of the models gets right come first, and among them
+    those on which the two are surest of their answers. Of tasks that are no
+    classification, those come first whose answers are furthest apart.
+    """
+    if not first.model.task.is_multiclass:
+        return _find_of_task(first, second)
+    names = first.metrics["labels"]
+    both = [first.probabilities, in_order(second, names, first)]
+    best = [probabilities.argmax(axis=1) for probabilities in both]
+    rows = np.flatnonzero(best[0] != best[1])
+    answers = [[names[i] for i in one[rows]] for one in best]
+    true_labels = first.examples["label"].to_numpy()[rows]
+    table = pd.DataFrame(
+        {
+            **_of_examples(first.examples, rows),
+            "label_first": answers[0],
+            "score_first": both[0][rows, best[0][rows]],
+            "label_second": answers[1],
+            "score_second": both[1][rows, best[1][rows]],
+            "right": np.where(
+                answers[0] == true_labels,
+                "first",
+                np.where(answers[1] == true_labels, "second", "neither"),
+            ),
+        }
+    )
+    order = np.lexsort(
+        (-(table["score_first"] + table["score_second"]),
+         table["right"] == "neither")
+    )  # fmt: skip
+    return table.iloc[order].reset_index(drop=True)
+
+
+def _find_of_task(first: Evaluation, second: Evaluation) -> pd.DataFrame:
+    task = first.model.task
+    segments = examples_lib.segments(first.examples)
+    answer_rows = [
+        build_answer_rows(
+            one.model.task, segments, one.encoded, one.probabilities
+        )
+        for one in (first, second)
+    ]
+    columns = (*task.answer_columns, *task.detail_columns)
+    apart = np.array(
+        [
+            task.max_abs_difference(
+                dict(zip(columns, sum(one, []), strict=True)), other
+            )
+            if one[0] != other[0]
+            else -1.0
+            for one, other in zip(*answer_rows, strict=True)
+        ]
+    )
+    rows = np.argsort(-apart, kind="stable")[: int((apart >= 0).sum())]
+    return pd.DataFrame(
+        {
+            **_of_examples(first.examples, rows),
+            **{
+                f"{name}_{side}": [answers[row][0][i] for row in rows]
+                for side, answers in zip(
+                    ("first", "second"), answer_rows, strict=True
+                )
+                for i, name in enumerate(task.answer_columns)
+            },
+        }
+    )
+
+
+def _of_examples(examples: pd.DataFrame, rows: np.ndarray) -> dict:
+    """Returns the columns that say which texts they are."""
+    picked = examples.iloc[rows]
+    columns = {
+        "path": picked["path"].to_numpy(),
+        "line": picked["line"].to_numpy(),
+        "id": np.array(example_ids(examples), object)[rows],
+        "text": picked["text"].to_numpy(),
+        "text_pair": picked["text_pair"].to_numpy(),
+        "true_label": picked["label"].to_numpy(),
+    }
+    if examples["text_pair"].isna().all():
+        del columns["text_pair"]
+    return columns

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 
 from bert_tf import run_dir
+from bert_tf.config.training import TrainConfig
 from bert_tf.data.examples import segments as segments_of
-from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError
 from bert_tf.evaluation import (
+    artifacts,
     baseline,
-    findings,
-    page,
-    plain_report,
-    plots,
-    report,
-    summary,
+    error_analysis,
+    metric_intervals,
 )
-from bert_tf.inference.loaded_model import LoadedModel
-from bert_tf.tasks.task import timed_metrics
+from bert_tf.evaluation.plots import plots
+from bert_tf.evaluation.report import html_report
+from bert_tf.tasks.answers import LoadedModel
+from bert_tf.tasks.base import timed_metrics
 
 # Explaining texts may take so much of the time that predicting them took.
 _EXPLAINED_SHARE = 0.04
@@ -30,7 +30,7 @@ _FEWEST_PASSES = 64
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
         model: what was asked.
@@ -60,12 +60,12 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
     """
     segments = segments_of(examples)
     if model.has_pairs != (len(segments) == 2):
-        wanted, found = "two texts", "one text"
+        wanted, given = "two texts", "one text"
         if not model.has_pairs:
-            wanted, found = found, wanted
+            wanted, given = given, wanted
         raise InputError(
             f"{model.path} takes {wanted} an example, but "
-            f"{describe_files(examples)} gives {found}; see --text_column and "
+            f"{describe_files(examples)} gives {given}; see --text_column and "
             "--text_pair_column"
         )
     start = time.monotonic()
@@ -78,16 +78,16 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
         probabilities,
         seconds=time.monotonic() - start,
     )
-    if model.task.has_single_label:
+    if model.task.is_multiclass:
         saved = None
         path = os.path.join(model.path, run_dir.BASELINE)
         if model.is_run and os.path.exists(path):
             saved = baseline.read(path)
-        metrics = summary.complete_metrics(
+        metrics = metric_intervals.complete_metrics(
             metrics, examples, probabilities, saved
         )
     else:
-        metrics = summary.with_intervals(
+        metrics = metric_intervals.with_intervals(
             model.task, metrics, examples, encoded, probabilities
         )
     return Evaluation(
@@ -102,35 +102,34 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
 def write(folder: str, evaluation: Evaluation) -> None:
     """Writes the tables, the plots and report.html to a folder."""
     model, metrics = evaluation.model, evaluation.metrics
-    cells = report.write_predictions(
+    answer_rows = artifacts.write_predictions(
         folder,
         task=model.task,
         examples=evaluation.examples,
         encoded=evaluation.encoded,
-        predicted=evaluation.probabilities,
+        predictions=evaluation.probabilities,
     )
     run_path = model.path if model.is_run else None
     curves = None
     if run_path is not None:
-        config = run_dir.read_json(os.path.join(run_path, run_dir.CONFIG))
         curves = plots.learning_curves(
             pd.read_csv(os.path.join(run_path, run_dir.HISTORY)),
-            config["metric_for_best_model"],
+            TrainConfig.read(run_path).metric_for_best_model,
         )
-    if model.task.has_single_label:
+    if model.task.is_multiclass:
         _write_classification(folder, evaluation, curves, run_path)
     else:
-        plain_report.write_page(
+        html_report.write_plain_page(
             folder,
             task=model.task,
-            part=describe_files(evaluation.examples),
+            split=describe_files(evaluation.examples),
             metrics=metrics,
             examples=evaluation.examples,
-            cells=cells,
+            answer_rows=answer_rows,
             curves=curves,
             run_path=run_path,
             model_path=model.path,
-            other_parts={},
+            other_splits={},
         )
     run_dir.write_json(os.path.join(folder, run_dir.METRICS), metrics)
 
@@ -138,7 +137,7 @@ def write(folder: str, evaluation: Evaluation) -> None:
 def _write_classification(folder, evaluation, curves, run_path) -> None:
     """Writes tables, plots and report.html."""
     model, metrics = evaluation.model, evaluation.metrics
-    drawn = report.write_evaluation(
+    drawn = artifacts.write_evaluation(
         folder,
         examples=evaluation.examples,
         probabilities=evaluation.probabilities,
@@ -148,16 +147,16 @@ def _write_classification(folder, evaluation, curves, run_path) -> None:
     )
     if curves is not None:
         drawn["learning_curves"] = curves
-    page.write_page(
+    html_report.write_page(
         folder,
-        part=describe_files(evaluation.examples),
+        split=describe_files(evaluation.examples),
         metrics=metrics,
         drawn=drawn,
-        findings=findings.gather(
+        findings=error_analysis.gather(
             "evaluated",
             evaluation.probabilities,
             metrics["labels"],
-            parts={"evaluated": evaluation.examples},
+            splits={"evaluated": evaluation.examples},
             encoded={"evaluated": evaluation.encoded},
             predict=model.predict_encoded,
             tokens=model.tokens,
@@ -166,17 +165,17 @@ def _write_classification(folder, evaluation, curves, run_path) -> None:
                 int(_EXPLAINED_SHARE * len(evaluation.examples)),
             ),
         ),
-        scores=report.positive_scores(
+        scores=artifacts.positive_scores(
             evaluation.examples, evaluation.probabilities, metrics
         ),
         run_path=run_path,
         model_path=model.path,
-        other_parts={},
+        other_splits={},
     )
 
 
-def describe_files(part: pd.DataFrame) -> str:
+def describe_files(split: pd.DataFrame) -> str:
     """Returns the names of the files that rows come from."""
-    names = [os.path.basename(str(path)) for path in part["path"].unique()]
+    names = [os.path.basename(str(path)) for path in split["path"].unique()]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more

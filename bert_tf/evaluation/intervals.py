@@ -1,15 +1,15 @@
-"""How far chance alone could have moved a metric: bootstrap intervals."""
+"""Bootstrap confidence intervals and McNemar's test."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
+from scipy import sparse, stats
 
-from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.metrics import resampling
+from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.metrics import bootstrap
 from bert_tf.metrics.classification import positive_class
-from bert_tf.tasks.task import Task
+from bert_tf.tasks.base import Task
 
 LEVEL = 0.95
 SAMPLES = 1000
@@ -28,9 +28,9 @@ def confidence_intervals(
 ) -> dict[str, list[float] | None]:
     """Returns [low, high] of each headline metric, at the level LEVEL.
 
-    Percentiles of `resampled_metrics`; None where a metric is undefined.
+    Percentiles of `bootstrap_metrics`; None where a metric is undefined.
     """
-    samples = resampled_metrics(labels, probabilities, class_names, seed=seed)
+    samples = bootstrap_metrics(labels, probabilities, class_names, seed=seed)
     return {name: interval(values) for name, values in samples.items()}
 
 
@@ -43,7 +43,7 @@ def interval(values: np.ndarray) -> list[float] | None:
     return [float(edge) for edge in np.percentile(values, [tail, 100 - tail])]
 
 
-def resampled_metrics(
+def bootstrap_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
@@ -58,7 +58,7 @@ def resampled_metrics(
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes].
-        class_names: one a class.
+        class_names: one per class.
         seed: of the drawing.
 
     Returns:
@@ -66,21 +66,25 @@ def resampled_metrics(
         where a sample leaves a metric undefined.
     """
     rows, classes = probabilities.shape
-    predicted = probabilities.argmax(axis=1)
+    predictions = probabilities.argmax(axis=1)
     chances = probabilities.astype(np.float64)
     chances /= chances.sum(axis=1, keepdims=True)
     eps = np.finfo(np.float64).eps
     losses = -np.log(np.maximum(chances[np.arange(rows), labels], eps))
     indicators = [
         _indicator(labels, classes),
-        _indicator(predicted, classes),
-        _indicator(labels, classes, kept=labels == predicted),
+        _indicator(predictions, classes),
+        _indicator(labels, classes, kept=labels == predictions),
     ]
     samples: dict[str, list] = {}
     drawn = 0
     for weights in _weights(rows, seed):
-        truth, said, hits = ((m.T @ weights.T).T for m in indicators)
-        values = _count_metrics(truth, said, hits, class_names)
+        num_true, num_predicted, num_correct = (
+            (m.T @ weights.T).T for m in indicators
+        )
+        values = _count_metrics(
+            num_true, num_predicted, num_correct, class_names
+        )
         values["eval_loss"] = weights @ losses / rows
         if classes == 2 or drawn < _AUC_SAMPLES_OF_MANY_CLASSES:
             some = weights
@@ -97,15 +101,15 @@ def resampled_task(
     task: Task,
     examples: pd.DataFrame,
     encoded: EncodedTexts,
-    predicted: np.ndarray,
+    predictions: np.ndarray,
     *,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
-    """Does what `resampled_metrics` does for the other tasks.
+    """Does what `bootstrap_metrics` does for the other tasks.
 
     The arguments are those of `Task.metrics`.
     """
-    measure = task.resampled(examples, encoded, predicted)
+    measure = task.bootstrap_metrics(examples, encoded, predictions)
     parts = [measure(weights) for weights in _weights(len(examples), seed)]
     return {
         name: np.concatenate([part[name] for part in parts])
@@ -132,14 +136,18 @@ def _indicator(ids: np.ndarray, classes: int, kept=None) -> sparse.csr_matrix:
     )
 
 
-def _count_metrics(truth, said, hits, class_names) -> dict[str, np.ndarray]:
+def _count_metrics(
+    num_true, num_predicted, num_correct, class_names
+) -> dict[str, np.ndarray]:
     """Returns what follows from <float64>[samples, classes] counts."""
-    total = truth.sum(axis=1)
-    precision, recall, f1 = resampling.count_scores(hits, said, truth)
+    total = num_true.sum(axis=1)
+    precision, recall, f1 = bootstrap.count_scores(
+        num_correct, num_predicted, num_true
+    )
     values = {
-        "eval_accuracy": hits.sum(axis=1) / total,
+        "eval_accuracy": num_correct.sum(axis=1) / total,
         "eval_f1_macro": f1.mean(axis=1),
-        "eval_f1_weighted": (f1 * truth).sum(axis=1) / total,
+        "eval_f1_weighted": (f1 * num_true).sum(axis=1) / total,
         "eval_precision_macro": precision.mean(axis=1),
         "eval_recall_macro": recall.mean(axis=1),
     }
@@ -150,11 +158,13 @@ def _count_metrics(truth, said, hits, class_names) -> dict[str, np.ndarray]:
         values["eval_f1"] = f1[:, positive]
     else:
         values["eval_f1"] = values["eval_f1_macro"]
-    covariance = hits.sum(axis=1) * total - (said * truth).sum(axis=1)
-    spread = (total**2 - (said**2).sum(axis=1)) * (
-        total**2 - (truth**2).sum(axis=1)
+    covariance = num_correct.sum(axis=1) * total - (
+        num_predicted * num_true
+    ).sum(axis=1)
+    spread = (total**2 - (num_predicted**2).sum(axis=1)) * (
+        total**2 - (num_true**2).sum(axis=1)
     )
-    values["eval_matthews_correlation"] = resampling.ratio(
+    values["eval_matthews_correlation"] = bootstrap.ratio(
         covariance, np.sqrt(spread)
     )
     return values
@@ -183,3 +193,25 @@ def _roc_auc(labels, chances, weights) -> np.ndarray:
             )
         )
     return np.mean(areas, axis=0)
+
+
+def mcnemar(right: np.ndarray, other_right: np.ndarray) -> dict:
+    """Compares two classifiers on the rows where just one of them is right.
+
+    McNemar's exact test: were they equally good, either would be the one with
+    even chances.
+
+    Args:
+        right: <bool>[rows], whether the first classifier is right.
+        other_right: <bool>[rows], the same of the second.
+
+    Returns:
+        only_first, only_second (rows) and p_value: how often chance alone
+        makes them differ as much, 1 where they never differ.
+    """
+    first = int((right & ~other_right).sum())
+    second = int((other_right & ~right).sum())
+    p_value = 1.0
+    if first + second:
+        p_value = float(stats.binomtest(first, first + second).pvalue)
+    return {"only_first": first, "only_second": second, "p_value": p_value}

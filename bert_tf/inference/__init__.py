@@ -1,1 +1,1 @@
-"""Models that answer: a run in Keras, an exported SavedModel."""
+"""Predictions from a run folder or an exported SavedModel."""

@@ -1,4 +1,4 @@
-"""Predictions from a model in memory, under any strategy."""
+"""Predicts with a Keras model under any strategy."""
 
 from collections.abc import Callable
 
@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data import pipeline
-from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data import input_pipeline
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.tasks import head, pooling
-from bert_tf.tasks.task import Task
+from bert_tf.tasks.base import Task
 
 
 def _build_predict_step(
@@ -25,8 +25,8 @@ def _build_predict_step(
     """
 
     def replica_step(batch):
-        outputs = head.compute(task, model, pipeline.features(batch))
-        return {"row": batch["row"], "predicted": outputs[task.predicted]}
+        outputs = head.forward(task, model, input_pipeline.features(batch))
+        return {"row": batch["row"], "predicted": outputs[task.prediction_key]}
 
     @tf.function(input_signature=[element_spec], autograph=False)
     def predict_step(batch):
@@ -69,9 +69,9 @@ class KerasPredictor:
         <float32>[all tokens, outputs].
         """
         batches = self._strategy.experimental_distribute_dataset(
-            pipeline.build_dataset(
+            input_pipeline.build_dataset(
                 encoded,
-                pipeline.plan_evaluation(
+                input_pipeline.plan_evaluation(
                     encoded.lengths, batch_size=self._batch_size
                 ),
                 batch_size=self._batch_size,
@@ -89,7 +89,7 @@ class KerasPredictor:
         splits = encoded.row_splits
         count = len(encoded.lengths)
         per_token = self._task.is_per_token
-        predicted = np.full(
+        predictions = np.full(
             [splits[-1] if per_token else count, self._task.num_outputs],
             np.nan,
             np.float32,
@@ -99,10 +99,10 @@ class KerasPredictor:
             rows = results["row"].numpy()
             values = results["predicted"].numpy()
             if not per_token:
-                predicted[rows[rows >= 0]] = values[rows >= 0]
+                predictions[rows[rows >= 0]] = values[rows >= 0]
                 continue
             for row, value in zip(rows, values, strict=True):
                 if row >= 0:
                     start, end = splits[row : row + 2]
-                    predicted[start:end] = value[: end - start]
-        return pooling.by_text(self._task, predicted, encoded)
+                    predictions[start:end] = value[: end - start]
+        return pooling.by_text(self._task, predictions, encoded)

@@ -1,4 +1,4 @@
-"""A finished run's model, rebuilt from its run folder alone."""
+"""Rebuilds the model of a finished run."""
 
 import dataclasses
 import os
@@ -11,12 +11,12 @@ from bert_tf.config.training import TrainConfig
 from bert_tf.data import encoding
 from bert_tf.inference import model_files
 from bert_tf.inference.keras_predictor import KerasPredictor
-from bert_tf.inference.loaded_model import LoadedModel
-from bert_tf.models import backbones, temperature
-from bert_tf.tasks import head, known
-from bert_tf.tasks.task import Task
+from bert_tf.models import backbones, classifier
+from bert_tf.tasks import head, registry
+from bert_tf.tasks.answers import LoadedModel
+from bert_tf.tasks.base import Task
 from bert_tf.text import tokenizers, vocabulary
-from bert_tf.text.preprocessing import Preprocessor, build_preprocessor
+from bert_tf.text.preprocessor import Preprocessor, build_preprocessor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +46,11 @@ def load(path: str) -> LoadedRun:
         InputError: `path` holds no finished run.
     """
     info = model_files.read_info(path)
-    config = TrainConfig.from_json(
-        run_dir.read_json(os.path.join(path, run_dir.CONFIG))
-    )
+    config = info.config
     backbone = backbones.from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )
-    task = known.build_task(info.task, info.class_names, info.parameters)
+    task = registry.build_task(info.task, info.class_names, info.parameters)
     model = head.build_model(
         task,
         backbone,
@@ -60,9 +58,9 @@ def load(path: str) -> LoadedRun:
         freeze_backbone=config.freeze_backbone,
     )
     model.load_weights(os.path.join(path, run_dir.WEIGHTS))
-    calibrated = temperature.read_temperature(path)
+    calibrated = classifier.read_temperature(path)
     if calibrated != 1.0:
-        temperature.apply_temperature(model, calibrated)
+        classifier.apply_temperature(model, calibrated)
     preprocessor = build_preprocessor(
         vocabulary.read_vocabulary(path),
         sequence_length=config.max_seq_length,
@@ -83,7 +81,7 @@ def open_model(path: str, *, batch_size: int) -> LoadedModel:
         return encoding.encode(
             run.preprocessor,
             segments,
-            with_places=run.task.with_places,
+            with_offsets=run.task.with_offsets,
             stride=run.task.stride,
         )
 

@@ -1,7 +1,9 @@
-"""What a model's files say of it, before it is loaded: without TensorFlow."""
+"""What a model's files say about it, without TensorFlow."""
 
 import dataclasses
 import os
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
@@ -14,6 +16,11 @@ from bert_tf.errors import InputError
 # TensorFlow Serving ignores.
 EXTRA = "assets.extra"
 SAVED_MODEL = "saved_model.pb"
+SINGLE_INPUTS = ("text",)
+PAIR_INPUTS = ("text_a", "text_b")
+QUESTION_INPUTS = ("question", "context")
+TOKEN_INPUTS = ("input_word_ids", "input_mask", "input_type_ids")
+_FORMER_NAMES = {"places": "offsets", "owners": "example_index"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,14 +29,14 @@ class ModelInfo:
 
     Attributes:
         path: its folder.
-        is_run: whether it is a run folder.
+        config: the settings, of a run folder alone.
         task: what it was trained for.
         class_names: what labels.txt holds.
         parameters: of the task, see `Task.parameters`.
     """
 
     path: str
-    is_run: bool
+    config: TrainConfig | None
     task: str
     class_names: tuple[str, ...]
     parameters: dict
@@ -58,17 +65,12 @@ def read_info(path: str) -> ModelInfo:
     """
     if is_run(path):
         run_dir.check_is_run(path)
-        config = TrainConfig.from_json(
-            run_dir.read_json(os.path.join(path, run_dir.CONFIG))
-        )
-        return _read_info(path, path, is_run=True, task=config.task)
+        return _read_info(path, path, TrainConfig.read(path))
     path = find_version(path)
-    return _read_info(path, os.path.join(path, EXTRA), is_run=False)
+    return _read_info(path, os.path.join(path, EXTRA), None)
 
 
-def _read_info(
-    path: str, folder: str, *, is_run: bool, task: str | None = None
-) -> ModelInfo:
+def _read_info(path: str, folder: str, config: TrainConfig | None) -> ModelInfo:
     """Reads labels.txt and task.json, which the simplest task does without."""
     labels = os.path.join(folder, run_dir.LABELS)
     if not os.path.exists(labels):
@@ -77,8 +79,8 @@ def _read_info(
     saved = run_dir.read_json(file) if os.path.exists(file) else {}
     return ModelInfo(
         path=path,
-        is_run=is_run,
-        task=task or saved.get("task", "classification"),
+        config=config,
+        task=config.task if config else saved.get("task", "classification"),
         class_names=labels_lib.read_labels(labels),
         parameters=saved.get("parameters", {}),
     )
@@ -98,13 +100,13 @@ def find_version(path: str) -> str:
         raise InputError(f"{path}: no such model folder")
     if os.path.exists(os.path.join(path, SAVED_MODEL)):
         return path
-    found = versions(path)
-    if not found:
+    numbers = versions(path)
+    if not numbers:
         raise InputError(
             f"{path} holds no SavedModel; pipelines.export writes one from a "
             "run folder"
         )
-    return os.path.join(path, str(found[-1]))
+    return os.path.join(path, str(numbers[-1]))
 
 
 def versions(model_dir: str) -> list[int]:
@@ -112,3 +114,43 @@ def versions(model_dir: str) -> list[int]:
     if not os.path.isdir(model_dir):
         return []
     return sorted(int(n) for n in os.listdir(model_dir) if n.isdigit())
+
+
+def text_inputs(*, has_pairs: bool, has_windows: bool) -> tuple[str, ...]:
+    """Returns the names of the texts that a model takes.
+
+    Args:
+        has_pairs: whether it takes two.
+        has_windows: whether the second may be longer than the model.
+    """
+    if not has_pairs:
+        return SINGLE_INPUTS
+    return QUESTION_INPUTS if has_windows else PAIR_INPUTS
+
+
+def in_order(names: Collection[str]) -> tuple[str, ...]:
+    """Returns names of text inputs in the order of a row's texts.
+
+    A server lists them by the alphabet; () where they are none of ours.
+    """
+    for ours in (SINGLE_INPUTS, PAIR_INPUTS, QUESTION_INPUTS):
+        if set(ours) == set(names):
+            return ours
+    return ()
+
+
+def current_names(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a signature's outputs by the names that they have today.
+
+    Models exported before December 2026 say `places` and `owners`; they are
+    read until version 1.0.
+    """
+    return {_FORMER_NAMES.get(name, name): outputs[name] for name in outputs}
+
+
+def token_inputs(tokens: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what the signature `tokens` takes of what `tokenize` answers.
+
+    That also tells offsets and example_index, where the task needs them.
+    """
+    return {name: tokens[name] for name in TOKEN_INPUTS}

@@ -1,4 +1,4 @@
-"""Asks an exported SavedModel, as TensorFlow Serving would, in this process."""
+"""Predicts with an exported SavedModel in this process."""
 
 import functools
 import os
@@ -11,15 +11,13 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401
 
 from bert_tf import run_dir
-from bert_tf.data import examples, pipeline
-from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data import examples, input_pipeline
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.inference import model_files
-from bert_tf.inference.inputs import text_inputs
-from bert_tf.inference.loaded_model import LoadedModel
-from bert_tf.inference.model_files import EXTRA
-from bert_tf.tasks import known, pooling
-from bert_tf.tasks.answers import Cells, answer_cells
+from bert_tf.inference.model_files import EXTRA, current_names, text_inputs
+from bert_tf.tasks import pooling, registry
+from bert_tf.tasks.answers import AnswerRow, LoadedModel, build_answer_rows
 from bert_tf.text import vocabulary
 
 _TOKENIZE_BATCH_SIZE = 1024
@@ -61,7 +59,7 @@ class SavedModelPredictor:
             raise model_files.not_exported(self.path)
         default = self._loaded.signatures["serving_default"]
         self._outputs = set(default.structured_outputs)
-        self.task = known.build_task(
+        self.task = registry.build_task(
             info.task, info.class_names, info.parameters
         )
         self.inputs = text_inputs(
@@ -87,7 +85,9 @@ class SavedModelPredictor:
         outputs = function(
             **{name: tf.constant(values) for name, values in inputs.items()}
         )
-        return {name: value.numpy() for name, value in outputs.items()}
+        return current_names(
+            {name: value.numpy() for name, value in outputs.items()}
+        )
 
     def probabilities(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
@@ -99,10 +99,10 @@ class SavedModelPredictor:
         together, since a batch is as long as its longest text.
         """
         count = len(segments[0])
-        predicted = self.task.predicted
-        if count <= batch_size and predicted in self._outputs:
+        key = self.task.prediction_key
+        if count <= batch_size and key in self._outputs:
             answers = self.call("serving_default", self._text_inputs(segments))
-            return answers[predicted]
+            return answers[key]
         return self.predict_encoded(
             self.encode(segments), batch_size=batch_size
         )
@@ -137,10 +137,12 @@ class SavedModelPredictor:
         per_token = task.is_per_token
         count = encoded.row_splits[-1] if per_token else len(encoded.lengths)
         result = np.empty([count, task.num_outputs], np.float32)
-        for rows in pipeline.plan_evaluation(
+        for rows in input_pipeline.plan_evaluation(
             encoded.lengths, batch_size=batch_size
         ):
-            answers = self.call("tokens", _pad(encoded, rows))[task.predicted]
+            answers = self.call("tokens", _pad(encoded, rows))[
+                task.prediction_key
+            ]
             if not per_token:
                 result[rows] = answers
                 continue
@@ -149,18 +151,18 @@ class SavedModelPredictor:
                 result[start:end] = answer[: end - start]
         return pooling.by_text(task, result, encoded)
 
-    def cells(
+    def predict_rows(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
-    ) -> list[Cells]:
-        """Returns the answers as cells of the predictions file, in order."""
-        if not self.task.with_places:
-            predicted = self.probabilities(segments, batch_size=batch_size)
-            return answer_cells(self.task, segments, None, predicted)
+    ) -> list[AnswerRow]:
+        """Returns the rows of the predictions file, in order."""
+        if not self.task.with_offsets:
+            predictions = self.probabilities(segments, batch_size=batch_size)
+            return build_answer_rows(self.task, segments, None, predictions)
         lengths = [
             sum(map(len, texts)) for texts in zip(*segments, strict=True)
         ]
         order = np.argsort(lengths, kind="stable")
-        cells: list[Cells] = [None] * len(lengths)
+        answer_rows: list[AnswerRow] = [None] * len(lengths)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             inputs = self._text_inputs(
@@ -168,8 +170,8 @@ class SavedModelPredictor:
             )
             answers = self.call("serving_default", inputs)
             for i, row in enumerate(rows):
-                cells[row] = self.task.cells(answers, i)
-        return cells
+                answer_rows[row] = self.task.to_row(answers, i)
+        return answer_rows
 
     def _text_inputs(self, segments: Sequence[Sequence[str]]) -> dict:
         return {
@@ -216,10 +218,10 @@ def _unpad(answers: dict[str, np.ndarray], first: int) -> dict:
         "lengths": lengths,
         "first_lengths": (lengths - second).astype(np.int32),
     }
-    if "places" in answers:
-        columns["places"] = answers["places"][mask]
-    if "owners" in answers:
-        columns["owners"] = answers["owners"] + first
+    if "offsets" in answers:
+        columns["offsets"] = answers["offsets"][mask]
+    if "example_index" in answers:
+        columns["example_index"] = answers["example_index"] + first
     return columns
 
 

@@ -1,1 +1,1 @@
-"""Metrics by task: functions of labels and answers, for any model."""
+"""Metrics as functions of labels and predictions."""

@@ -1,4 +1,4 @@
-"""Exact match and F1 of answers, as the official scripts of SQuAD count them.
+"""Exact match and F1 of answers, as in the official SQuAD scripts.
 
 evaluate-v1.1.py and evaluate-v2.0.py of Rajpurkar et al. (1606.05250,
 1806.03822). They agree on questions that have answers.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bert_tf.metrics import resampling
+from bert_tf.metrics import bootstrap
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = set(string.punctuation)
@@ -25,27 +25,27 @@ def normalize(answer: str) -> str:
     return " ".join(_ARTICLES.sub(" ", answer).split())
 
 
-def exact_match(found: str, gold: Sequence[str]) -> float:
+def exact_match(answer: str, gold: Sequence[str]) -> float:
     """Returns 1 where an answer equals one of `gold`; none means no answer."""
-    return max(float(normalize(found) == normalize(one)) for one in _of(gold))
+    return max(float(normalize(answer) == normalize(one)) for one in _of(gold))
 
 
-def f1(found: str, gold: Sequence[str]) -> float:
+def f1(answer: str, gold: Sequence[str]) -> float:
     """Returns the largest F1 of words shared with one of `gold`."""
-    return max(_f1(normalize(found), normalize(one)) for one in _of(gold))
+    return max(_f1(normalize(answer), normalize(one)) for one in _of(gold))
 
 
 def answer_metrics(
-    found: Sequence[str],
+    answers: Sequence[str],
     gold: Sequence[Sequence[str]],
 ) -> dict:
     """Returns the metrics of `metrics.json`, 0 to 1; finite or None.
 
     Args:
-        found: an answer for each question, "" for none.
+        answers: an answer for each question, "" for none.
         gold: the right ones; empty where there is none.
     """
-    scores = _scores(found, gold)
+    scores = _scores(answers, gold)
     has_answer = np.array([bool(right) for right in gold])
     values = {"exact_match": scores[:, 0].mean(), "f1": scores[:, 1].mean()}
     for name, rows in (("answerable", has_answer), ("no_answer", ~has_answer)):
@@ -60,23 +60,19 @@ def answer_metrics(
     }
 
 
-def resampled(
-    found: Sequence[str], gold: Sequence[Sequence[str]]
-) -> resampling.Measure:
+def bootstrap_metrics(
+    answers: Sequence[str], gold: Sequence[Sequence[str]]
+) -> bootstrap.BootstrapMetrics:
     """Returns what measures samples of these questions, see above."""
-    exact, overlap = _scores(found, gold).T
+    exact, overlap = _scores(answers, gold).T
     has_answer = np.array([bool(right) for right in gold])
 
     def measure(weights):
         return {
-            "eval_exact_match": resampling.mean(weights, exact),
-            "eval_f1": resampling.mean(weights, overlap),
-            "eval_f1_answerable": resampling.mean(
-                weights * has_answer, overlap
-            ),
-            "eval_f1_no_answer": resampling.mean(
-                weights * ~has_answer, overlap
-            ),
+            "eval_exact_match": bootstrap.mean(weights, exact),
+            "eval_f1": bootstrap.mean(weights, overlap),
+            "eval_f1_answerable": bootstrap.mean(weights * has_answer, overlap),
+            "eval_f1_no_answer": bootstrap.mean(weights * ~has_answer, overlap),
         }
 
     return measure
@@ -104,12 +100,12 @@ def best_threshold(margins: np.ndarray, f1s: np.ndarray, none: np.ndarray):
     return float(limits[gains.argmax()])
 
 
-def _scores(found, gold) -> np.ndarray:
+def _scores(answers, gold) -> np.ndarray:
     """Returns exact match and F1 <float64>[questions, 2]."""
     return np.array(
         [
             (exact_match(one, right), f1(one, right))
-            for one, right in zip(found, gold, strict=True)
+            for one, right in zip(answers, gold, strict=True)
         ]
     )
 
@@ -119,12 +115,12 @@ def _of(gold: Sequence[str]) -> list[str]:
     return [one for one in gold if normalize(one)] or [""]
 
 
-def _f1(found: str, gold: str) -> float:
-    found_words, gold_words = found.split(), gold.split()
-    if not found_words or not gold_words:
-        return float(found_words == gold_words)
-    same = sum((Counter(found_words) & Counter(gold_words)).values())
+def _f1(answer: str, gold: str) -> float:
+    answer_words, gold_words = answer.split(), gold.split()
+    if not answer_words or not gold_words:
+        return float(answer_words == gold_words)
+    same = sum((Counter(answer_words) & Counter(gold_words)).values())
     if not same:
         return 0.0
-    precision, recall = same / len(found_words), same / len(gold_words)
+    precision, recall = same / len(answer_words), same / len(gold_words)
     return 2 * precision * recall / (precision + recall)

@@ -1,4 +1,4 @@
-"""Whether a probability of 0.8 is right in 80 of 100 cases, and the mend."""
+"""Calibration error, and temperature scaling."""
 
 import numpy as np
 import pandas as pd
@@ -66,10 +66,10 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
         of_label = scaled[np.arange(len(labels)), labels]
         return -np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean()
 
-    found = optimize.minimize_scalar(
+    minimum = optimize.minimize_scalar(
         loss, bounds=np.log(_TEMPERATURES), method="bounded"
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def with_temperature(

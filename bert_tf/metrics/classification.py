@@ -1,4 +1,4 @@
-"""The metrics of a classifier, by scikit-learn."""
+"""Metrics of multi-class classification, by scikit-learn."""
 
 from collections.abc import Sequence
 
@@ -18,25 +18,25 @@ def classification_metrics(
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes].
-        class_names: one a class. Of two classes, the positive one is
+        class_names: one per class. Of two classes, the positive one is
             `positive_class(class_names)`.
     """
-    predicted = probabilities.argmax(axis=1)
+    predictions = probabilities.argmax(axis=1)
     # A float32 softmax adds up to 1 only within float32's precision.
     probabilities = probabilities.astype(np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     ids = np.arange(len(class_names))
     values = {
         "loss": metrics.log_loss(labels, probabilities, labels=ids),
-        "accuracy": metrics.accuracy_score(labels, predicted),
+        "accuracy": metrics.accuracy_score(labels, predictions),
     }
     for average in ("macro", "weighted"):
-        values.update(_precision_recall_f1(labels, predicted, ids, average))
+        values.update(_precision_recall_f1(labels, predictions, ids, average))
     if len(class_names) == 2:
         positive = class_names.index(positive_class(class_names))
         binary = metrics.precision_recall_fscore_support(
             labels == positive,
-            predicted == positive,
+            predictions == positive,
             average="binary",
             zero_division=0,
         )
@@ -45,8 +45,8 @@ def classification_metrics(
         values["f1"] = values["f1_macro"]
     # 0 by convention where there is only one class, and a warning of sklearn's.
     values["matthews_correlation"] = (
-        metrics.matthews_corrcoef(labels, predicted)
-        if len(np.union1d(labels, predicted)) > 1
+        metrics.matthews_corrcoef(labels, predictions)
+        if len(np.union1d(labels, predictions)) > 1
         else 0.0
     )
     values["roc_auc"] = _roc_auc(labels, probabilities)
@@ -55,29 +55,29 @@ def classification_metrics(
     )
     counts = np.bincount(labels, minlength=len(ids))
     result = {f"eval_{key}": _finite(value) for key, value in values.items()}
-    result["eval_predicted_classes"] = len(np.unique(predicted))
+    result["eval_predicted_classes"] = len(np.unique(predictions))
     result["labels"] = list(class_names)
-    result["per_class"] = scores_by_class(labels, predicted, class_names)
+    result["per_class"] = scores_by_class(labels, predictions, class_names)
     result["confusion_matrix"] = metrics.confusion_matrix(
-        labels, predicted, labels=ids
+        labels, predictions, labels=ids
     ).tolist()
     result["majority_baseline_accuracy"] = float(counts.max() / counts.sum())
     return result
 
 
 def scores_by_class(
-    truth: np.ndarray, found: np.ndarray, class_names: Sequence[str]
+    y_true: np.ndarray, y_pred: np.ndarray, class_names: Sequence[str]
 ) -> dict[str, dict]:
     """Returns precision, recall, f1 and support of each class.
 
     Args:
-        truth: <int>[rows] class ids, or <int>[rows, classes], 1 where a row
+        y_true: <int>[rows] class ids, or <int>[rows, classes], 1 where a row
             has the class.
-        found: what was predicted, likewise.
-        class_names: one a class.
+        y_pred: what was predicted, likewise.
+        class_names: one per class.
     """
     scores = metrics.precision_recall_fscore_support(
-        truth, found, labels=np.arange(len(class_names)), zero_division=0
+        y_true, y_pred, labels=np.arange(len(class_names)), zero_division=0
     )
     kinds = (("precision", float), ("recall", float), ("f1", float),
              ("support", int))  # fmt: skip
@@ -109,9 +109,9 @@ def headline_metric(class_names: Sequence[str]) -> str:
     return "f1" if len(class_names) == 2 else "accuracy"
 
 
-def _precision_recall_f1(labels, predicted, ids, average: str) -> dict:
+def _precision_recall_f1(labels, predictions, ids, average: str) -> dict:
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=ids, average=average, zero_division=0
+        labels, predictions, labels=ids, average=average, zero_division=0
     )
     return {
         f"precision_{average}": precision,

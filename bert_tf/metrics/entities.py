@@ -1,4 +1,4 @@
-"""The metrics of named entities: spans that are right as a whole.
+"""Entity-level precision, recall and F1.
 
 Strict IOB2, as `seqeval` counts it (mode="strict", scheme=IOB2) and CoNLL's
 tasks do: a span counts if its type, its first and its last word are right. Our
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics
 
-from bert_tf.metrics import resampling
+from bert_tf.metrics import bootstrap
 
 Span = tuple[str, int, int]
 
@@ -18,7 +18,7 @@ Span = tuple[str, int, int]
 def spans_of(tags: Sequence[str]) -> list[Span]:
     """Returns type, first word and the word after the last of each entity.
 
-    B-x starts one and I-x right after goes on with it; any other I- is none.
+    B-x starts one and I-x right after continues it; any other I- is none.
     """
     spans = []
     start, kind = None, None
@@ -34,7 +34,7 @@ def spans_of(tags: Sequence[str]) -> list[Span]:
 
 def entity_metrics(
     gold: Sequence[Sequence[str]],
-    found: Sequence[Sequence[str]],
+    predicted_tags: Sequence[Sequence[str]],
     *,
     loss: float,
 ) -> dict:
@@ -42,28 +42,31 @@ def entity_metrics(
 
     Args:
         gold: tags of each word of each sentence.
-        found: those that were predicted.
+        predicted_tags: those that were predicted.
         loss: of the words.
     """
-    true, predicted = (
+    true, predictions = (
         {
             (row, *span)
             for row, tags in enumerate(sentences)
             for span in spans_of(tags)
         }
-        for sentences in (gold, found)
+        for sentences in (gold, predicted_tags)
     )
-    kinds = sorted({span[1] for span in true | predicted})
+    kinds = sorted({span[1] for span in true | predictions})
     per_class = {
         kind: _scores(
-            *({s for s in spans if s[1] == kind} for spans in (true, predicted))
+            *(
+                {s for s in spans if s[1] == kind}
+                for spans in (true, predictions)
+            )
         )
         for kind in kinds
     }
-    whole = _scores(true, predicted)
+    whole = _scores(true, predictions)
     words = [
         (tag, other)
-        for row, others in zip(gold, found, strict=True)
+        for row, others in zip(gold, predicted_tags, strict=True)
         for tag, other in zip(row, others, strict=True)
     ]
     values = {
@@ -84,40 +87,46 @@ def entity_metrics(
     }
 
 
-def resampled(
-    gold: Sequence[Sequence[str]], found: Sequence[Sequence[str]]
-) -> resampling.Measure:
+def bootstrap_metrics(
+    gold: Sequence[Sequence[str]], predicted_tags: Sequence[Sequence[str]]
+) -> bootstrap.BootstrapMetrics:
     """Returns what measures samples of these sentences, see above."""
-    sides = [[spans_of(tags) for tags in side] for side in (gold, found)]
+    sides = [
+        [spans_of(tags) for tags in side] for side in (gold, predicted_tags)
+    ]
     kinds = sorted({kind for side in sides for s in side for kind, *_ in s})
     number = {kind: i for i, kind in enumerate(kinds)}
-    # Of each sentence and kind: right, said, true.
+    # Of each sentence and kind: correct, predicted, true.
     counts = np.zeros([3, len(gold), len(kinds)])
     words = np.zeros([2, len(gold)])
-    for row, (true, said) in enumerate(zip(*sides, strict=True)):
-        for part, spans in enumerate((set(true) & set(said), said, true)):
+    for row, (true, predictions) in enumerate(zip(*sides, strict=True)):
+        for part, spans in enumerate(
+            (set(true) & set(predictions), predictions, true)
+        ):
             for kind, *_ in spans:
                 counts[part, row, number[kind]] += 1
         words[:, row] = (
             len(gold[row]),
             sum(
                 one == other
-                for one, other in zip(gold[row], found[row], strict=True)
+                for one, other in zip(
+                    gold[row], predicted_tags[row], strict=True
+                )
             ),
         )
 
     def measure(weights):
         by_kind = [weights @ part for part in counts]
         totals = [part.sum(axis=1) for part in by_kind]
-        precision, recall, f1 = resampling.count_scores(*totals)
+        precision, recall, f1 = bootstrap.count_scores(*totals)
         is_there = (by_kind[1] + by_kind[2] > 0).sum(axis=1)
-        of_kinds = resampling.count_scores(*by_kind)[2].sum(axis=1)
+        of_kinds = bootstrap.count_scores(*by_kind)[2].sum(axis=1)
         return {
             "eval_f1": f1,
             "eval_precision": precision,
             "eval_recall": recall,
-            "eval_f1_macro": resampling.ratio(of_kinds, is_there),
-            "eval_word_accuracy": resampling.ratio(
+            "eval_f1_macro": bootstrap.ratio(of_kinds, is_there),
+            "eval_word_accuracy": bootstrap.ratio(
                 weights @ words[1], weights @ words[0]
             ),
         }
@@ -125,13 +134,13 @@ def resampled(
     return measure
 
 
-def _scores(true: set, predicted: set) -> dict:
-    right = len(true & predicted)
+def _scores(true: set, predictions: set) -> dict:
+    right = len(true & predictions)
     return {
-        "precision": right / len(predicted) if predicted else 0.0,
+        "precision": right / len(predictions) if predictions else 0.0,
         "recall": right / len(true) if true else 0.0,
-        "f1": 2 * right / (len(true) + len(predicted))
-        if true or predicted
+        "f1": 2 * right / (len(true) + len(predictions))
+        if true or predictions
         else 0.0,
         "support": len(true),
     }

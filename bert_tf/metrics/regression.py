@@ -1,12 +1,12 @@
-"""The metrics of a regression."""
+"""Metrics of regression."""
 
 import numpy as np
 from scipy import stats
 
-from bert_tf.metrics import resampling
+from bert_tf.metrics import bootstrap
 
 
-def regression_metrics(targets: np.ndarray, predicted: np.ndarray) -> dict:
+def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
     Pearson's and Spearman's correlation as the STS benchmarks report them;
@@ -14,49 +14,49 @@ def regression_metrics(targets: np.ndarray, predicted: np.ndarray) -> dict:
 
     Args:
         targets: <float>[rows].
-        predicted: <float>[rows].
+        predictions: <float>[rows].
     """
     targets = np.asarray(targets, np.float64)
-    predicted = np.asarray(predicted, np.float64)
-    errors = predicted - targets
+    predictions = np.asarray(predictions, np.float64)
+    errors = predictions - targets
     squared = float(np.mean(errors**2))
-    varies = np.ptp(targets) > 0 and np.ptp(predicted) > 0
+    varies = np.ptp(targets) > 0 and np.ptp(predictions) > 0
     return {
         "eval_loss": squared,
         "eval_mean_squared_error": squared,
         "eval_mean_absolute_error": float(np.mean(np.abs(errors))),
-        "eval_pearson": float(stats.pearsonr(targets, predicted).statistic)
+        "eval_pearson": float(stats.pearsonr(targets, predictions).statistic)
         if varies
         else None,
-        "eval_spearman": float(stats.spearmanr(targets, predicted).statistic)
+        "eval_spearman": float(stats.spearmanr(targets, predictions).statistic)
         if varies
         else None,
         "mean_baseline_squared_error": float(np.var(targets)),
     }
 
 
-def resampled(targets: np.ndarray, predicted: np.ndarray) -> resampling.Measure:
+def bootstrap_metrics(
+    targets: np.ndarray, predictions: np.ndarray
+) -> bootstrap.BootstrapMetrics:
     """Returns what measures samples of these rows."""
     targets = np.asarray(targets, np.float64)
-    predicted = np.asarray(predicted, np.float64)
-    errors = predicted - targets
+    predictions = np.asarray(predictions, np.float64)
+    errors = predictions - targets
 
     def measure(weights):
-        spearman = resampling.correlation(
+        spearman = bootstrap.correlation(
             weights,
-            resampling.ranks(weights, targets),
-            resampling.ranks(weights, predicted),
+            bootstrap.ranks(weights, targets),
+            bootstrap.ranks(weights, predictions),
         )
-        pearson = resampling.correlation(weights, targets, predicted)
-        squared = resampling.mean(weights, errors**2)
+        pearson = bootstrap.correlation(weights, targets, predictions)
+        squared = bootstrap.mean(weights, errors**2)
         return {
             # Ranks are exact: they tell for sure which samples are constant.
             "eval_pearson": np.where(np.isnan(spearman), np.nan, pearson),
             "eval_spearman": spearman,
             "eval_mean_squared_error": squared,
-            "eval_mean_absolute_error": resampling.mean(
-                weights, np.abs(errors)
-            ),
+            "eval_mean_absolute_error": bootstrap.mean(weights, np.abs(errors)),
         }
 
     return measure

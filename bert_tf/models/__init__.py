@@ -1,1 +1,1 @@
-"""Pretrained backbones and the heads on top of them."""
+"""Backbones, the encoder and the heads on top of them."""

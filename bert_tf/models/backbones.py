@@ -1,4 +1,4 @@
-"""The backbones of KerasNLP that are trained, and where their parts are.
+"""The KerasNLP backbones that can be trained, and their layers.
 
 BERT, and what is BERT with other embeddings: `encoder_weights` gives them all
 to one encoder.

@@ -1,5 +1,6 @@
-"""A BERT backbone with a dense head, on each text or on each token."""
+"""A backbone with a dense head, per text or per token."""
 
+import os
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import keras
 import keras_nlp
 import tensorflow as tf
 
+from bert_tf import run_dir
 from bert_tf.models import backbones, encoder
 from bert_tf.models.dropout import Dropout, no_dropout
 from bert_tf.models.encoder import Dense, Drop, EncoderWeights
@@ -15,7 +17,7 @@ from bert_tf.models.encoder import Dense, Drop, EncoderWeights
 _INITIALIZER_STDDEV = 0.02
 # No other dropout has the number: see `Dropout`.
 HEAD_SITE = 1_000_000
-# KerasNLP's names: one vector a text, or one a token.
+# KerasNLP's names: one vector per text, or one per token.
 _POOLED, _SEQUENCE = "pooled_output", "sequence_output"
 _POOLER = "pooled_dense"
 
@@ -144,7 +146,7 @@ def classify(
     features: dict[str, tf.Tensor],
     *,
     num_heads: int,
-    drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
+    dropouts: tuple[Drop, Drop] = (no_dropout, no_dropout),
     is_per_token: bool = False,
     activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softmax,
 ) -> dict[str, tf.Tensor]:
@@ -154,7 +156,7 @@ def classify(
         weights: the model's.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         num_heads: of the attention.
-        drops: while training, see `dropouts`.
+        dropouts: while training, see `dropouts`.
         is_per_token: as of `build_classifier`.
         activation: from logits to probabilities.
 
@@ -164,7 +166,7 @@ def classify(
         Of a head on each token, logits and probabilities
         <float32>[batch, length, num_classes] alone.
     """
-    backbone_drop, head_drop = drops
+    backbone_drop, head_drop = dropouts
     if is_per_token:
         hidden = encoder.sequence_output(
             weights.encoder, features, num_heads=num_heads, drop=backbone_drop
@@ -184,3 +186,21 @@ def classify(
         "probabilities": activation(logits),
         "embedding": pooled,
     }
+
+
+_LAST_LAYER = "logits"
+
+
+def apply_temperature(model: keras.Model, temperature: float) -> None:
+    """Divides the model's logits by `temperature` from now on."""
+    layer = model.get_layer(_LAST_LAYER)
+    for variable in (layer.kernel, layer.bias):
+        variable.assign(variable / temperature)
+
+
+def read_temperature(path: str) -> float:
+    """Returns a run's temperature; 1 where it was not calibrated."""
+    file = os.path.join(path, run_dir.CALIBRATION)
+    if not os.path.exists(file):
+        return 1.0
+    return run_dir.read_json(file)["temperature"]

@@ -1,4 +1,4 @@
-"""Dropout by a hash of example, step and place.
+"""Dropout by a hash of example, step and position.
 
 What is dropped does not depend on the batch, the replica or the worker in
 which an example is, so that training gives the same result on one device and

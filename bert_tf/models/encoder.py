@@ -1,4 +1,4 @@
-"""BERT's encoder on the weights of a KerasNLP backbone, faster than its layers.
+"""A faster encoder on the weights of a KerasNLP backbone.
 
 The same function as KerasNLP's backbones, of fewer and larger operations:
 

@@ -1,4 +1,4 @@
-"""A BERT backbone with the heads it is pretrained with, and their losses.
+"""A BERT backbone with its pretraining heads and losses.
 
 Masked words: a dense layer, GELU, normalization, and the token embeddings
 once more as the output layer (https://arxiv.org/abs/1810.04805, as in
@@ -183,10 +183,10 @@ def masked_logits(
 
 def _loss(logits, labels, weights) -> tuple[tf.Tensor, tf.Tensor]:
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    hits = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
+    num_correct = tf.argmax(logits, axis=1, output_type=labels.dtype) == labels
     return (
         tf.reduce_sum(losses * weights),
-        tf.reduce_sum(tf.cast(hits, tf.float32) * weights),
+        tf.reduce_sum(tf.cast(num_correct, tf.float32) * weights),
     )
 
 

@@ -1,1 +1,1 @@
-"""Learning a language from raw text, and smaller models of larger ones."""
+"""Pretrains a backbone on raw text."""

@@ -1,4 +1,4 @@
-"""Documents as token ids, with where sentences and documents start."""
+"""Tokenized documents and their boundaries."""
 
 import dataclasses
 import hashlib
@@ -9,14 +9,14 @@ import tensorflow as tf
 
 from bert_tf.errors import InputError
 from bert_tf.pretraining import documents as documents_lib
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessor import Preprocessor
 
 _TOKENIZE_BATCH_SIZE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-    """Tokenized documents, one after the other: 4 bytes a token.
+    """Tokenized documents, one after the other: 4 bytes per token.
 
     Attributes:
         token_ids: <int32>[all tokens].

@@ -1,4 +1,4 @@
-"""Files of raw text to documents, and documents to sentences."""
+"""Raw text files to documents and sentences."""
 
 import hashlib
 import re
@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from bert_tf import files
 from bert_tf.data import columns as columns_lib
-from bert_tf.data import reading
+from bert_tf.data.readers import registry
+from bert_tf.data.readers.table import Row, Table
 from bert_tf.errors import InputError
 
 _RECORD_SUFFIXES = (".tfrecord", ".tfrecords")
@@ -30,13 +31,13 @@ def read_documents(
     Raises:
         InputError: a file is missing, or not in its format.
     """
-    for path in reading.expand_paths(patterns):
+    for path in registry.expand_paths(patterns):
         if path.endswith(_RECORD_SUFFIXES):
             documents = _records(path, text_column or "text")
-        elif reading.format_of(path) == "text":
-            documents = _paragraphs(reading.open_table(path).rows)
+        elif registry.format_of(path) == "text":
+            documents = _paragraphs(registry.open_table(path).rows)
         else:
-            documents = _rows(reading.open_table(path), text_column)
+            documents = _rows(registry.open_table(path), text_column)
         for document in documents:
             if document.strip():
                 yield document
@@ -50,7 +51,7 @@ def check_files(
     Its first document is read; of .tfrecord files, which need TensorFlow,
     nothing.
     """
-    for path in reading.expand_paths(patterns):
+    for path in registry.expand_paths(patterns):
         if not path.endswith(_RECORD_SUFFIXES):
             next(read_documents([path], text_column=text_column), None)
 
@@ -66,7 +67,7 @@ def sentences(document: str) -> list[str]:
 
 
 def is_held_out(document: str, *, share: float, seed: int) -> bool:
-    """Tells whether a document is of the held-out part.
+    """Tells whether a document is of the held-out split.
 
     By a hash of its words, so that equal documents are on one side.
     """
@@ -75,7 +76,7 @@ def is_held_out(document: str, *, share: float, seed: int) -> bool:
     return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
-def _paragraphs(rows: Iterable[reading.Row]) -> Iterator[str]:
+def _paragraphs(rows: Iterable[Row]) -> Iterator[str]:
     lines: list[str] = []
     for row in rows:
         if row.fields["text"].strip():
@@ -87,7 +88,7 @@ def _paragraphs(rows: Iterable[reading.Row]) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def _rows(table: reading.Table, text_column: str | None) -> Iterator[str]:
+def _rows(table: Table, text_column: str | None) -> Iterator[str]:
     columns = columns_lib.choose_columns(
         table.columns, path=table.path, text_column=text_column, labelled=False
     )

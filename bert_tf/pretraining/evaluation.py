@@ -34,25 +34,27 @@ class Evaluator:
         sums = [0.0] * 4
         masks = rows = 0.0
         for batch in dataset:
-            found, batch_masks, batch_rows = self._step(batch)
-            found = Results(*map(float, found))
+            results, batch_masks, batch_rows = self._step(batch)
+            results = Results(*map(float, results))
             batch_masks, batch_rows = float(batch_masks), float(batch_rows)
             counts = (batch_masks, batch_masks, batch_rows, batch_rows)
-            values = found[1:5]
+            values = results[1:5]
             for i, (value, count) in enumerate(
                 zip(values, counts, strict=True)
             ):
                 sums[i] += value * count
             masks, rows = masks + batch_masks, rows + batch_rows
-        found = {
+        metrics = {
             "eval_mlm_loss": sums[0] / max(masks, 1.0),
             "eval_mlm_accuracy": sums[1] / max(masks, 1.0),
         }
-        found["eval_perplexity"] = math.exp(min(found["eval_mlm_loss"], 50.0))
+        metrics["eval_perplexity"] = math.exp(
+            min(metrics["eval_mlm_loss"], 50.0)
+        )
         if self._batches.has_pairs:
-            found["eval_nsp_loss"] = sums[2] / rows
-            found["eval_nsp_accuracy"] = sums[3] / rows
-        return found
+            metrics["eval_nsp_loss"] = sums[2] / rows
+            metrics["eval_nsp_accuracy"] = sums[3] / rows
+        return metrics
 
     def _build_step(self, element_spec):
         def replica_step(batch):
@@ -69,12 +71,12 @@ class Evaluator:
 
         @tf.function(input_signature=[element_spec], autograph=False)
         def step(batch):
-            found = self._strategy.run(replica_step, args=(batch,))
+            results = self._strategy.run(replica_step, args=(batch,))
             return tf.nest.map_structure(
                 lambda value: self._strategy.reduce(
                     tf.distribute.ReduceOp.SUM, value, axis=None
                 ),
-                found,
+                results,
             )
 
         return step

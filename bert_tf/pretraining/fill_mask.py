@@ -1,4 +1,4 @@
-"""The likeliest words where a text has [MASK]."""
+"""Predicts the words behind [MASK]."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,10 +7,12 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.errors import InputError
-from bert_tf.models import backbones, encoder, masked_lm, presets
+from bert_tf.models import backbones, encoder
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.dropout import no_dropout
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.presets import presets
+from bert_tf.pretraining import initialization
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.text.vocabulary import SPECIAL_TOKENS
 
 MASK = SPECIAL_TOKENS.mask
@@ -41,7 +43,7 @@ class MaskFiller:
         )
         backbone = preset.build_backbone(dropout=0.0, dtype="float32")
         pretrainer = pretrainer_lib.build_pretrainer(backbone, has_pairs=False)
-        if not masked_lm.read_head(preset, pretrainer.masked_lm):
+        if not initialization.read_head(preset, pretrainer.masked_lm):
             raise InputError(
                 f"{model} has no head for masked words, as checkpoints that "
                 "were trained on for something else often do not; "
@@ -121,13 +123,13 @@ class MaskFiller:
 def describe(text: str, candidates: Sequence[Sequence[Candidate]]) -> str:
     """Returns a table for each mask, and the text with the likeliest words."""
     lines = []
-    for number, found in enumerate(candidates, 1):
+    for number, words in enumerate(candidates, 1):
         if len(candidates) > 1:
             lines.append(f"{MASK} {number}")
         lines += [
             f"  {candidate.probability:7.4f}  {candidate.token}"
-            for candidate in found
+            for candidate in words
         ]
-    for found in candidates:
-        text = text.replace(MASK, found[0].token, 1)
+    for words in candidates:
+        text = text.replace(MASK, words[0].token, 1)
     return "\n".join([*lines, text])

@@ -1,4 +1,4 @@
-"""Masks of the masked language model, drawn anew for every batch.
+"""Dynamic masking for the masked language model.
 
 BERT's (https://arxiv.org/abs/1810.04805): 15% of the tokens are to be
 predicted; of these 80% become [MASK], 10% a random token, 10% stay. Drawn

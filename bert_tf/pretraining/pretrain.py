@@ -1,4 +1,4 @@
-"""From files of raw text to a run folder with a backbone; sees every part."""
+"""Pretrains a model: from raw text to a run folder."""
 
 import math
 import os
@@ -9,20 +9,21 @@ from absl import logging
 from bert_tf import run_dir
 from bert_tf.config.pretraining import PretrainConfig, parse_duration
 from bert_tf.errors import InputError
-from bert_tf.models import backbones, presets
+from bert_tf.models import backbones
+from bert_tf.presets import presets
+from bert_tf.pretraining import budget, documents, initialization, masking
 from bert_tf.pretraining import corpus as corpus_lib
-from bert_tf.pretraining import documents, masking, speed, start
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget
 from bert_tf.pretraining.evaluation import Evaluator
-from bert_tf.pretraining.fit import PretrainingFit, PretrainingState
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.pretraining.trainer import PretrainingState, PretrainingTrainer
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training import checkpoints, new_run
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training.interruption import Interruption
+from bert_tf.training.preemption import PreemptionHandler
 
-# The held-out part is of the same seed in every run of a corpus, so that runs
+# The held-out split is of the same seed in every run of a corpus, so that runs
 # with other seeds can be compared.
 _HELD_OUT_SEED = 0
 
@@ -35,7 +36,7 @@ def pretrain(config: PretrainConfig) -> dict:
 
     Raises:
         InputError: the settings or the data are wrong.
-        InterruptedTrainingError: SIGTERM came; the same call goes on.
+        InterruptedTrainingError: SIGTERM came; the same call resumes.
     """
     strategy = strategy_lib.build_strategy(
         config.distribution_strategy, tpu=config.tpu
@@ -52,9 +53,9 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         resume=config.resume,
     )
     strategy_lib.check_agreement(
-        strategy, "whether there is a run to go on with", [resuming]
+        strategy, "whether there is a run to resume", [resuming]
     )
-    preset, vocabulary = start.read_vocabulary(config)
+    preset, vocabulary = initialization.read_vocabulary(config)
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length
@@ -67,7 +68,9 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         for name, corpus in corpora.items()
     }
     with strategy.scope():
-        pretrainer, config = start.build_model(config, preset, vocabulary)
+        pretrainer, config = initialization.build_model(
+            config, preset, vocabulary
+        )
     # Where there is too little text, InputError comes here.
     rows = {name: part.rows for name, part in batches.items()}
     state = PretrainingState(
@@ -78,9 +81,9 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     elif strategy_lib.is_chief(strategy):
         with new_run.begin(config, vocabulary, pretrainer.backbone):
             pass
-    limit = speed.matrix_product_limit(config.mixed_precision)
+    limit = budget.matrix_product_limit(config.mixed_precision)
     logging.info(
-        "Model: %.1f M parameters, learning rate %g, %s; %s rows an epoch, %s "
+        "Model: %.1f M parameters, learning rate %g, %s; %s rows per epoch, %s "
         "of %d a step; matrix products at most %.0f GFLOP/s; %s",
         backbones.count_parameters(pretrainer.backbone) / 1e6,
         config.learning_rate,
@@ -91,7 +94,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         limit / 1e9,
         strategy_lib.describe_devices(strategy),
     )
-    fit = PretrainingFit(
+    trainer = PretrainingTrainer(
         config,
         strategy=strategy,
         pretrainer=pretrainer,
@@ -102,13 +105,13 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         budget=_budget(config, batches["train"].steps),
         flops_limit=limit,
     )
-    with run_dir.locked(config.output_dir), Interruption() as interruption:
-        state = _restore(fit, state) if resuming else state
-        outcome = fit.run(state, interruption)
+    with run_dir.locked(config.output_dir), PreemptionHandler() as preemption:
+        state = _restore(trainer, state) if resuming else state
+        outcome = trainer.run(state, preemption)
         metrics = _metrics(config, state, outcome, limit, strategy)
-        if fit.is_chief:
+        if trainer.is_chief:
             _write_results(config, vocabulary, pretrainer, metrics)
-        fit.delete_state()
+        trainer.delete_state()
     return metrics
 
 
@@ -170,13 +173,15 @@ def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
     return Budget(steps=config.num_train_epochs * steps_an_epoch)
 
 
-def _restore(fit: PretrainingFit, fresh: PretrainingState) -> PretrainingState:
-    state = fit.checkpoints.restore()
+def _restore(
+    trainer: PretrainingTrainer, fresh: PretrainingState
+) -> PretrainingState:
+    state = trainer.checkpoints.restore()
     if state is None:
-        logging.info("The run had not begun.")
+        logging.info("The run had not started.")
         return fresh
     checkpoints.check_same("data", state.data, fresh.data)
-    logging.info("Going on from step %d.", state.step)
+    logging.info("Resuming from step %d.", state.step)
     return state
 
 

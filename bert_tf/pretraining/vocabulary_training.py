@@ -1,4 +1,4 @@
-"""A WordPiece vocabulary from raw text, by the `tokenizers` package."""
+"""Trains a WordPiece vocabulary with the `tokenizers` package."""
 
 import collections
 import os
@@ -113,7 +113,6 @@ def write_vocabulary(folder: str, vocabulary: Vocabulary) -> str:
             "strip_accents": vocabulary.strip_accents,
         },
     )
-    aside = f"{path}.partial"
-    vocabulary_lib.write_tokens(aside, vocabulary.tokens)
-    os.replace(aside, path)
+    with run_dir.written_aside(path) as aside:
+        vocabulary_lib.write_tokens(aside, vocabulary.tokens)
     return path

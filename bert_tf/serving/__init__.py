@@ -1,1 +1,1 @@
-"""The exported SavedModel: writing it and asking it."""
+"""Exports SavedModels and queries TensorFlow Serving."""

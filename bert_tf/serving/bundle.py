@@ -1,9 +1,10 @@
-"""What a TensorFlow Serving needs beside the model: `<name>/serving/`.
+"""The files that TensorFlow Serving needs beside a model.
 
 models.config is written again at each export, since it names the versions;
 the other files only where they are missing, since people tune them.
 """
 
+import functools
 import importlib.resources
 import json
 import os
@@ -40,8 +41,8 @@ def update_labels(text: str, newest: int) -> dict[str, int]:
 
 def read_labels(text: str) -> dict[str, int]:
     """Returns the version labels in a models.config."""
-    found = _LABEL.findall(_COMMENT.sub("", text))
-    return {label: int(version) for label, version in found}
+    labels = _LABEL.findall(_COMMENT.sub("", text))
+    return {label: int(version) for label, version in labels}
 
 
 def is_understood(text: str) -> bool:
@@ -61,21 +62,21 @@ def files(
     example: Mapping[str, Sequence[str]],
 ) -> dict[str, str]:
     """Returns the bundle: file names and what is in them."""
-    found = {_MODELS_CONFIG: models_config(name, labels)}
+    contents = {_MODELS_CONFIG: models_config(name, labels)}
     folder = importlib.resources.files("bert_tf.serving") / "bundle_templates"
     for file_name in _TEMPLATES:
         template = folder.joinpath(file_name).read_text(encoding="utf-8")
-        found[file_name] = string.Template(template).substitute(
+        contents[file_name] = string.Template(template).substitute(
             name=name,
             server_version=_SERVER_VERSION,
             # Compose takes small letters, digits, _ and - only.
             compose_name=re.sub(r"[^a-z0-9_-]", "-", name.lower()),
         )
     request = {"signature_name": "serving_default", "inputs": dict(example)}
-    found["request.json"] = (
+    contents["request.json"] = (
         json.dumps(request, indent=2, ensure_ascii=False) + "\n"
     )
-    return found
+    return contents
 
 
 def models_config(name: str, labels: Mapping[str, int]) -> str:
@@ -151,3 +152,22 @@ def write(
     # Those before, too: the server unloads them only when it has read the file.
     numbers = re.findall(r"\b\d+\b", _COMMENT.sub("", text))
     return {newest, *labels.values(), *map(int, numbers)}
+
+
+_TABLE = "linked_operations.json"
+
+
+def serving_versions() -> tuple[str, ...]:
+    """Returns the TensorFlow Serving versions that are known, oldest first."""
+    return tuple(linked_operations()["text_of_serving"])
+
+
+@functools.cache
+def linked_operations() -> dict:
+    """Returns what linked_operations.json holds.
+
+    `text_of_serving`: the TensorFlow Text that each version links;
+    `text_operations`: the operations of each of these.
+    """
+    file = importlib.resources.files("bert_tf.serving").joinpath(_TABLE)
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""From a run folder to a verified SavedModel under saved_models/."""
+"""Exports a run as a SavedModel and verifies it."""
 
 import csv
 import itertools
@@ -15,14 +15,13 @@ from bert_tf.errors import InputError
 from bert_tf.inference import loaded_run, model_files
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import (
-    description,
-    linked_operations,
+    bundle,
     operation_check,
-    publishing,
     signatures,
+    versions,
     warm_up,
 )
-from bert_tf.tasks import known
+from bert_tf.tasks import registry
 from bert_tf.text import tokenizers, vocabulary
 
 # Under bfloat16 and float16 the evaluation's batches round otherwise.
@@ -59,10 +58,10 @@ def export(
             lacks an operation, or the SavedModel answers otherwise. Nothing
             is published then.
     """
-    publishing.check_name(name, models_dir)
-    serving_version = serving_version or linked_operations.serving_versions()[0]
+    versions.check_name(name, models_dir)
+    serving_version = serving_version or bundle.serving_versions()[0]
     trained = loaded_run.load(run_path)
-    with publishing.staging(models_dir, name) as staged:
+    with versions.staging(models_dir, name) as staged:
         module = signatures.ServingModule(trained)
         tf.saved_model.save(module, staged, signatures=module.functions)
         operation_check.check(staged, serving_version)
@@ -93,7 +92,7 @@ def export(
                 'pip install ".[serving]" in the clone. The first requests to '
                 "a server will be slow."
             )
-        return publishing.publish(
+        return versions.publish(
             staged,
             models_dir,
             name,
@@ -139,12 +138,14 @@ def check_parity(
     """
     task = predictor.task
     largest = 0.0
-    for text, wanted, cells in zip(
-        segments[0], expected, predictor.cells(segments), strict=True
+    for text, wanted, answer_row in zip(
+        segments[0], expected, predictor.predict_rows(segments), strict=True
     ):
-        difference = task.difference(wanted, cells)
+        difference = task.max_abs_difference(wanted, answer_row)
         if not difference <= tolerance:
-            answered = dict(zip(task.answer_columns, cells[0], strict=True))
+            answered = dict(
+                zip(task.answer_columns, answer_row[0], strict=True)
+            )
             trained = {name: wanted[name] for name in answered}
             raise InputError(
                 f"the SavedModel answers {answered} where the trained model "
@@ -163,7 +164,7 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     labels_lib.write_labels(
         os.path.join(extra, run_dir.LABELS), trained.class_names
     )
-    known.write_task(extra, trained.task, name_it=True)
+    registry.write_task(extra, trained.task, name_it=True)
     vocabulary.write_tokens(
         os.path.join(extra, run_dir.VOCABULARY),
         tokenizers.readable_tokens(trained.preprocessor.vocabulary),
@@ -175,7 +176,7 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
 
 def _readme(run_path: str, folder: str, trained) -> str:
     metrics = run_dir.read_json(os.path.join(run_path, run_dir.METRICS))
-    signatures_text = description.describe(
+    signatures_text = signatures.describe(
         operation_check.read_meta_graph(folder),
         signatures.descriptions(trained.task),
     )
@@ -196,7 +197,7 @@ def _readme(run_path: str, folder: str, trained) -> str:
 Takes raw text; the tokenizer is inside.
 {classes}
 - Trained from `{trained.config.preset}`, {longer}
-- On the validation part: {figures}; more in `metrics.json`
+- On the validation split: {figures}; more in `metrics.json`
 
 {signatures_text}
 

@@ -1,4 +1,4 @@
-"""Whether TensorFlow Serving can run a SavedModel's operations."""
+"""Checks that TensorFlow Serving has a SavedModel's operations."""
 
 import os
 
@@ -8,7 +8,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from bert_tf.errors import InputError
 from bert_tf.inference.model_files import SAVED_MODEL
-from bert_tf.serving import linked_operations
+from bert_tf.serving import bundle
 
 _PYTHON_OPERATIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 
@@ -38,10 +38,10 @@ def operations(meta_graph: meta_graph_pb2.MetaGraphDef) -> set[str]:
     """Returns the operation types of a graph and its function library."""
     graph = meta_graph.graph_def
     functions = {f.signature.name for f in graph.library.function}
-    found = {node.op for node in graph.node}
+    operations = {node.op for node in graph.node}
     for function in graph.library.function:
-        found.update(node.op for node in function.node_def)
-    return found - functions
+        operations.update(node.op for node in function.node_def)
+    return operations - functions
 
 
 def foreign_operations(names: set[str]) -> list[str]:
@@ -66,14 +66,14 @@ def problems(
     Returns:
         A sentence for each problem; nothing for a graph that is fine.
     """
-    table = linked_operations.table()
+    table = bundle.linked_operations()
     names = operations(meta_graph)
     text_version = table["text_of_serving"][serving_version]
     linked = table["text_operations"][text_version]
     text_operations = {
         name for known in table["text_operations"].values() for name in known
     }
-    found = []
+    messages = []
     for name in foreign_operations(names):
         if name in linked:
             continue
@@ -83,36 +83,36 @@ def problems(
                 for serving, text in table["text_of_serving"].items()
                 if name in table["text_operations"][text]
             )
-            found.append(
+            messages.append(
                 f"{name}: TensorFlow Serving {serving_version} links "
                 f"TensorFlow Text {text_version}, which lacks it; the first "
                 f"that has it is TensorFlow Serving {since}"
             )
         else:
-            found.append(
+            messages.append(
                 f"{name}: neither in core TensorFlow nor among TensorFlow "
                 "Text's operations; a standard server does not know it"
             )
     for name in sorted(names):
         if name in _PYTHON_OPERATIONS:
-            found.append(f"{name}: a server has no Python to call")
+            messages.append(f"{name}: a server has no Python to call")
         elif "Random" in name:
-            found.append(f"{name}: answers may be random")
+            messages.append(f"{name}: answers may be random")
     if _is_compiled(meta_graph):
-        found.append(
+        messages.append(
             "a function must be compiled by XLA, which TensorFlow Serving "
             "does not do unless started with an experimental flag"
         )
-    return found
+    return messages
 
 
 def check(path: str, serving_version: str) -> None:
     """Raises InputError for a SavedModel that a server cannot run."""
-    found = problems(read_meta_graph(path), serving_version)
-    if found:
+    messages = problems(read_meta_graph(path), serving_version)
+    if messages:
         raise InputError(
             f"TensorFlow Serving {serving_version} cannot run {path}:\n  "
-            + "\n  ".join(found)
+            + "\n  ".join(messages)
         )
 
 

@@ -1,13 +1,19 @@
-"""What an exported model answers: text in, answers out."""
+"""The signatures of an exported model."""
+
+import os
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 
-from bert_tf.inference.inputs import TOKEN_INPUTS, text_inputs
+from bert_tf import run_dir
+from bert_tf.inference import model_files
 from bert_tf.inference.loaded_run import LoadedRun
+from bert_tf.inference.model_files import TOKEN_INPUTS, text_inputs
 from bert_tf.models import classifier
-from bert_tf.serving import windows
-from bert_tf.tasks import head, pooling
-from bert_tf.tasks.task import Task
+from bert_tf.serving import signatures as signatures_lib
+from bert_tf.tasks import head, pooling, registry
+from bert_tf.tasks.base import Task
 
 # Of the signatures that every task has.
 _TOKENS = (
@@ -16,11 +22,13 @@ _TOKENS = (
     "padded to one length."
 )
 _TOKENIZE = "The inputs of `tokens` for each text."
-_PLACES = (
+_OFFSETS = (
     " And the place of each token: its first character, the one after its "
     "last, and 1 where a word starts."
 )
-_OWNERS = " Of each row, `owners` names the text it is a window of, from 0."
+_EXAMPLE_INDEX = (
+    " Of each row, `example_index` names the text it is a window of, from 0."
+)
 _EMBED = (
     "What the last layer sees of each text: BERT's pooled output, fine-tuned."
 )
@@ -28,14 +36,14 @@ _EMBED = (
 
 def descriptions(task: Task) -> dict[str, str]:
     """Returns what each signature is for, in the order to read of them."""
-    found = {name: text for name, (text, _) in task.signatures().items()}
-    found["tokens"] = _TOKENS
-    found["tokenize"] = _TOKENIZE + (_PLACES if task.with_places else "")
+    texts = {name: text for name, (text, _) in task.signatures().items()}
+    texts["tokens"] = _TOKENS
+    texts["tokenize"] = _TOKENIZE + (_OFFSETS if task.with_offsets else "")
     if task.stride is not None:
-        found["tokenize"] += _OWNERS
+        texts["tokenize"] += _EXAMPLE_INDEX
     if not task.is_per_token:
-        found["embed"] = _EMBED
-    return found
+        texts["embed"] = _EMBED
+    return texts
 
 
 class ServingModule(tf.Module):
@@ -94,7 +102,7 @@ def _build_bodies(
         lambda *texts: _preprocess(trained, texts), autograph=False
     )
     run = tf.function(
-        lambda features: head.compute(
+        lambda features: head.forward(
             task,
             trained.model,
             features,
@@ -110,20 +118,20 @@ def _build_bodies(
     )
 
     def outputs(features):
-        places = {}
-        if task.with_places:
-            places = {"places": features["places"]}
+        offsets = {}
+        if task.with_offsets:
+            offsets = {"offsets": features["offsets"]}
         features = {
-            name: value for name, value in features.items() if name != "places"
+            name: value for name, value in features.items() if name != "offsets"
         }
-        return {**run(features), **places}
+        return {**run(features), **offsets}
 
-    if task.with_places and task.stride is not None:
+    if task.with_offsets and task.stride is not None:
         in_windows, specs = task.in_windows, task.window_specs
     else:
         backbone = classifier.backbone_of(trained.model)
         widths = {
-            task.predicted: task.num_outputs,
+            task.prediction_key: task.num_outputs,
             "embedding": backbone.hidden_dim,
         }
         specs = {
@@ -137,16 +145,16 @@ def _build_bodies(
     def answering(answer):
         def body(*texts):
             features = preprocess(*texts)
-            text = {"text": texts[-1]} if task.with_places else {}
+            text = {"text": texts[-1]} if task.with_offsets else {}
             if task.stride is None:
                 return answer({**outputs(features), **text})
-            owners = features.pop("owners")
-            kept = windows.run_in_pieces(
+            example_index = features.pop("example_index")
+            kept = run_in_pieces(
                 lambda piece: in_windows(outputs(piece)), features, specs
             )
-            if task.with_places:
-                return answer({**kept, **text, "owners": owners})
-            return answer(pooling.pool(task, kept, owners))
+            if task.with_offsets:
+                return answer({**kept, **text, "example_index": example_index})
+            return answer(pooling.pool(task, kept, example_index))
 
         return body
 
@@ -158,13 +166,13 @@ def _build_bodies(
                 "segment_ids": input_type_ids,
             }
         )
-        return {name: outputs[name] for name in ("logits", task.predicted)}
+        return {name: outputs[name] for name in ("logits", task.prediction_key)}
 
     def tokenize(*texts):
         features = preprocess(*texts)
         more = {
             name: features[name]
-            for name in ("places", "owners")
+            for name in ("offsets", "example_index")
             if name in features
         }
         return {
@@ -187,16 +195,126 @@ def _build_bodies(
 
 
 def _preprocess(trained: LoadedRun, texts: tuple[tf.Tensor, ...]) -> dict:
-    """Returns the features, and the places of the tokens where asked for."""
+    """Returns the features, and the offsets of the tokens where asked for."""
     preprocessor = trained.preprocessor
     if trained.task.stride is not None:
         return preprocessor.pack_windows(texts, trained.task.stride)
-    if not trained.task.with_places:
+    if not trained.task.with_offsets:
         return preprocessor(texts)
-    placed = [preprocessor.tokenize_with_places(text) for text in texts]
+    placed = [preprocessor.tokenize_with_offsets(text) for text in texts]
     return {
         **preprocessor.pack(tuple(part.ids for part in placed)),
-        "places": preprocessor.pack_places(
-            tuple(part.places for part in placed)
+        "offsets": preprocessor.pack_offsets(
+            tuple(part.offsets for part in placed)
         ),
     }
+
+
+# What every SavedModel has beside the signatures that a server answers.
+_INTERNAL = "__saved_model_init_op"
+
+
+def read_descriptions(path: str) -> dict[str, str]:
+    """Returns what the signatures of an export are for; {} for others'."""
+    if not os.path.exists(
+        os.path.join(path, model_files.EXTRA, run_dir.LABELS)
+    ):
+        return {}
+    info = model_files.read_info(path)
+    return signatures_lib.descriptions(
+        registry.build_task(info.task, info.class_names, info.parameters)
+    )
+
+
+def describe(
+    meta_graph: meta_graph_pb2.MetaGraphDef, descriptions: Mapping[str, str]
+) -> str:
+    """Returns Markdown: each signature, its inputs and its outputs.
+
+    Args:
+        meta_graph: the SavedModel's.
+        descriptions: what its signatures are for, by name; or {}.
+    """
+    signatures = meta_graph.signature_def
+    ours = descriptions if set(descriptions) <= set(signatures) else {}
+    others = sorted(set(signatures) - set(ours) - {_INTERNAL})
+    blocks = []
+    for name in (*ours, *others):
+        signature = signatures[name]
+        lines = [f"Signature `{name}`", ""]
+        if name in ours:
+            lines += [ours[name], ""]
+        for way, tensors in (
+            ("in", signature.inputs),
+            ("out", signature.outputs),
+        ):
+            lines += [
+                f"- {way}: `{key}: {_type(tensors[key])}`"
+                for key in sorted(tensors)
+            ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _type(info: meta_graph_pb2.TensorInfo) -> str:
+    name = tf.dtypes.as_dtype(info.dtype).name
+    if info.tensor_shape.unknown_rank:
+        return f"{name} of any shape"
+    sizes = [
+        "None" if dim.size < 0 else str(dim.size)
+        for dim in info.tensor_shape.dim
+    ]
+    return f"{name} [{', '.join(sizes)}]"
+
+
+_WINDOWS_AT_A_TIME = 32
+
+
+def run_in_pieces(
+    function: Callable[[dict], dict],
+    features: Mapping[str, tf.Tensor],
+    specs: Mapping[str, tf.TensorSpec],
+) -> dict[str, tf.Tensor]:
+    """Applies a function of batches of any size to pieces of a batch.
+
+    Args:
+        function: from tensors [rows, ...] to others.
+        features: tensors [all rows, ...].
+        specs: of these, without the number of rows.
+
+    Returns:
+        What the function returns, of all rows.
+    """
+    rows = tf.shape(features["token_ids"])[0]
+    pieces = (rows + _WINDOWS_AT_A_TIME - 1) // _WINDOWS_AT_A_TIME
+
+    def piece_of(number):
+        start = number * _WINDOWS_AT_A_TIME
+        piece = {
+            name: value[start : start + _WINDOWS_AT_A_TIME]
+            for name, value in features.items()
+        }
+        return function(piece)
+
+    arrays = {
+        name: tf.TensorArray(
+            spec.dtype, pieces, infer_shape=False, element_shape=spec.shape
+        )
+        for name, spec in specs.items()
+    }
+
+    def step(number, arrays):
+        piece = piece_of(number)
+        return number + 1, {
+            name: array.write(number, piece[name])
+            for name, array in arrays.items()
+        }
+
+    _, arrays = tf.while_loop(
+        lambda number, _: number < pieces,
+        step,
+        (0, arrays),
+        # One after the other, for the memory.
+        parallel_iterations=1,
+    )
+    return {name: array.concat() for name, array in arrays.items()}

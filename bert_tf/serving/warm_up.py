@@ -1,4 +1,4 @@
-"""Requests that TensorFlow Serving replays before it serves a version.
+"""Requests that TensorFlow Serving replays before it serves.
 
 Without them the first user waits for TensorFlow to plan and allocate. One
 record that fails keeps the server from loading the model at all, so each is
@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.inference import model_files
-from bert_tf.inference.inputs import token_inputs
+from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 
 PATH = os.path.join(model_files.EXTRA, "tf_serving_warmup_requests")

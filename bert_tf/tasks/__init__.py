@@ -1,1 +1,1 @@
-"""What differs between tasks: labels, head, loss, metrics and answers."""
+"""What differs between tasks: labels, loss, metrics and outputs."""

@@ -1,54 +1,55 @@
-"""Answers of a model in memory, as its SavedModel gives them."""
+"""A task's answers from predictions, as its SavedModel gives them."""
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from bert_tf.data.examples import utf8
-from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.tasks.task import Task
+from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.tasks.base import Task
 
 # Padded together, at the length of the longest.
 _ROWS_AT_A_TIME = 64
 
-# Cells of answer_columns and of detail_columns, see `Task`.
-Cells = tuple[list[str], list[str]]
+# AnswerRow of answer_columns and of detail_columns, see `Task`.
+AnswerRow = tuple[list[str], list[str]]
 
 
-def answer_cells(
+def build_answer_rows(
     task: Task,
     segments: tuple[Sequence[str], ...],
     encoded: EncodedTexts | None,
-    predicted: np.ndarray,
-) -> list[Cells]:
+    predictions: np.ndarray,
+) -> list[AnswerRow]:
     """Returns the cells of each row of the predictions file.
 
     Args:
         task: the model's.
         segments: the texts.
-        encoded: their tokens, where the task needs to know their places.
-        predicted: as `Task.metrics` takes it.
+        encoded: their tokens, where the task needs to know their offsets.
+        predictions: as `Task.metrics` takes it.
     """
     _, answer = task.signatures()["serving_default"]
-    if not task.with_places:
-        batches = [{task.predicted: predicted}]
+    if not task.with_offsets:
+        batches = [{task.prediction_key: predictions}]
     elif task.stride is not None:
         batches = [
             {
-                **windowed(task, encoded, predicted),
-                "owners": encoded.owners,
+                **windowed(task, encoded, predictions),
+                "example_index": encoded.example_index,
                 "text": utf8(segments[-1]),
             }
         ]
     else:
-        batches = _placed_batches(task, encoded, predicted)
-    cells = []
+        batches = _placed_batches(task, encoded, predictions)
+    answer_rows = []
     for outputs in batches:
-        rows = len(outputs.get("text", predicted))
-        if task.with_places and task.stride is None:
-            rows = len(outputs["places"])
-            texts = segments[-1][len(cells) : len(cells) + rows]
+        rows = len(outputs.get("text", predictions))
+        if task.with_offsets and task.stride is None:
+            rows = len(outputs["offsets"])
+            texts = segments[-1][len(answer_rows) : len(answer_rows) + rows]
             outputs["text"] = utf8(texts)
         answers = {
             name: value.numpy()
@@ -56,11 +57,13 @@ def answer_cells(
                 {name: tf.constant(value) for name, value in outputs.items()}
             ).items()
         }
-        cells += [task.cells(answers, row) for row in range(rows)]
-    return cells
+        answer_rows += [task.to_row(answers, row) for row in range(rows)]
+    return answer_rows
 
 
-def windowed(task: Task, encoded: EncodedTexts, predicted: np.ndarray) -> dict:
+def windowed(
+    task: Task, encoded: EncodedTexts, predictions: np.ndarray
+) -> dict:
     """Returns what a task keeps of each window, see `Task.in_windows`."""
     batches = [
         {
@@ -69,7 +72,7 @@ def windowed(task: Task, encoded: EncodedTexts, predicted: np.ndarray) -> dict:
                 {name: tf.constant(value) for name, value in outputs.items()}
             ).items()
         }
-        for outputs in _placed_batches(task, encoded, predicted)
+        for outputs in _placed_batches(task, encoded, predictions)
     ]
     return {
         name: np.concatenate([batch[name] for batch in batches])
@@ -77,16 +80,45 @@ def windowed(task: Task, encoded: EncodedTexts, predicted: np.ndarray) -> dict:
     }
 
 
-def _placed_batches(task, encoded, predicted) -> Iterator[dict]:
-    """Returns outputs and places, padded, of some rows after the other."""
+def _placed_batches(task, encoded, predictions) -> Iterator[dict]:
+    """Returns outputs and offsets, padded, of some rows after the other."""
     lengths = encoded.lengths
     for first in range(0, len(lengths), _ROWS_AT_A_TIME):
         rows = range(first, min(first + _ROWS_AT_A_TIME, len(lengths)))
         longest = lengths[rows.start : rows.stop].max()
         outputs = np.zeros([len(rows), longest, task.num_outputs], np.float32)
-        places = np.zeros([len(rows), longest, 3], np.int32)
+        offsets = np.zeros([len(rows), longest, 3], np.int32)
         for i, row in enumerate(rows):
             start, end = encoded.row_splits[row : row + 2]
-            outputs[i, : end - start] = predicted[start:end]
-            places[i, : end - start] = encoded.places[start:end]
-        yield {task.predicted: outputs, "places": places}
+            outputs[i, : end - start] = predictions[start:end]
+            offsets[i, : end - start] = encoded.offsets[start:end]
+        yield {task.prediction_key: outputs, "offsets": offsets}
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedModel:
+    """A model that answers texts.
+
+    `loaded_run.open_model` and `saved_model_predictor.open_model` give one.
+
+    Attributes:
+        path: the run folder, or the SavedModel's version.
+        is_run: whether it is a run folder.
+        task: what it was trained for.
+        has_pairs: whether an example is two texts.
+        max_seq_length: where texts are cut, in tokens; None where a SavedModel
+            does not say.
+        tokens: its vocabulary, see `readable_tokens`.
+        encode: from one or two lists of texts to tokens. Those of a
+            SavedModel are counted after the cut.
+        predict_encoded: from tokens to what `Task.metrics` takes.
+    """
+
+    path: str
+    is_run: bool
+    task: Task
+    has_pairs: bool
+    max_seq_length: int | None
+    tokens: tuple[str, ...]
+    encode: Callable[[tuple[Sequence[str], ...]], EncodedTexts]
+    predict_encoded: Callable[[EncodedTexts], np.ndarray]

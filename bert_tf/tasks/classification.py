@@ -1,4 +1,4 @@
-"""One class of several for each text."""
+"""Multi-class classification of texts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
+from sklearn.utils.class_weight import compute_class_weight
 
 from bert_tf import labels as labels_lib
-from bert_tf.data.weighting import example_weights
 from bert_tf.metrics import classification as metrics_lib
-from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks.task import Signature, Task
+from bert_tf.tasks import base as base_lib
+from bert_tf.tasks.base import Signature, Task
 
 # How many classes top_k answers, where there are so many.
 _MOST_CLASSES = 5
@@ -26,8 +26,8 @@ class Classification(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "classification"
-    predicted: ClassVar[str] = "probabilities"
-    has_single_label: ClassVar[bool] = True
+    prediction_key: ClassVar[str] = "probabilities"
+    is_multiclass: ClassVar[bool] = True
     answer_columns: ClassVar[tuple[str, ...]] = ("label", "score")
 
     @property
@@ -52,7 +52,7 @@ class Classification(Task):
     @property
     def detail_columns(self) -> tuple[str, ...]:
         """A probability for each class."""
-        return cells_lib.probability_columns(self.class_names)
+        return base_lib.probability_columns(self.class_names)
 
     @classmethod
     def from_splits(cls, splits, class_names, options) -> "Classification":
@@ -78,16 +78,16 @@ class Classification(Task):
         """Returns the cross-entropy."""
         return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
 
-    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def num_correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns 1 where the likeliest class is the right one."""
-        predicted = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return tf.cast(predicted == labels, tf.float32)
+        predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
+        return tf.cast(predictions == labels, tf.float32)
 
-    def metrics(self, examples, encoded, predicted) -> dict:
+    def metrics(self, examples, encoded, predictions) -> dict:
         """See `classification_metrics`."""
         return metrics_lib.classification_metrics(
             self.targets(examples, encoded),
-            predicted,
+            predictions,
             self.class_names,
         )
 
@@ -122,32 +122,45 @@ class Classification(Task):
             ),
         }
 
-    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+    def to_row(self, answer: Mapping[str, np.ndarray], row: int):
         """See `Task`."""
         return (
             [
                 answer["label"][row].decode(),
-                cells_lib.number(answer["score"][row]),
+                base_lib.number(answer["score"][row]),
             ],
-            [cells_lib.number(p) for p in answer["probabilities"][row]],
+            [base_lib.number(p) for p in answer["probabilities"][row]],
         )
 
-    def difference(self, expected: Mapping[str, str], cells) -> float:
+    def max_abs_difference(
+        self, expected: Mapping[str, str], answer_row
+    ) -> float:
         """Returns the largest difference of a probability.
 
         Of other labels, if larger: how far the probabilities of the two would
         have to move to meet.
         """
-        largest = cells_lib.largest_difference(
-            expected, self.detail_columns, cells[1]
+        largest = base_lib.largest_difference(
+            expected, self.detail_columns, answer_row[1]
         )
-        labels = (expected["label"], cells[0][0])
+        labels = (expected["label"], answer_row[0][0])
         if labels[0] == labels[1]:
             return largest
         if not set(labels) <= set(self.class_names):
             return np.inf
-        wanted, found = (
+        wanted, answered = (
             np.float32(expected[column])
-            for column in cells_lib.probability_columns(labels)
+            for column in base_lib.probability_columns(labels)
         )
-        return max(largest, abs(wanted - found) / 2)
+        return max(largest, abs(wanted - answered) / 2)
+
+
+def example_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
+    """Returns how much each example counts <float32>[rows]."""
+    if class_weight == "none":
+        return np.ones(len(labels), np.float32)
+    classes = np.unique(labels)
+    weights = compute_class_weight(class_weight, classes=classes, y=labels)
+    by_class = np.zeros(classes.max() + 1, np.float32)
+    by_class[classes] = weights
+    return by_class[labels]

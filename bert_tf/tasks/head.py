@@ -1,4 +1,4 @@
-"""The model of a task: its weights in Keras, its computation in the graph."""
+"""Builds and calls a task's model."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from bert_tf.models import classifier
 from bert_tf.models.classifier import ClassifierWeights
 from bert_tf.models.dropout import no_dropout
 from bert_tf.models.encoder import Drop
-from bert_tf.tasks.task import Task
+from bert_tf.tasks.base import Task
 
 
 def build_model(
@@ -30,13 +30,13 @@ def build_model(
     )
 
 
-def compute(
+def forward(
     task: Task,
     model: keras.Model,
     features: Mapping[str, tf.Tensor],
     *,
     weights: ClassifierWeights | None = None,
-    drops: tuple[Drop, Drop] = (no_dropout, no_dropout),
+    dropouts: tuple[Drop, Drop] = (no_dropout, no_dropout),
 ) -> dict[str, tf.Tensor]:
     """Returns the model's outputs, see `classify`.
 
@@ -45,13 +45,13 @@ def compute(
         model: of `build_model`.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         weights: the model's, where they are to be had already.
-        drops: while training, see `dropouts`.
+        dropouts: while training, see `dropouts`.
     """
     return classifier.classify(
         weights or classifier.classifier_weights(model),
         features,
         num_heads=classifier.backbone_of(model).num_heads,
-        drops=drops,
+        dropouts=dropouts,
         is_per_token=task.is_per_token,
         activation=task.activate,
     )

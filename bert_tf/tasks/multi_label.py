@@ -1,4 +1,4 @@
-"""Any number of labels for each text, none included."""
+"""Multi-label classification of texts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from bert_tf.data.label_types import split
 from bert_tf.metrics import multi_label as metrics_lib
-from bert_tf.metrics.resampling import Measure
-from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks.task import Signature, Task
+from bert_tf.metrics.bootstrap import BootstrapMetrics
+from bert_tf.tasks import base as base_lib
+from bert_tf.tasks.base import Signature, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +32,8 @@ class MultiLabel(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "multi_label"
-    predicted: ClassVar[str] = "probabilities"
-    has_parameters: ClassVar[bool] = True
+    prediction_key: ClassVar[str] = "probabilities"
+    has_thresholds: ClassVar[bool] = True
     selection_metric: ClassVar[str] = "f1_micro"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
         ("F1, micro", "eval_f1_micro"),
@@ -58,7 +58,7 @@ class MultiLabel(Task):
     @property
     def detail_columns(self) -> tuple[str, ...]:
         """A probability for each label."""
-        return cells_lib.probability_columns(self.class_names)
+        return base_lib.probability_columns(self.class_names)
 
     @classmethod
     def from_splits(cls, splits, class_names, options) -> "MultiLabel":
@@ -92,32 +92,36 @@ class MultiLabel(Task):
         )
         return tf.reduce_mean(losses, axis=1)
 
-    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def num_correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns the share of labels that are rightly there or not."""
         right = (logits >= 0) == (labels > 0)
         return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
 
-    def metrics(self, examples, encoded, predicted) -> dict:
+    def metrics(self, examples, encoded, predictions) -> dict:
         """See `multi_label_metrics`."""
         return metrics_lib.multi_label_metrics(
             self.targets(examples, encoded),
-            predicted,
+            predictions,
             self._limits(),
             self.class_names,
         )
 
-    def resampled(self, examples, encoded, predicted) -> Measure:
+    def bootstrap_metrics(
+        self, examples, encoded, predictions
+    ) -> BootstrapMetrics:
         """See `Task`."""
         targets = self.targets(examples, encoded)
-        return metrics_lib.resampled(targets, predicted, self._limits())
+        return metrics_lib.bootstrap_metrics(
+            targets, predictions, self._limits()
+        )
 
-    def tuned(self, examples, encoded, predicted) -> "MultiLabel":
+    def fit_thresholds(self, examples, encoded, predictions) -> "MultiLabel":
         """Returns the task with the thresholds of the largest F1."""
-        found = metrics_lib.best_thresholds(
-            self.targets(examples, encoded), predicted
+        thresholds = metrics_lib.best_thresholds(
+            self.targets(examples, encoded), predictions
         )
         # As decimals that read back as the same float32.
-        thresholds = tuple(float(str(value)) for value in found)
+        thresholds = tuple(float(str(value)) for value in thresholds)
         return dataclasses.replace(self, thresholds=thresholds)
 
     def signatures(self) -> dict[str, Signature]:
@@ -155,26 +159,28 @@ class MultiLabel(Task):
             )
         }
 
-    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+    def to_row(self, answer: Mapping[str, np.ndarray], row: int):
         """See `Task`."""
         labels = answer["labels"][row][: answer["count"][row]]
         return (
             [self.separator.join(label.decode() for label in labels)],
-            [cells_lib.number(p) for p in answer["probabilities"][row]],
+            [base_lib.number(p) for p in answer["probabilities"][row]],
         )
 
-    def difference(self, expected: Mapping[str, str], cells) -> float:
+    def max_abs_difference(
+        self, expected: Mapping[str, str], answer_row
+    ) -> float:
         """Returns the largest difference of a probability.
 
         Of a label that only one of the answers has, if larger: how far its
         probability is from its threshold.
         """
-        largest = cells_lib.largest_difference(
-            expected, self.detail_columns, cells[1]
+        largest = base_lib.largest_difference(
+            expected, self.detail_columns, answer_row[1]
         )
         labels = [
             set(split(text, self.separator))
-            for text in (expected["label"], cells[0][0])
+            for text in (expected["label"], answer_row[0][0])
         ]
         if not labels[0] | labels[1] <= set(self.class_names):
             return np.inf

@@ -1,14 +1,14 @@
-"""The windows of a long text as one, for tasks with one answer a text."""
+"""Combines the windows of a long text into one prediction."""
 
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.pipeline import EncodedTexts
-from bert_tf.tasks.task import Task
+from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.tasks.base import Task
 
 
 def pool(
-    task: Task, outputs: dict[str, tf.Tensor], owners: tf.Tensor
+    task: Task, outputs: dict[str, tf.Tensor], example_index: tf.Tensor
 ) -> dict[str, tf.Tensor]:
     """Returns a row for each text, of the rows of its windows.
 
@@ -19,43 +19,43 @@ def pool(
     Args:
         task: says how.
         outputs: of the model: <float32>[windows, any].
-        owners: <int64>[windows], see `Windows`; every text has one.
+        example_index: <int64>[windows], see `Windows`; every text has one.
     """
-    count = tf.reduce_sum(owners[-1:] + 1)
+    count = tf.reduce_sum(example_index[-1:] + 1)
 
     def mean(values):
         # Tens of thousands of windows add up to an error of 2e-4 in float32.
-        found = tf.math.unsorted_segment_mean(
-            tf.cast(values, tf.float64), owners, count
+        pooled = tf.math.unsorted_segment_mean(
+            tf.cast(values, tf.float64), example_index, count
         )
-        return tf.cast(found, values.dtype)
+        return tf.cast(pooled, values.dtype)
 
     def largest(values):
-        found = tf.math.unsorted_segment_max(values, owners, count)
-        if not task.has_single_label:
-            return found
-        return found / tf.reduce_sum(found, axis=1, keepdims=True)
+        pooled = tf.math.unsorted_segment_max(values, example_index, count)
+        if not task.is_multiclass:
+            return pooled
+        return pooled / tf.reduce_sum(pooled, axis=1, keepdims=True)
 
     return {
         name: largest(values)
-        if task.window_pooling == "max" and name == task.predicted
+        if task.window_pooling == "max" and name == task.prediction_key
         else mean(values)
         for name, values in outputs.items()
     }
 
 
 def by_text(
-    task: Task, predicted: np.ndarray, encoded: EncodedTexts
+    task: Task, predictions: np.ndarray, encoded: EncodedTexts
 ) -> np.ndarray:
     """Returns what is predicted for each text <float32>[texts, outputs].
 
     What is given where there are no windows, or the task combines them.
     """
-    if encoded.owners is None or task.with_places:
-        return predicted
-    outputs = {task.predicted: tf.constant(predicted)}
-    return pool(task, outputs, tf.constant(encoded.owners))[
-        task.predicted
+    if encoded.example_index is None or task.with_offsets:
+        return predictions
+    outputs = {task.prediction_key: tf.constant(predictions)}
+    return pool(task, outputs, tf.constant(encoded.example_index))[
+        task.prediction_key
     ].numpy()
 
 
@@ -81,11 +81,11 @@ def by_window(
         encoded: the windows.
         steps: batches of an epoch.
     """
-    if task.stride is None or task.with_places:
+    if task.stride is None or task.with_offsets:
         return labels, weights, None
-    if len(encoded.owners) == len(weights):
+    if len(encoded.example_index) == len(weights):
         # No text is long, so nothing differs from training without windows.
         return labels, weights, None
-    shares = (weights / np.bincount(encoded.owners)).astype(np.float32)
-    shares = shares[encoded.owners]
-    return labels[encoded.owners], shares, float(shares.sum()) / steps
+    shares = (weights / np.bincount(encoded.example_index)).astype(np.float32)
+    shares = shares[encoded.example_index]
+    return labels[encoded.example_index], shares, float(shares.sum()) / steps

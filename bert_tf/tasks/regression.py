@@ -1,4 +1,4 @@
-"""One number for each text or pair, such as a similarity score."""
+"""Regression: a number for each text or pair."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.metrics import regression as metrics_lib
-from bert_tf.metrics.resampling import Measure
-from bert_tf.tasks import cells as cells_lib
-from bert_tf.tasks.task import Signature, Task
+from bert_tf.metrics.bootstrap import BootstrapMetrics
+from bert_tf.tasks import base as base_lib
+from bert_tf.tasks.base import Signature, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Regression(Task):
     window_pooling: str = "mean"
 
     name: ClassVar[str] = "regression"
-    predicted: ClassVar[str] = "logits"
+    prediction_key: ClassVar[str] = "logits"
     num_outputs: ClassVar[int] = 1
     selection_metric: ClassVar[str] = "pearson"
     metric_rows: ClassVar[tuple[tuple[str, str], ...]] = (
@@ -54,20 +54,22 @@ class Regression(Task):
         """Returns the squared error."""
         return tf.reduce_mean(tf.math.squared_difference(logits, labels), 1)
 
-    def hits(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def num_correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns 0: no number is right."""
         del logits
         return tf.zeros(tf.shape(labels)[:1])
 
-    def metrics(self, examples, encoded, predicted) -> dict:
+    def metrics(self, examples, encoded, predictions) -> dict:
         """See `regression_metrics`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return metrics_lib.regression_metrics(targets, predicted[:, 0])
+        return metrics_lib.regression_metrics(targets, predictions[:, 0])
 
-    def resampled(self, examples, encoded, predicted) -> Measure:
+    def bootstrap_metrics(
+        self, examples, encoded, predictions
+    ) -> BootstrapMetrics:
         """See `Task`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return metrics_lib.resampled(targets, predicted[:, 0])
+        return metrics_lib.bootstrap_metrics(targets, predictions[:, 0])
 
     def signatures(self) -> dict[str, Signature]:
         """See `Task`."""
@@ -78,12 +80,14 @@ class Regression(Task):
             )
         }
 
-    def cells(self, answer: Mapping[str, np.ndarray], row: int):
+    def to_row(self, answer: Mapping[str, np.ndarray], row: int):
         """See `Task`."""
-        return [cells_lib.number(answer["score"][row])], []
+        return [base_lib.number(answer["score"][row])], []
 
-    def difference(self, expected: Mapping[str, str], cells) -> float:
+    def max_abs_difference(
+        self, expected: Mapping[str, str], answer_row
+    ) -> float:
         """Returns the difference of the numbers."""
-        return cells_lib.largest_difference(
-            expected, self.answer_columns, cells[0]
+        return base_lib.largest_difference(
+            expected, self.answer_columns, answer_row[0]
         )

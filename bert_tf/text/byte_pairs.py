@@ -1,4 +1,4 @@
-"""Byte-level BPE, as RoBERTa's tokenizer does it, in the graph.
+"""Byte-level BPE as in RoBERTa's tokenizer, in the graph.
 
 KerasNLP has it, too (`RobertaTokenizer`). Its splitting differs from the
 `tokenizers` package's for many kinds of white space, it drops one digit that it
@@ -43,7 +43,7 @@ def byte_letters() -> list[str]:
 def readable(tokens: tuple[str, ...]) -> list[str]:
     """Returns tokens as WordPiece writes them: ## where no word starts."""
     byte_of = {letter: byte for byte, letter in enumerate(byte_letters())}
-    found = []
+    texts = []
     for token in tokens:
         text = token
         if all(letter in byte_of for letter in token):
@@ -51,8 +51,8 @@ def readable(tokens: tuple[str, ...]) -> list[str]:
                 "utf-8", "replace"
             )
             text = "".join(c if c.isprintable() else "\ufffd" for c in text)
-        found.append(text[1:] if text[:1] == " " else f"##{text}")
-    return found
+        texts.append(text[1:] if text[:1] == " " else f"##{text}")
+    return texts
 
 
 def words(texts: tf.Tensor, *, prefix_space: bool) -> tf.RaggedTensor:
@@ -68,8 +68,8 @@ def words(texts: tf.Tensor, *, prefix_space: bool) -> tf.RaggedTensor:
         texts = tf.strings.regex_replace(texts, "^([^ ])", r" \1")
     texts = tf.strings.regex_replace(texts, _LAST_SPACE, rf"{_MARK}\1\2")
     texts = tf.strings.regex_replace(texts, _WORD, rf"{_MARK}\0")
-    found = tf.strings.split(texts, _MARK)
-    return tf.ragged.boolean_mask(found, tf.strings.length(found) > 0)
+    pieces = tf.strings.split(texts, _MARK)
+    return tf.ragged.boolean_mask(pieces, tf.strings.length(pieces) > 0)
 
 
 def build_vocabulary(
@@ -135,8 +135,8 @@ class BytePairTokenizer:
         bytes_ = tf.reshape(
             tf.io.decode_raw(letters.flat_values, tf.uint8), [-1]
         )
-        pieces, owners = tf.while_loop(
-            lambda pieces, owners, going: going,
+        pieces, word_index = tf.while_loop(
+            lambda pieces, word_index, going: going,
             self._merge,
             (
                 tf.gather(self._byte_ids, tf.cast(bytes_, tf.int32)),
@@ -151,7 +151,7 @@ class BytePairTokenizer:
         )[:2]
         of_words = tf.gather(
             tf.RaggedTensor.from_value_rowids(
-                tf.cast(pieces, tf.int32), owners, tf.size(unique, tf.int64)
+                tf.cast(pieces, tf.int32), word_index, tf.size(unique, tf.int64)
             ),
             places,
         )
@@ -160,23 +160,23 @@ class BytePairTokenizer:
             tf.gather(of_words.row_splits, split.row_splits),
         )
 
-    def _merge(self, pieces, owners, going):
+    def _merge(self, pieces, word_index, going):
         """Merges the best pair of each word, wherever it is in that word.
 
         Args:
             pieces: <int64>[pieces] of all words.
-            owners: <int64>[pieces], whose they are, ascending.
+            word_index: <int64>[pieces], whose they are, ascending.
             going: <bool>[], whether anything may be left.
         """
         del going
         keys = pieces[:-1] * self._size + pieces[1:]
         at = tf.searchsorted(tf.constant(self._keys), keys)
         is_pair = (tf.gather(self._keys, at) == keys) & (
-            owners[:-1] == owners[1:]
+            word_index[:-1] == word_index[1:]
         )
         ranks = tf.where(is_pair, tf.gather(self._ranks, at), tf.int64.max)
-        best = tf.math.segment_min(ranks, owners[:-1])
-        is_best = is_pair & (ranks == tf.gather(best, owners[:-1]))
+        best = tf.math.segment_min(ranks, word_index[:-1])
+        is_best = is_pair & (ranks == tf.gather(best, word_index[:-1]))
         # Of pairs that overlap (a a a) every other one, from the first.
         number = tf.range(tf.size(is_best))
         starts = is_best & ~tf.concat([[False], is_best[:-1]], 0)
@@ -196,7 +196,7 @@ class BytePairTokenizer:
         stays = ~tf.concat([none, is_best], 0)
         return (
             tf.boolean_mask(pieces, stays),
-            tf.boolean_mask(owners, stays),
+            tf.boolean_mask(word_index, stays),
             tf.reduce_any(is_best) & tf.reduce_any(stays[1:]),
         )
 

@@ -1,4 +1,4 @@
-"""Word pieces with their places in the original text, in the graph.
+"""Word pieces with their offsets in the original text, in the graph.
 
 `normalization` drops, replaces and adds characters, so that a place in what it
 returns says nothing about the original. Here every character goes through it
@@ -16,12 +16,12 @@ from bert_tf.text import normalization
 _OPENING = r"""[(\[{"“‘«„¿¡]"""
 
 
-class PlacedPieces(NamedTuple):
+class PiecesWithOffsets(NamedTuple):
     """Word pieces and where they are, each <int32>[batch, (pieces)].
 
     Attributes:
         ids: in the vocabulary.
-        places: <int32>[batch, (pieces), 3]: the first character, the one after
+        offsets: <int32>[batch, (pieces), 3]: the first character, the one after
             the last, and 1 where a word of the text starts, else 0. Characters
             are Unicode code points of the text without bytes that are not
             UTF-8. Words are what white space sets apart, a CJK ideograph is
@@ -29,7 +29,7 @@ class PlacedPieces(NamedTuple):
     """
 
     ids: tf.RaggedTensor
-    places: tf.RaggedTensor
+    offsets: tf.RaggedTensor
 
 
 def tokenize(
@@ -38,8 +38,8 @@ def tokenize(
     *,
     lowercase: bool,
     strip_accents: bool,
-) -> PlacedPieces:
-    """Returns the pieces that `split_words` and `tokenizer` give, and places.
+) -> PiecesWithOffsets:
+    """Returns the pieces that `split_words` and `tokenizer` give, and offsets.
 
     Args:
         texts: <string>[batch].
@@ -100,14 +100,14 @@ def tokenize(
     )
 
     def character(byte):
-        found = tf.searchsorted(letter_ends, byte, side="right")
-        return tf.gather(letter_owner, found)
+        index = tf.searchsorted(letter_ends, byte, side="right")
+        return tf.gather(letter_owner, index)
 
     first = character(base + first_byte.flat_values)
     is_word_start = (first_byte.flat_values == 0) & tf.gather(
         starts_word, first
     )
-    places = tf.stack(
+    offsets = tf.stack(
         [
             tf.gather(number, first),
             tf.gather(ends, character(last)),
@@ -116,10 +116,10 @@ def tokenize(
         axis=1,
     )
     piece_row = tf.gather(row, first)
-    return PlacedPieces(
+    return PiecesWithOffsets(
         *(
             tf.RaggedTensor.from_value_rowids(values, piece_row, nrows=batch)
-            for values in (pieces.flat_values, places)
+            for values in (pieces.flat_values, offsets)
         )
     )
 

@@ -1,4 +1,4 @@
-"""A vocabulary of word pieces, its files, and whether it fits a checkpoint."""
+"""A vocabulary, its files, and its check against a checkpoint."""
 
 import dataclasses
 import os

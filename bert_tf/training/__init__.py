@@ -1,1 +1,1 @@
-"""One training loop for every tf.distribute strategy."""
+"""Fine-tuning under every tf.distribute strategy."""

@@ -1,4 +1,4 @@
-"""The state of an unfinished training: one file, read back bit for bit.
+"""Saves and restores an unfinished training, bit for bit.
 
 The order of the rows is a pure function of seed and epoch, so epoch and step
 say where the data stands; the dropout's seeds are variables like the weights.
@@ -16,13 +16,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from bert_tf.data.pipeline import EncodedTexts
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
 
 # Writing may take so large a share of the time.
 _LARGEST_SHARE = 0.05
 _STATE = "state"
+# Of trainings interrupted before December 2026; read until version 1.0.
+_FORMER_NAMES = {"hits": "num_correct"}
 
 
 @dataclasses.dataclass
@@ -31,9 +33,9 @@ class TrainingState:
 
     Attributes:
         epoch: epochs that are trained and validated.
-        step: steps done in the epoch that goes on.
+        step: steps done in the current epoch.
         loss_sum: over these steps.
-        hits: likeliest classes that were right, over these steps.
+        num_correct: likeliest classes that were right, over these steps.
         best: the best validation metric so far, None where undefined.
         best_epoch: its epoch, counted from 1; 0 before the first.
         history: a row of history.csv for each epoch.
@@ -45,7 +47,7 @@ class TrainingState:
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
-    hits: float = 0.0
+    num_correct: float = 0.0
     best: float | None = None
     best_epoch: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
@@ -62,7 +64,7 @@ class Checkpoints:
             written less often, so that it takes 5% of the time.
         writes: whether this process is the one that writes.
         after_save: called when the file is there; what it does must be done
-            before training goes on.
+            before training continues.
         state_class: the dataclass of the state.
     """
 
@@ -91,7 +93,7 @@ class Checkpoints:
         return time.monotonic() - self._last >= self._pause
 
     def save(self, state: TrainingState) -> None:
-        """Copies the state and writes it while training goes on.
+        """Copies the state and writes it while training continues.
 
         Aside, then renames: a kill leaves the file before.
         """
@@ -99,7 +101,7 @@ class Checkpoints:
             return
         self.finish()
         arrays = {
-            # A copy: training goes on changing the variables.
+            # A copy: training keeps changing the variables.
             _key(i, variable): np.asarray(variable)
             for i, variable in enumerate(self._variables)
         }
@@ -134,7 +136,12 @@ class Checkpoints:
         if not os.path.exists(self._path):
             return None
         with np.load(self._path) as arrays:
-            state = self._state_class(**json.loads(str(arrays[_STATE])))
+            state = self._state_class(
+                **{
+                    _FORMER_NAMES.get(name, name): value
+                    for name, value in json.loads(str(arrays[_STATE])).items()
+                }
+            )
             for i, variable in enumerate(self._variables):
                 key = _key(i, variable)
                 if key not in arrays:
@@ -162,22 +169,22 @@ class Checkpoints:
 
 
 def data_fingerprint(
-    parts: dict[str, pd.DataFrame],
+    splits: dict[str, pd.DataFrame],
     encoded: dict[str, EncodedTexts | TokenizedRecords],
 ) -> dict[str, str]:
-    """Returns rows and digest of each part."""
-    found = {}
-    for name, part in parts.items():
+    """Returns rows and digest of each split."""
+    digests = {}
+    for name, split in splits.items():
         if isinstance(encoded[name], TokenizedRecords):
-            found[name] = f"{len(part)} rows, {encoded[name].fingerprint}"
+            digests[name] = f"{len(split)} rows, {encoded[name].fingerprint}"
             continue
         digest = hashlib.sha256()
         for column in ("text", "text_pair", "label"):
-            if column in part:
-                for value in part[column]:
+            if column in split:
+                for value in split[column]:
                     digest.update(str(value).encode("utf-8", "ignore") + b"\0")
-        found[name] = f"{len(part)} rows, {digest.hexdigest()[:16]}"
-    return found
+        digests[name] = f"{len(split)} rows, {digest.hexdigest()[:16]}"
+    return digests
 
 
 def check_same(kind: str, saved: dict, current: dict) -> None:

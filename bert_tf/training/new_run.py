@@ -1,4 +1,4 @@
-"""What a run folder holds before the first step, and its check on resuming."""
+"""Creates a run folder, and checks its settings on resume."""
 
 import contextlib
 import dataclasses
@@ -9,7 +9,11 @@ import keras
 
 from bert_tf import run_dir
 from bert_tf.config.base import BaseConfig
-from bert_tf.models import backbones
+from bert_tf.config.training import TrainConfig
+from bert_tf.models import backbones, finetuning
+from bert_tf.presets.presets import Preset
+from bert_tf.tasks import registry
+from bert_tf.text import tokenizers
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 from bert_tf.training import checkpoints
@@ -49,8 +53,22 @@ def begin(
 
 def check_settings(config: BaseConfig) -> None:
     """Raises InputError unless the run was started with these settings."""
-    path = os.path.join(config.output_dir, run_dir.CONFIG)
-    saved = type(config).from_json(run_dir.read_json(path))
+    saved = type(config).read(config.output_dir)
     checkpoints.check_same(
         "settings", saved.result_settings(), config.result_settings()
     )
+
+
+def check_preset(config: TrainConfig, preset: Preset) -> None:
+    """Raises InputError unless a preset can be trained as is asked for."""
+    preset.check_length(config.max_seq_length, preset.max_positions)
+    finetuning.check_trainable_layers(config.trainable_layers)
+    finetuning.check_layers(
+        preset.backbone_class,
+        config.trainable_layers,
+        config.layerwise_learning_rate_decay,
+    )
+    if registry.task_class(config.task).with_offsets:
+        tokenizers.check_offsets(
+            preset.vocabulary, preset=config.preset, task=config.task
+        )

@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, lines in a log file."""
+"""Progress bar on a terminal, lines in a log file."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""A run folder on a remote disk (gs://): worked on locally, copied there.
+"""Run folders on a remote disk (gs://).
 
 Keras writes weights, and NumPy and matplotlib their files, to local disks only.
 """
@@ -24,7 +24,7 @@ def push(local: str, remote: str) -> None:
     """Makes the files of a remote run those of the local one.
 
     The checkpoint goes last, and metrics.json after it: what is there when a
-    copy is cut off can be gone on with. So the metrics of a run that was
+    copy is cut off can be resumed. So the metrics of a run that was
     replaced are deleted first, and its other files at the end.
     """
     last = (run_dir.CHECKPOINT, run_dir.METRICS)

@@ -1,4 +1,4 @@
-"""What a finished training leaves in its run folder."""
+"""Evaluates a finished training and writes its results."""
 
 import importlib.metadata
 import os
@@ -9,25 +9,23 @@ import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.evaluation import (
+    artifacts,
     baseline,
-    figures,
-    findings,
-    model_card,
-    page,
-    plain_report,
-    plots,
-    report,
-    summary,
+    error_analysis,
+    metric_intervals,
 )
-from bert_tf.evaluation.findings import Findings
+from bert_tf.evaluation.error_analysis import Findings
+from bert_tf.evaluation.plots import figures, plots
+from bert_tf.evaluation.report import html_report, model_card
 from bert_tf.metrics import calibration
-from bert_tf.tasks import known
-from bert_tf.training import alarms
-from bert_tf.training.alarms import Alarm
-from bert_tf.training.fit import Fit
+from bert_tf.tasks import registry
+from bert_tf.training import training_warnings
+from bert_tf.training.trainer import Trainer
+from bert_tf.training.training_warnings import TrainingWarning
 
 _PACKAGES = (
     "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
@@ -39,19 +37,19 @@ _FEWEST_PASSES, _MOST_PASSES = 64, 600
 _TRAINED_PER_PASS = 10
 
 
-def calibrate(fit: Fit) -> dict:
-    """Fits the temperature to the validation part and applies it.
+def calibrate(trainer: Trainer) -> dict:
+    """Fits the temperature to the validation split and applies it.
 
     Returns:
         What calibration.json holds: the temperature, and loss and expected
-        calibration error of the validation part before it.
+        calibration error of the validation split before it.
     """
-    probabilities, metrics = fit.evaluate("validation")
-    labels = fit.task.targets(
-        fit.parts["validation"], fit.encoded["validation"]
+    probabilities, metrics = trainer.evaluate("validation")
+    labels = trainer.task.targets(
+        trainer.splits["validation"], trainer.encoded["validation"]
     )
     temperature = calibration.fit_temperature(labels, probabilities)
-    fit.apply_temperature(temperature)
+    trainer.apply_temperature(temperature)
     values = {
         "schema_version": 1,
         "temperature": temperature,
@@ -61,30 +59,34 @@ def calibrate(fit: Fit) -> dict:
             "eval_expected_calibration_error"
         ],
     }
-    if fit.is_chief:
-        path = os.path.join(fit.config.output_dir, run_dir.CALIBRATION)
+    if trainer.is_chief:
+        path = os.path.join(trainer.config.output_dir, run_dir.CALIBRATION)
         run_dir.write_json(path, values)
     logging.info(
-        "Calibrated on the validation part: temperature %.3f.", temperature
+        "Calibrated on the validation split: temperature %.3f.", temperature
     )
     return values
 
 
-def tune(fit: Fit) -> None:
-    """Fits the task's parameters to the validation part, and writes them."""
-    if fit.task.has_parameters:
+def tune(trainer: Trainer) -> None:
+    """Fits the task's parameters to the validation split, and writes them."""
+    if trainer.task.has_thresholds:
         name = "validation"
-        fit.task = fit.task.tuned(
-            fit.parts[name], fit.encoded[name], fit.evaluate(name)[0]
+        trainer.task = trainer.task.fit_thresholds(
+            trainer.splits[name],
+            trainer.encoded[name],
+            trainer.evaluate(name)[0],
         )
-    if fit.is_chief:
-        known.write_task(fit.config.output_dir, fit.task, name_it=False)
+    if trainer.is_chief:
+        registry.write_task(
+            trainer.config.output_dir, trainer.task, name_it=False
+        )
 
 
 def evaluate_best(
-    fit: Fit, outcome: dict, data_report: dict, calibrated: dict | None
+    trainer: Trainer, outcome: dict, data_report: dict, calibrated: dict | None
 ) -> dict[str, tuple[np.ndarray, dict]]:
-    """Evaluates the best weights: probabilities and metrics of each part."""
+    """Evaluates the best weights: probabilities and metrics of each split."""
     truncation = {
         key: data_report[key]
         for key in ("max_seq_length", "truncated", "truncated_share")
@@ -92,23 +94,23 @@ def evaluate_best(
     results = {}
     # The validation metrics come last: metrics.json marks a finished run.
     for name in ("test", "validation"):
-        if name not in fit.parts:
+        if name not in trainer.splits:
             continue
-        probabilities, metrics = fit.evaluate(name)
+        probabilities, metrics = trainer.evaluate(name)
         results[name] = (
             probabilities,
             {
                 "schema_version": 1,
-                "task": fit.task.name,
+                "task": trainer.task.name,
                 **metrics,
                 **outcome["train"],
                 "truncation": truncation,
                 "best": outcome["best"],
                 **({"calibration": calibrated} if calibrated else {}),
-                "seed": fit.config.seed,
-                "strategy": type(fit.strategy).__name__,
-                "replicas": fit.strategy.num_replicas_in_sync,
-                "mixed_precision": fit.config.mixed_precision,
+                "seed": trainer.config.seed,
+                "strategy": type(trainer.strategy).__name__,
+                "replicas": trainer.strategy.num_replicas_in_sync,
+                "mixed_precision": trainer.config.mixed_precision,
                 "versions": versions(),
             },
         )
@@ -116,117 +118,127 @@ def evaluate_best(
 
 
 def find_texts(
-    fit: Fit, results: dict, tokens: tuple[str, ...]
+    trainer: Trainer, results: dict, tokens: tuple[str, ...]
 ) -> Findings | None:
     """Finds the texts to look at; every worker has to, as it predicts."""
-    if not fit.task.has_single_label:
+    if not trainer.task.is_multiclass:
         return None
     name = next(iter(results))
     probabilities, metrics = results[name]
     encoded = {
-        part: texts
-        for part, texts in fit.encoded.items()
+        split: texts
+        for split, texts in trainer.encoded.items()
         if not isinstance(texts, TokenizedRecords)
     }
-    return findings.gather(
+    return error_analysis.gather(
         name,
         probabilities,
         metrics["labels"],
-        parts={part: fit.parts[part] for part in encoded},
+        splits={split: trainer.splits[split] for split in encoded},
         encoded=encoded,
-        predict=fit.predict,
+        predict=trainer.predict,
         tokens=tokens,
         most_passes=min(
             _MOST_PASSES,
             max(
                 _FEWEST_PASSES,
-                fit.rows * fit.config.num_train_epochs // _TRAINED_PER_PASS,
+                trainer.rows
+                * trainer.config.num_train_epochs
+                // _TRAINED_PER_PASS,
             ),
         ),
     )
 
 
 def write_results(
-    fit: Fit,
+    trainer: Trainer,
     results: dict,
-    found: Findings | None,
-    data_alarms: list[Alarm],
+    findings: Findings | None,
+    data_warnings: list[TrainingWarning],
 ) -> dict:
     """Writes tables, plots, report.html, README.md and metrics.json.
 
     Returns:
         What metrics.json holds.
     """
-    folder = fit.config.output_dir
-    all_alarms = list(data_alarms)
-    if fit.task.has_single_label:
-        trained = _train_baseline(fit)
-        all_alarms += alarms.run_alarms(
-            folder, fit.labels, fit.config.class_weight
+    folder = trainer.config.output_dir
+    all_warnings = list(data_warnings)
+    if trainer.task.is_multiclass:
+        trained = _train_baseline(trainer)
+        all_warnings += training_warnings.run_warnings(
+            folder, trainer.labels, trainer.config.class_weight
         )
-    completed, drawn, cells = {}, {}, {}
-    for name, (predicted, metrics) in results.items():
+    completed, drawn, answer_rows = {}, {}, {}
+    for name, (predictions, metrics) in results.items():
         suffix = "_test" if name == "test" else ""
-        cells[name] = report.write_predictions(
+        answer_rows[name] = artifacts.write_predictions(
             folder,
-            task=fit.task,
-            examples=fit.parts[name],
-            encoded=fit.encoded[name],
-            predicted=predicted,
+            task=trainer.task,
+            examples=trainer.splits[name],
+            encoded=trainer.encoded[name],
+            predictions=predictions,
             suffix=suffix,
         )
-        if fit.task.has_single_label:
-            metrics = summary.complete_metrics(
-                metrics, fit.parts[name], predicted, trained
+        if trainer.task.is_multiclass:
+            metrics = metric_intervals.complete_metrics(
+                metrics, trainer.splits[name], predictions, trained
             )
         else:
-            metrics = summary.with_intervals(
-                fit.task, metrics, fit.parts[name], fit.encoded[name], predicted
+            metrics = metric_intervals.with_intervals(
+                trainer.task,
+                metrics,
+                trainer.splits[name],
+                trainer.encoded[name],
+                predictions,
             )
         metrics = {
             **metrics,
-            "alarms": [alarm.to_json() for alarm in all_alarms],
+            "alarms": [warning.to_json() for warning in all_warnings],
         }
         completed[name] = metrics
-        if fit.task.has_single_label:
-            drawn[name] = report.write_evaluation(
+        if trainer.task.is_multiclass:
+            drawn[name] = artifacts.write_evaluation(
                 folder,
-                examples=fit.parts[name],
-                probabilities=predicted,
+                examples=trainer.splits[name],
+                probabilities=predictions,
                 metrics=metrics,
-                token_counts=fit.encoded[name].token_counts,
-                max_seq_length=fit.config.max_seq_length,
+                token_counts=trainer.encoded[name].token_counts,
+                max_seq_length=trainer.config.max_seq_length,
                 suffix=suffix,
             )
         logging.info(
             "%s\n%s",
-            report.metrics_table(
-                fit.task, metrics, f"{name.capitalize()} part"
+            artifacts.metrics_table(
+                trainer.task, metrics, f"{name.capitalize()} split"
             ),
-            report.sample_predictions(fit.task, fit.parts[name], cells[name]),
+            artifacts.sample_predictions(
+                trainer.task, trainer.splits[name], answer_rows[name]
+            ),
         )
     curves = plots.learning_curves(
         pd.read_csv(os.path.join(folder, run_dir.HISTORY)),
-        fit.config.metric_for_best_model,
+        trainer.config.metric_for_best_model,
     )
     figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
-    if fit.task.has_single_label:
-        _write_pages(fit, results, completed, curves, drawn, found)
+    if trainer.task.is_multiclass:
+        _write_pages(trainer, results, completed, curves, drawn, findings)
     else:
         main, *others = completed
-        plain_report.write_page(
+        html_report.write_plain_page(
             folder,
-            task=fit.task,
-            part=f"the {main} part",
+            task=trainer.task,
+            split=f"the {main} split",
             metrics=completed[main],
-            examples=fit.parts[main],
-            cells=cells[main],
+            examples=trainer.splits[main],
+            answer_rows=answer_rows[main],
             curves=curves,
             run_path=folder,
-            model_path=model_card.read_config(folder).output_dir,
-            other_parts={f"{name} part": completed[name] for name in others},
+            model_path=TrainConfig.read(folder).output_dir,
+            other_splits={f"{name} split": completed[name] for name in others},
         )
-        plain_report.write_card(folder, completed[main], fit.task, part=main)
+        html_report.write_plain_card(
+            folder, completed[main], trainer.task, split=main
+        )
     if "test" in completed:
         path = os.path.join(folder, run_dir.TEST_METRICS)
         run_dir.write_json(path, completed["test"])
@@ -235,46 +247,48 @@ def write_results(
     return completed["validation"]
 
 
-def _write_pages(fit: Fit, results, completed, curves, drawn, found) -> None:
+def _write_pages(
+    trainer: Trainer, results, completed, curves, drawn, findings
+) -> None:
     """Writes report.html and the model card of a classification."""
-    folder = fit.config.output_dir
+    folder = trainer.config.output_dir
     main, *others = completed
-    page.write_page(
+    html_report.write_page(
         folder,
-        part=f"the {main} part",
+        split=f"the {main} split",
         metrics=completed[main],
         drawn={"learning_curves": curves, **drawn[main]},
-        findings=found,
-        scores=report.positive_scores(
-            fit.parts[main], results[main][0], completed[main]
+        findings=findings,
+        scores=artifacts.positive_scores(
+            trainer.splits[main], results[main][0], completed[main]
         ),
         run_path=folder,
-        model_path=model_card.read_config(folder).output_dir,
-        other_parts={f"{name} part": completed[name] for name in others},
+        model_path=TrainConfig.read(folder).output_dir,
+        other_splits={f"{name} split": completed[name] for name in others},
     )
-    model_card.write_card(folder, completed[main], part=main)
+    model_card.write_card(folder, completed[main], split=main)
 
 
-def _train_baseline(fit: Fit) -> baseline.Baseline | None:
-    if isinstance(fit.encoded["train"], TokenizedRecords):
+def _train_baseline(trainer: Trainer) -> baseline.Baseline | None:
+    if isinstance(trainer.encoded["train"], TokenizedRecords):
         return None
     trained = baseline.train(
-        examples.segments(fit.parts["train"]),
-        fit.labels,
-        num_classes=fit.task.num_outputs,
-        seed=fit.config.seed,
+        examples.segments(trainer.splits["train"]),
+        trainer.labels,
+        num_classes=trainer.task.num_outputs,
+        seed=trainer.config.seed,
     )
     if trained is not None:
-        trained.write(os.path.join(fit.config.output_dir, run_dir.BASELINE))
+        trained.write(os.path.join(trainer.config.output_dir, run_dir.BASELINE))
     return trained
 
 
 def versions() -> dict[str, str]:
     """Returns the versions of Python and the packages that matter."""
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            installed[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed

@@ -1,4 +1,4 @@
-"""A name to a tf.distribute strategy, and what its replicas need."""
+"""Builds a tf.distribute strategy by name."""
 
 import contextlib
 import functools
@@ -243,7 +243,7 @@ def telling_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise
         raise InstallationError(
             "another worker was lost. Start all workers again with the same "
-            "command, and training goes on from the last checkpoint "
+            "command, and training resumes from the last checkpoint "
             f"({error.message.splitlines()[0][:200]})"
         ) from error
 

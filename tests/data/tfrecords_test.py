@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from bert_tf.data import encoding, pipeline, record_creation, tfrecords
+from bert_tf.data import encoding, input_pipeline, tfrecord_writer, tfrecords
 from bert_tf.errors import InputError
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary
 from tests.conftest import review_rows, write_csv
 
@@ -20,7 +20,7 @@ def folder(tmp_path_factory, preprocessor):
         write_csv(path / "b.csv", ROWS[20:]),
     ]
     target = str(path / "train")
-    rows = record_creation.create_records(
+    rows = tfrecord_writer.create_records(
         files, target, preprocessor=preprocessor, preset="tiny", shards=3
     )
     assert rows == 41
@@ -43,7 +43,7 @@ def test_the_rows_are_those_of_the_texts(records, preprocessor):
     plan = [np.array([40, 3, 17]), np.array([0, 1, 2])]
     batches = [
         list(
-            pipeline.build_dataset(
+            input_pipeline.build_dataset(
                 source, plan, batch_size=3, pad_token_id=0,
                 labels=records.labels,
             ).as_numpy_iterator()
@@ -73,13 +73,13 @@ def test_pairs(tmp_path, preprocessor, vocabulary):
         [("good film", "bad", "x"), ("a", "b " * 30, "y")],
         "text_a,text_b,label",
     )
-    record_creation.create_records(
+    tfrecord_writer.create_records(
         [path], str(tmp_path / "r"), preprocessor=preprocessor,
         preset="tiny", shards=2,
     )  # fmt: skip
     records = tfrecords.open_records(str(tmp_path / "r"), max_seq_length=16)
     assert records.has_pairs
-    (batch,) = pipeline.build_dataset(
+    (batch,) = input_pipeline.build_dataset(
         records, [np.array([1, 0])], batch_size=2, pad_token_id=0
     )
     assert batch["padding_mask"].numpy().sum(axis=1).tolist() == [16, 6]
@@ -102,7 +102,7 @@ def test_what_does_not_fit_is_refused(folder, records, vocabulary, tmp_path):
 def test_faults_leave_nothing_behind(tmp_path, preprocessor):
     path = write_csv(tmp_path / "a.csv", [("good", "x"), (" ", "y")])
     with pytest.raises(InputError, match=r'line 3: "text" is empty'):
-        record_creation.create_records(
+        tfrecord_writer.create_records(
             [path], str(tmp_path / "r"), preprocessor=preprocessor,
             preset="tiny", shards=2,
         )  # fmt: skip
@@ -111,7 +111,7 @@ def test_faults_leave_nothing_behind(tmp_path, preprocessor):
 
 def test_lengths_of_any_preprocessor(vocabulary, tmp_path):
     path = write_csv(tmp_path / "a.csv", ROWS)
-    record_creation.create_records(
+    tfrecord_writer.create_records(
         [path], str(tmp_path / "r"), preset="tiny", shards=1,
         preprocessor=Preprocessor(vocabulary, sequence_length=5),
     )  # fmt: skip

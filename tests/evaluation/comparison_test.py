@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bert_tf.data import reading
+from bert_tf.data.readers import registry
 from bert_tf.errors import InputError
-from bert_tf.evaluation import comparison, disagreements, evaluate
+from bert_tf.evaluation import comparison, evaluate
 from bert_tf.metrics.classification import classification_metrics
 from bert_tf.tasks.classification import Classification
 from bert_tf.tasks.regression import Regression
@@ -48,15 +48,15 @@ def test_better_equal_and_worse():
     assert found["mcnemar"]["p_value"] < 0.001
     low, high = found["metrics"]["eval_f1"]["interval"]
     assert 0 < low < found["metrics"]["eval_f1"]["difference"] < high
-    assert "The first is better" in comparison.verdict(found)
-    assert "The second is better" in comparison.verdict(
+    assert "The first is better" in comparison.conclusion(found)
+    assert "The second is better" in comparison.conclusion(
         comparison.compare(bad, good)
     )
     found = comparison.compare(good, alike)
-    assert "No difference beyond chance" in comparison.verdict(found)
+    assert "No difference beyond chance" in comparison.conclusion(found)
     low, high = found["metrics"]["eval_accuracy"]["interval"]
     assert low < 0 < high
-    table = disagreements.find(good, bad)
+    table = comparison.disagreements(good, bad)
     difference = good.probabilities.argmax(axis=1) != bad.probabilities.argmax(
         axis=1
     )
@@ -89,7 +89,7 @@ def test_other_order_of_the_classes(tmp_path):
     found = comparison.compare(first, turned)
     assert found["metrics"]["eval_accuracy"]["difference"] == 0
     assert found["mcnemar"]["p_value"] == 1.0
-    table = disagreements.find(first, turned)
+    table = comparison.disagreements(first, turned)
     assert table.empty
     comparison.write(str(tmp_path), found, table)
     assert (tmp_path / "comparison.json").exists()
@@ -136,19 +136,19 @@ def test_tasks_beside_classification(tmp_path):
         for name, error, seed in (("a", 1, 1), ("b", 3, 2), ("c", 1, 3))
     )
     found = comparison.compare(bad, good)
-    assert "The second is better" in comparison.verdict(found)
+    assert "The second is better" in comparison.conclusion(found)
     low, high = found["metrics"]["eval_spearman"]["interval"]
     assert low < found["metrics"]["eval_spearman"]["difference"] < high < 0
-    assert "No difference beyond chance" in comparison.verdict(
+    assert "No difference beyond chance" in comparison.conclusion(
         comparison.compare(good, alike)
     )
-    table = disagreements.find(good, bad)
+    table = comparison.disagreements(good, bad)
     apart = np.float32(table["score_first"]) - np.float32(table["score_second"])
     assert (np.diff(np.abs(apart)) <= 0).all()
     assert len(table) == 300
     assert "300 texts differently" in comparison.describe(found, table)
     comparison.write(str(tmp_path), found, table)
-    assert disagreements.find(good, good).empty
+    assert comparison.disagreements(good, good).empty
     with pytest.raises(InputError, match="only models of one task"):
         comparison.compare(
             good, evaluation("x", labels % 2, answers(labels % 2, 0.8, 1))
@@ -158,5 +158,5 @@ def test_tasks_beside_classification(tmp_path):
 def test_texts_with_line_breaks_stay_one_row(tmp_path):
     texts = ["a\rb", "a\nb", "a\r\nb", "a"]
     comparison.write(str(tmp_path), {}, pd.DataFrame({"text": texts}))
-    table = reading.open_table(str(tmp_path / "disagreements.csv"))
+    table = registry.open_table(str(tmp_path / "disagreements.csv"))
     assert [row.fields["text"] for row in table.rows] == texts

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bert_tf.evaluation import intervals, significance
+from bert_tf.evaluation import intervals
 from bert_tf.metrics import classification as metrics
 
 NAMES = ("no", "yes")
@@ -52,7 +52,7 @@ def test_a_sample_has_scikit_learns_metrics(classes):
     """Every resample's metrics are those of its rows, written out."""
     names = NAMES if classes == 2 else tuple("abcde")
     labels, probabilities = simulated(np.random.default_rng(3), 60, classes)
-    samples = intervals.resampled_metrics(labels, probabilities, names, seed=9)
+    samples = intervals.bootstrap_metrics(labels, probabilities, names, seed=9)
     drawn = np.random.default_rng(9).integers(0, 60, (intervals.SAMPLES, 60))
     for number in (0, 57, 199):
         rows = drawn[number]
@@ -86,8 +86,8 @@ def test_undefined_metrics_have_no_interval():
 def test_mcnemar_is_the_binomial_test():
     right = np.array([True] * 9 + [False] + [True] * 5)
     other = np.array([False] * 9 + [True] + [True] * 5)
-    found = significance.mcnemar(right, other)
+    found = intervals.mcnemar(right, other)
     assert (found["only_first"], found["only_second"]) == (9, 1)
     # Ten or one of ten, either way round: (10 + 1) of 1,024, twice.
     assert found["p_value"] == pytest.approx(22 / 1024)
-    assert significance.mcnemar(right, right)["p_value"] == 1.0
+    assert intervals.mcnemar(right, right)["p_value"] == 1.0

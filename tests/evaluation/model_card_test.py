@@ -3,7 +3,7 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
-from bert_tf.evaluation import model_card
+from bert_tf.evaluation.report import model_card
 
 
 def test_hubs_can_read_it(trained_run):

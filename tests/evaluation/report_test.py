@@ -2,13 +2,8 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from bert_tf.evaluation import (
-    confusion,
-    curves,
-    figures,
-    plots,
-    report,
-)
+from bert_tf.evaluation import artifacts
+from bert_tf.evaluation.plots import confusion, figures, plots
 from bert_tf.metrics import calibration
 from tests.data.splits_test import frame
 
@@ -16,7 +11,7 @@ from tests.data.splits_test import frame
 def test_errors_are_the_most_confident_first():
     examples = frame([("a", "x"), ("b", "y"), ("c", "x"), ("d", "y")])
     probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
-    table = report.error_table(examples, probabilities, ["x", "y"])
+    table = artifacts.error_table(examples, probabilities, ["x", "y"])
     assert list(table["text"]) == ["c", "d", "a"]
     assert list(table["line"]) == [4, 5, 2]
     assert list(table["label"]) == ["y", "x", "y"]
@@ -71,8 +66,8 @@ def test_every_axis_is_named(classes):
     positive = 1 if classes == 2 else None
     names = names_of(classes)
     drawn = [
-        curves.roc_curves(labels, probabilities, names, positive),
-        curves.precision_recall_curves(labels, probabilities, names, positive),
+        plots.roc_curves(labels, probabilities, names, positive),
+        plots.precision_recall_curves(labels, probabilities, names, positive),
         plots.score_histogram(labels, probabilities, names, positive),
         plots.text_lengths(np.arange(1, 81), 64),
         plots.text_lengths(np.arange(1, 81), None),
@@ -91,7 +86,7 @@ def test_every_axis_is_named(classes):
 
 def test_curves_of_one_class_only_say_so():
     labels = np.ones(5, int)
-    figure = curves.roc_curves(labels, np.full((5, 2), 0.5), ["a", "b"], 1)
+    figure = plots.roc_curves(labels, np.full((5, 2), 0.5), ["a", "b"], 1)
     assert "not defined" in figure.axes[0].texts[0].get_text()
 
 
@@ -108,7 +103,7 @@ def test_colours_used_together_differ_in_lightness():
 
 
 def test_shorten():
-    assert report.shorten("a\n b", 10) == "a b"
-    assert report.shorten("abcdef", 4) == "abc…"
+    assert artifacts.shorten("a\n b", 10) == "a b"
+    assert artifacts.shorten("abcdef", 4) == "abc…"
     assert plots.shorten_name("x" * 30 + "31").endswith("31")
     assert len(plots.shorten_name("x" * 30)) <= 24

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from bert_tf.evaluation import thresholds
+from bert_tf.evaluation import metric_intervals
 from bert_tf.metrics import calibration
 
 
@@ -58,11 +58,13 @@ def test_no_mistakes_still_make_a_finite_temperature():
 def test_thresholds():
     scores = np.array([0.1, 0.4, 0.6, 0.8, 0.9])
     truth = np.array([False, True, False, True, True])
-    table = thresholds.threshold_table(truth, scores).set_index("threshold")
+    table = metric_intervals.threshold_table(truth, scores).set_index(
+        "threshold"
+    )
     assert table.loc[0.5, "precision"] == pytest.approx(2 / 3)
     assert table.loc[0.5, "recall"] == pytest.approx(2 / 3)
     assert np.isnan(table.loc[0.95, "precision"])
-    found = thresholds.for_precision(truth, scores, (0.75, 0.9))
+    found = metric_intervals.for_precision(truth, scores, (0.75, 0.9))
     # 0.4 finds all three, with one false alarm among four.
     assert found[0]["threshold"] == 0.4 and found[0]["recall"] == 1.0
     assert found[1]["threshold"] == 0.8
@@ -71,6 +73,8 @@ def test_thresholds():
 
 def test_a_precision_out_of_reach():
     truth, scores = np.array([True, False]), np.array([0.2, 0.9])
-    (found,) = thresholds.for_precision(truth, scores, (0.9,))
+    (found,) = metric_intervals.for_precision(truth, scores, (0.9,))
     assert found["threshold"] is None
-    assert not len(thresholds.operating_points(np.zeros(2, bool), scores)[0])
+    assert not len(
+        metric_intervals.operating_points(np.zeros(2, bool), scores)[0]
+    )

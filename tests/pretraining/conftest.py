@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bert_tf.config.pretraining import PretrainConfig
-from bert_tf.pretraining import speed
+from bert_tf.pretraining import budget
 from tests.conftest import TOKENS, WORDS, tiny_backbone
 
 
@@ -42,7 +42,7 @@ def vocab_file(tmp_path) -> str:
 def pretrain_config(tmp_path, text_file, vocab_file, monkeypatch):
     """Builds the settings of a pretraining that takes seconds."""
     # The device is measured in 10 ms instead of a second.
-    monkeypatch.setitem(speed._SIDE, "CPU", 256)
+    monkeypatch.setitem(budget._SIDE, "CPU", 256)
 
     def build(**changes) -> PretrainConfig:
         settings = {

@@ -10,8 +10,8 @@ import pytest
 
 from bert_tf.errors import InputError, InterruptedTrainingError
 from bert_tf.inference import loaded_run
-from bert_tf.models import presets
-from bert_tf.pretraining import budget, fit
+from bert_tf.presets import presets
+from bert_tf.pretraining import budget, trainer
 from bert_tf.pretraining.pretrain import pretrain
 from bert_tf.training.train import train_files as train
 from tests.conftest import TOKENS
@@ -102,7 +102,7 @@ class SteppingTime:
 )
 def test_time_budget_follows_the_clock(pretrain_config, monkeypatch, killed_at):
     stepping = SteppingTime()
-    for module in (budget, fit):
+    for module in (budget, trainer):
         monkeypatch.setattr(module, "time", stepping)
     config = pretrain_config(time_budget="12s", eval_steps=10**6)
     if killed_at is not None:
@@ -208,7 +208,7 @@ def test_faults(pretrain_config, tmp_path):
     for changes, message in (
         ({"max_steps": 5, "time_budget": "5m"}, "give one of"),
         ({"time_budget": "5 minutes"}, "is not a duration"),
-        ({"preset": "x"}, "goes on from a checkpoint"),
+        ({"preset": "x"}, "starts from a checkpoint"),
         ({"vocab_file": None}, "--vocab_file is needed"),
         ({"num_attention_heads": 5}, "divisible"),
         ({"objective": "nsp"}, "must be one of"),

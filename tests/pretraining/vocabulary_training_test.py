@@ -3,13 +3,13 @@ import tensorflow as tf
 import tokenizers
 
 from bert_tf.errors import InputError
-from bert_tf.models import preset_vocabularies
+from bert_tf.presets import vocabularies
 from bert_tf.pretraining.vocabulary_training import (
     train_vocabulary,
     write_vocabulary,
 )
 from bert_tf.text import vocabulary as vocabulary_lib
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.text.preprocessor import Preprocessor
 from tests.conftest import review_rows
 
 TEXTS = [text for text, _ in review_rows(200)] + [
@@ -45,7 +45,7 @@ def test_written_and_read_by_preset_code(tmp_path):
         folder = str(tmp_path / str(lowercase))
         vocabulary = train(lowercase=lowercase)
         path = write_vocabulary(folder, vocabulary)
-        assert preset_vocabularies.read_word_pieces(path) == vocabulary
+        assert vocabularies.read_word_pieces(path) == vocabulary
 
 
 def test_special_and_reserved_tokens_first():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bert_tf.errors import InputError, ServerError
-from bert_tf.serving.client import Client
+from bert_tf.serving.client.client import Client
 from tests.serving.stand_in import RefusalError
 
 TEXTS = ["the film was good", "the plot was awful", "", "a\0b 😀 [SEP]"]
@@ -167,7 +167,10 @@ def test_query_server_refuses_what_the_model_does_not_take(server, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("text_a,text_b\na,b\n")
     for arguments, told in (
-        ([f"--input_file={path}"], "takes 1 texts a row (text), the input has"),
+        (
+            [f"--input_file={path}"],
+            "takes 1 texts per row (text), the input has",
+        ),
         (["--signature=tags", "a"], "it has: embed, serving_default, tokenize"),
     ):
         done = query(server, *arguments)

@@ -3,7 +3,7 @@ import tensorflow as tf
 import tensorflow_text as tf_text
 
 from bert_tf.errors import InputError
-from bert_tf.serving import linked_operations, operation_check
+from bert_tf.serving import bundle, operation_check
 
 
 def save(tmp_path, function, spec):
@@ -77,7 +77,7 @@ def test_the_table_is_of_the_installed_package():
     """Each operation that it lists for the newest version is registered."""
     from tensorflow.python.framework import op_def_registry
 
-    table = linked_operations.table()
+    table = bundle.linked_operations()
     newest = list(table["text_operations"].values())[-1]
     assert len(newest) > 30
     for name in newest:

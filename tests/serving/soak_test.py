@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from bert_tf.serving.client import Client
+from bert_tf.serving.client.client import Client
 from tests.serving.hostile import SHORTER
 
 CALLERS = 8
@@ -21,7 +21,7 @@ def resident_bytes() -> int:
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="not Linux")
 def test_parallel_callers(server, full):
-    """One in a hundred texts is hostile; REST and gRPC by turns."""
+    """One in a hundred texts is hostile; REST and gRPC interleaved."""
     requests = 100_000 if full else 2_000
     generator = random.Random(7)
     words = "good great bad awful film plot the was very un happy xyz".split()

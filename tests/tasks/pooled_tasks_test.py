@@ -82,7 +82,7 @@ def test_difference_of_classes(label, chances, difference):
         "probability_b": "0.5", "probability_c": "0.3",
     }  # fmt: skip
     cells = ([label, str(max(chances))], list(map(str, chances)))
-    assert task.difference(expected, cells) == pytest.approx(difference)
+    assert task.max_abs_difference(expected, cells) == pytest.approx(difference)
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_difference_of_classes(label, chances, difference):
 def test_difference_of_label_sets(thresholds, labels, difference):
     task = MultiLabel(("a", "b"), ";", thresholds)
     expected = {"label": "b;a", "probability_a": "0.4", "probability_b": "0.9"}
-    found = task.difference(expected, ([labels], ["0.4", "0.9"]))
+    found = task.max_abs_difference(expected, ([labels], ["0.4", "0.9"]))
     assert found == pytest.approx(difference, abs=1e-7)

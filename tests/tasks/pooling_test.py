@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.config.training import TrainConfig
-from bert_tf.data import encoding, pipeline
+from bert_tf.data import encoding, input_pipeline
 from bert_tf.errors import InputError
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.serving import signatures
@@ -26,19 +26,19 @@ TEXTS = ["good film " * 20, "", "the plot", "a b c d e f g h i j k l m n o p q"]
 def test_windows_hold_every_piece(preprocessor):
     whole = encoding.encode(preprocessor, (TEXTS,))
     encoded = encoding.encode(preprocessor, (TEXTS,), stride=5)
-    assert np.bincount(encoded.owners).tolist() == [7, 1, 1, 2]
+    assert np.bincount(encoded.example_index).tolist() == [7, 1, 1, 2]
     assert encoded.lengths.max() == preprocessor.sequence_length
     for text in (1, 2):
         # One window is what there would be without windows.
-        (window,) = np.flatnonzero(encoded.owners == text)
+        (window,) = np.flatnonzero(encoded.example_index == text)
         start, end = encoded.row_splits[window : window + 2]
         first, last = whole.row_splits[text : text + 2]
         np.testing.assert_array_equal(
             encoded.token_ids[start:end], whole.token_ids[first:last]
         )
     ids = tf.function(preprocessor.tokenize)(tf.constant(TEXTS)).to_list()
-    for window, owner in enumerate(encoded.owners):
-        number = window - np.flatnonzero(encoded.owners == owner)[0]
+    for window, owner in enumerate(encoded.example_index):
+        number = window - np.flatnonzero(encoded.example_index == owner)[0]
         start, end = encoded.row_splits[window : window + 2]
         assert (
             encoded.token_ids[start + 1 : end - 1].tolist()
@@ -51,19 +51,21 @@ def test_mean_and_max():
         "probabilities": tf.constant([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7]]),
         "embedding": tf.constant([[1.0], [3.0], [5.0]]),
     }
-    owners = tf.constant([0, 0, 1], tf.int64)
-    mean = pooling.pool(Classification(CLASSES, 4), values, owners)
+    example_index = tf.constant([0, 0, 1], tf.int64)
+    mean = pooling.pool(Classification(CLASSES, 4), values, example_index)
     np.testing.assert_allclose(
         mean["probabilities"], [[0.65, 0.35], [0.3, 0.7]]
     )
-    largest = pooling.pool(Classification(CLASSES, 4, "max"), values, owners)
+    largest = pooling.pool(
+        Classification(CLASSES, 4, "max"), values, example_index
+    )
     np.testing.assert_allclose(
         largest["probabilities"], [[0.6, 0.4], [0.3, 0.7]], rtol=1e-6
     )
     np.testing.assert_allclose(largest["embedding"], [[2.0], [5.0]])
     task = MultiLabel(CLASSES, stride=4, window_pooling="max")
     np.testing.assert_allclose(
-        pooling.pool(task, values, owners)["probabilities"],
+        pooling.pool(task, values, example_index)["probabilities"],
         [[0.9, 0.6], [0.3, 0.7]],
     )
 
@@ -71,7 +73,7 @@ def test_mean_and_max():
 def test_each_text_counts_the_same(preprocessor):
     """The losses of an epoch's batches add up to the mean over texts."""
     encoded = encoding.encode(preprocessor, (TEXTS,), stride=5)
-    plan = pipeline.plan_evaluation(encoded.lengths, batch_size=4)
+    plan = input_pipeline.plan_evaluation(encoded.lengths, batch_size=4)
     labels, weights, weight_sum = pooling.by_window(
         Classification(CLASSES, 5),
         np.arange(4),
@@ -79,8 +81,8 @@ def test_each_text_counts_the_same(preprocessor):
         encoded,
         steps=len(plan),
     )
-    assert labels.tolist() == encoded.owners.tolist()
-    batches = pipeline.build_dataset(
+    assert labels.tolist() == encoded.example_index.tolist()
+    batches = input_pipeline.build_dataset(
         encoded, plan, batch_size=4, pad_token_id=0, labels=labels,
         weights=weights, weight_sum=weight_sum,
     )  # fmt: skip
@@ -115,12 +117,12 @@ def test_signatures_pool_what_tokens_answers(task, preprocessor):
     ).functions
     texts = tf.constant(TEXTS + ["good " * 500])
     tokens = functions["tokenize"](text=texts)
-    owners = tokens.pop("owners")
+    example_index = tokens.pop("example_index")
     windows = functions["tokens"](**tokens)
-    assert len(owners) > 100
+    assert len(example_index) > 100
     expected = pooling.pool(
-        task, {task.predicted: windows[task.predicted]}, owners
-    )[task.predicted]
+        task, {task.prediction_key: windows[task.prediction_key]}, example_index
+    )[task.prediction_key]
     answer = functions["serving_default"](text=texts)
     if task.name == "regression":
         found = answer["score"][:, tf.newaxis]

@@ -14,11 +14,11 @@ from bert_tf.data import encoding
 from bert_tf.errors import InputError
 from bert_tf.evaluation import comparison, evaluate
 from bert_tf.inference import loaded_run
-from bert_tf.inference.inputs import token_inputs
 from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import backbones
-from bert_tf.serving import linked_operations, operation_check
+from bert_tf.serving import bundle, operation_check
 from bert_tf.serving.export import check_parity
 from tests.runs import evaluate_files
 from tests.serving import hermetic, native_loader
@@ -153,12 +153,12 @@ def test_cells_of_hostile_texts(task_run):
     texts.append("\ud800" + task_run.example[-1])
     columns = [[text] * len(texts) for text in task_run.example[:-1]]
     predictor = SavedModelPredictor(task_run.model)
-    cells = predictor.cells((*columns, texts), batch_size=3)
+    cells = predictor.predict_rows((*columns, texts), batch_size=3)
     task = predictor.task
     for answer, details in cells:
         assert len(answer) == len(task.answer_columns)
         assert len(details) == len(task.detail_columns)
-    plain = predictor.cells(tuple([text] for text in task_run.example))
+    plain = predictor.predict_rows(tuple([text] for text in task_run.example))
     expected = dict(
         zip(
             (*task.answer_columns, *task.detail_columns),
@@ -166,7 +166,7 @@ def test_cells_of_hostile_texts(task_run):
             strict=True,
         )
     )
-    assert task.difference(expected, cells[-1]) < 1e-5
+    assert task.max_abs_difference(expected, cells[-1]) < 1e-5
 
 
 def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
@@ -181,7 +181,7 @@ def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
         if key.startswith("eval_") and not key.endswith(("runtime", "second")):
             assert both[1].metrics[key] == pytest.approx(value, abs=1e-4), key
     compared = comparison.compare(*both)
-    assert "No difference beyond chance" in comparison.verdict(compared)
+    assert "No difference beyond chance" in comparison.conclusion(compared)
     headline = compared["headline_metric"]
     low, high = both[0].metrics["confidence_intervals"][headline]
     assert low <= both[0].metrics[headline] <= high
@@ -262,8 +262,8 @@ def test_query_server_asks_every_task(
         "tokenize": {**tokens},
         "tokens": predictor.call("tokens", token_inputs(tokens)),
     }
-    owners = expected["tokenize"].pop("owners", None)
-    assert (owners is None) == (name == "token")
+    example_index = expected["tokenize"].pop("example_index", None)
+    assert (example_index is None) == (name == "token")
     folder = os.path.dirname(task_run.model)
     config = f"{folder}/serving/models.config"
     meta_graph = operation_check.read_meta_graph(task_run.model)
@@ -286,10 +286,10 @@ def test_query_server_asks_every_task(
                 assert [row.pop(input_name) for row in rows] == column
             assert [row.pop("id") for row in rows] == ["1", "2", "3"]
             found = {key: [row[key] for row in rows] for key in rows[0]}
-            if owners is not None and signature != "serving_default":
+            if example_index is not None and signature != "serving_default":
                 for key, texts in found.items():
                     counts = [len(windows) for windows in texts]
-                    assert counts == np.bincount(owners).tolist()
+                    assert counts == np.bincount(example_index).tolist()
                     found[key] = sum(texts, [])
             check_same(found, decoded(wanted))
 
@@ -320,7 +320,7 @@ def test_every_tensorflow_serving_runs_it(task_run):
     names = operation_check.operations(meta_graph)
     assert "FastWordpieceTokenizeWithOffsets" in names
     assert operation_check.foreign_operations(names)
-    for version in linked_operations.serving_versions():
+    for version in bundle.serving_versions():
         assert operation_check.problems(meta_graph, version) == []
 
 
@@ -355,7 +355,7 @@ def test_multi_label_answers(trained_task):
     answers = ask(model, texts)
     names = np.array(model.class_names)
     limits = np.float32(model.task.thresholds)
-    cells = model.cells((texts,))
+    cells = model.predict_rows((texts,))
     for row, chances in enumerate(answers["probabilities"]):
         order = np.argsort(-chances, kind="stable")
         wanted = [i for i in order if chances[i] >= limits[i]]
@@ -380,7 +380,7 @@ def test_windows_learn(trained_task):
         for word in ("great", "awful")
         for before in (5, 6, 7)
     ]
-    labels = [cells[0] for cells, _ in model.cells((texts,))]
+    labels = [cells[0] for cells, _ in model.predict_rows((texts,))]
     assert labels == ["pos"] * 3 + ["neg"] * 3
     # 36,000 windows.
     chances = model.probabilities((["a" + " x" * 250_000 + " good"],))
@@ -414,7 +414,7 @@ def test_token_learns(trained_task):
     assert metrics["eval_f1"] > 0.9
     assert set(metrics["per_class"]) == {"up", "down"}
     text = "the x  GOOD, (sad é) y"
-    ((cells, _),) = SavedModelPredictor(found.model).cells(([text],))
+    ((cells, _),) = SavedModelPredictor(found.model).predict_rows(([text],))
     entities = json.loads(cells[0])
     assert (entities[0]["label"], entities[0]["entity"]) == ("up", "GOOD")
     for one in entities:
@@ -428,7 +428,7 @@ def test_span_learns(trained_task):
     assert metrics["eval_f1"] > 0.8
     assert metrics["eval_f1_no_answer"] is not None
     context = "é " * 300 + "great " + "y " * 300
-    ((cells, _),) = SavedModelPredictor(found.model).cells(
+    ((cells, _),) = SavedModelPredictor(found.model).predict_rows(
         (["a good ?"], [context])
     )
     answer, start, end, _ = cells

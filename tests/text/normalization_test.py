@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 from tokenizers import BertWordPieceTokenizer
 
-from bert_tf.data import reading
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.data.readers import registry
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.text.vocabulary import Vocabulary, read_tokens
 from tests.conftest import SHARED_DATA, minilm_folder
 
@@ -111,7 +111,7 @@ def test_equal_on_shared_data(compare):
         if path.suffix == ".conll":
             texts += path.read_text(encoding="utf-8").split("\n")
         else:
-            for row in reading.open_table(str(path)).rows:
+            for row in registry.open_table(str(path)).rows:
                 texts += row.fields.values()
     assert len(texts) > 60_000
     assert compare(texts) == []

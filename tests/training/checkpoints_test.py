@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from bert_tf.data import pipeline
+from bert_tf.data import input_pipeline
 from bert_tf.errors import InputError, InterruptedTrainingError, ServerError
 from bert_tf.training import remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
@@ -243,7 +243,7 @@ def test_another_model_is_refused(tmp_path):
 def test_every_row_once_an_epoch():
     lengths = np.arange(101) % 13
     for epoch in range(3):
-        plan = pipeline.plan_training_epoch(
+        plan = input_pipeline.plan_training_epoch(
             lengths, batch_size=8, seed=1, epoch=epoch
         )
         counts = collections.Counter(np.concatenate(plan).tolist())
@@ -281,7 +281,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         is_resumed = os.path.exists(checkpoint)
         process = Script(*command, f"--output_dir={run}")
         if kills == 0:
-            # One at least amid the steps, with a state to go on from.
+            # One at least amid the steps, with a state to resume from.
             wait_for(checkpoint, process)
         elif kills < wanted:
             # From the start to the end of a training of this size.
@@ -292,10 +292,27 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         told = process.output("stderr")
         assert process.returncode in (0, -signal.SIGKILL), told
         if process.returncode == 0:
-            assert ("Going on with the run" in told) == is_resumed, told
+            assert ("Resuming the run" in told) == is_resumed, told
             resumes += is_resumed
         kills += process.returncode != 0
         assert kills, "it ended without a checkpoint"
     assert resumes
     check_equal(run, f"{tmp_path}/whole")
     print(f"{kills} kills, {runs + 1} runs, {resumes} of them resumed")
+
+
+def test_former_names_in_a_state_are_read(tmp_path):
+    path = tmp_path / "latest.npz"
+    variable = keras.Variable(np.zeros(2), dtype="float32")
+    checkpoints = Checkpoints(
+        str(path), [variable], every_seconds=0, writes=True
+    )
+    checkpoints.save(TrainingState(data={}, num_correct=3.0))
+    checkpoints.finish()
+    with np.load(path) as file:
+        arrays = dict(file)
+    state = json.loads(str(arrays["state"]))
+    state["hits"] = state.pop("num_correct")
+    arrays["state"] = np.array(json.dumps(state))
+    np.savez(path, **arrays)
+    assert checkpoints.restore() == TrainingState(data={}, num_correct=3.0)

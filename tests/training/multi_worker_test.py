@@ -116,7 +116,7 @@ def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
     assert not os.path.exists(f"{run}/metrics.json")
     assert re.search("another worker was lost|terminated; the training", told)
     told = finish(launch(command, f"--output_dir={run}"))
-    assert "Going on with the run" in told
+    assert "Resuming the run" in told
     check_alike(two_workers, run, atol=0)
 
 

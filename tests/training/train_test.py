@@ -10,14 +10,14 @@ import pytest
 from absl import flags
 
 from bert_tf.config.training import TrainConfig
-from bert_tf.data import record_creation
-from bert_tf.data.weighting import example_weights
+from bert_tf.data import tfrecord_writer
 from bert_tf.errors import InputError
-from bert_tf.text.preprocessing import Preprocessor
+from bert_tf.tasks.classification import example_weights
+from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training.train import train_files as train
 from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
-from tests.training.adaptation_test import Weights, saved_values
+from tests.training.finetuning_test import Weights, saved_values
 
 
 def without_times(metrics: dict) -> dict:
@@ -270,7 +270,7 @@ def test_from_tfrecords(plain, tmp_path, vocabulary):
     last bit of a sum.
     """
     preprocessor = Preprocessor(vocabulary, sequence_length=16)
-    record_creation.create_records(
+    tfrecord_writer.create_records(
         plain[0].train_file, str(tmp_path / "records"),
         preprocessor=preprocessor, preset="tiny", shards=4,
     )  # fmt: skip
@@ -293,7 +293,7 @@ def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
 
 
 def test_several_steps_in_one_call(plain, tmp_path):
-    """Twelve steps an epoch: calls of 5, 5 and 2."""
+    """Twelve steps per epoch: calls of 5, 5 and 2."""
     _, (one, five) = train_again(plain, tmp_path / "run", steps_per_execution=5)
     assert one["eval_loss"].equals(five["eval_loss"])
     np.testing.assert_allclose(one["loss"], five["loss"], rtol=1e-6)

@@ -1,0 +1,1 @@
+"""Files to rows: one file per format, and their registry."""

@@ -1,0 +1,1 @@
+"""Distils a fine-tuned model into a smaller one."""

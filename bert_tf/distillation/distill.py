@@ -1,0 +1,351 @@
+"""Trains a student of a fine-tuned teacher, as DistilBERT."""
+
+import dataclasses
+import json
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import keras_nlp
+import tensorflow as tf
+from absl import logging
+
+from bert_tf import run_dir
+from bert_tf.config.distillation import LossWeights
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import encoding, examples
+from bert_tf.data.splits import read_splits
+from bert_tf.errors import InputError
+from bert_tf.evaluation import evaluate as evaluate_lib
+from bert_tf.inference import loaded_run, model_files
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.loaded_run import LoadedRun
+from bert_tf.models import backbones, classifier, encoder
+from bert_tf.models.dropout import no_dropout
+from bert_tf.presets import presets
+from bert_tf.training import strategy as strategy_lib
+from bert_tf.training import train as train_lib
+
+# Both models predict the same texts, interleaved.
+_TURNS = 9
+
+
+def distill(
+    teacher: str,
+    config: TrainConfig,
+    *,
+    unlabelled_file: Sequence[str] = (),
+    unlabelled_only: bool = False,
+    num_layers: int | None = None,
+    weights: LossWeights | None = None,
+) -> dict:
+    """Trains a student and writes its run folder config.output_dir.
+
+    Unlabelled texts get the teacher's answers as their labels.
+
+    Args:
+        teacher: a run folder of pipelines.train.
+        config: the student's, see `student_config`; its preset is replaced.
+        unlabelled_file: further texts to learn from.
+        unlabelled_only: learn from these alone, not from config.train_file.
+        num_layers: of the student; half the teacher's by default.
+        weights: of what it learns from.
+
+    Returns:
+        What distillation.json holds.
+    """
+    weights = weights or LossWeights()
+    if unlabelled_only and not unlabelled_file:
+        raise InputError("--unlabelled_only needs an --unlabelled_file")
+    run_dir.check_is_local(config.output_dir)
+    if (
+        strategy_lib.count_workers() > 1
+        or config.distribution_strategy == "multi_worker"
+    ):
+        raise InputError("distillation runs in one process so far")
+    loaded = loaded_run.load(teacher)
+    if loaded.task.name != "classification":
+        raise InputError(
+            f"--teacher={teacher} was trained with --task={loaded.task.name}; "
+            "teachers of --task=classification can be distilled"
+        )
+    backbone = classifier.backbone_of(loaded.model)
+    backbones.check_kind(
+        type(backbone),
+        [backbones.BERT, backbones.ELECTRA],
+        f"--teacher={teacher}",
+        "distillation",
+    )
+    num_layers = num_layers or max(1, backbone.num_layers // 2)
+    chosen_layers(backbone.num_layers, num_layers)
+    # Beside the run, for a run folder has to be new; --resume needs it.
+    start = f"{config.output_dir.rstrip(os.sep)}.start"
+    resuming = run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    if os.path.exists(start) and not resuming:
+        shutil.rmtree(start)
+    if not os.path.exists(start):
+        with run_dir.staged(start) as aside:
+            _write_start(aside, loaded, num_layers, unlabelled_file)
+    texts = os.path.join(start, "unlabelled.jsonl")
+    config = dataclasses.replace(
+        config,
+        preset=os.path.join(start, run_dir.PRESET),
+        train_file=(
+            *(() if unlabelled_only else config.train_file),
+            *([texts] if os.path.exists(texts) else []),
+        ),
+    )
+
+    def build_loss_fn(student: keras.Model):
+        copy_head(loaded, student)
+        return build_loss(weights, loaded.model, student)
+
+    train_lib.train(read_splits(config), config, build_loss_fn=build_loss_fn)
+    report = {
+        "schema_version": 1,
+        "teacher": teacher,
+        "num_layers": num_layers,
+        "loss": dataclasses.asdict(weights),
+        **_compare(teacher, config),
+    }
+    run_dir.write_json(
+        os.path.join(config.output_dir, run_dir.DISTILLATION), report
+    )
+    shutil.rmtree(start)
+    return report
+
+
+def _write_start(
+    folder, teacher: LoadedRun, num_layers, unlabelled_file
+) -> None:
+    presets.save_preset(
+        os.path.join(folder, run_dir.PRESET),
+        build_student_backbone(
+            classifier.backbone_of(teacher.model), num_layers=num_layers
+        ),
+        teacher.preprocessor.vocabulary,
+    )
+    if not unlabelled_file:
+        return
+    config = teacher.config
+    unlabelled, _ = examples.read_examples(
+        unlabelled_file, labelled=False, **config.text_columns()
+    )
+    segments = examples.segments(unlabelled)
+    if teacher.has_pairs != (len(segments) == 2):
+        raise InputError(
+            "--unlabelled_file must have as many texts per row as the "
+            "teacher's training files"
+        )
+    answers = _predictor(teacher)(
+        encoding.encode(
+            teacher.preprocessor, segments, stride=teacher.task.stride
+        )
+    ).argmax(axis=1)
+    columns = [config.text_column, config.text_pair_column]
+    with open(
+        os.path.join(folder, "unlabelled.jsonl"), "w", encoding="utf-8"
+    ) as file:
+        for *texts, answer in zip(*segments, answers, strict=True):
+            row = dict(zip(columns, texts, strict=False))
+            row[config.label_column] = teacher.class_names[answer]
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    logging.info(
+        "%d unlabelled texts got the teacher's answers.", len(unlabelled)
+    )
+
+
+def _predictor(teacher: LoadedRun) -> KerasPredictor:
+    return KerasPredictor(
+        teacher.model,
+        task=teacher.task,
+        strategy=strategy_lib.build_strategy("one_device"),
+        batch_size=teacher.config.eval_batch_size,
+        pad_token_id=teacher.preprocessor.special_ids.padding,
+    )
+
+
+def _compare(teacher: str, config: TrainConfig) -> dict:
+    """Measures both on the test texts, or on the validation file's."""
+    files = config.test_file or config.validation_file
+    paths = {"teacher": teacher, "student": config.output_dir}
+    parameters = {
+        name: backbones.count_parameters(loaded_run.load(path).model)
+        for name, path in paths.items()
+    }
+    report = {f"{name}_parameters": count for name, count in parameters.items()}
+    report["size_ratio"] = parameters["teacher"] / parameters["student"]
+    if not files:
+        logging.warning(
+            "There is no --test_file or --validation_file to compare on."
+        )
+        return report
+    info = model_files.read_info(teacher)
+    labelled = examples.read_labelled(
+        files,
+        info.label_type,
+        info.class_names,
+        label_column=config.label_column,
+        **config.text_columns(),
+    )
+    evaluations = {
+        name: evaluate_lib.evaluate(
+            loaded_run.open_model(path, batch_size=config.eval_batch_size),
+            labelled,
+        )
+        for name, path in paths.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in paths}
+    for _ in range(_TURNS):
+        for name, evaluation in evaluations.items():
+            begun = time.monotonic()
+            evaluation.model.predict_encoded(evaluation.encoded)
+            seconds[name].append(time.monotonic() - begun)
+    student = evaluations["student"]
+    metric = student.model.task.selection_metric
+    values = {
+        name: evaluation.metrics[f"eval_{metric}"]
+        for name, evaluation in evaluations.items()
+    }
+    medians = {name: statistics.median(s) for name, s in seconds.items()}
+    count = len(student.examples)
+    return {
+        **report,
+        "metric": metric,
+        **{f"{name}_{metric}": value for name, value in values.items()},
+        "kept_share": values["student"] / values["teacher"]
+        if values["teacher"]
+        else None,
+        "agreement": float(
+            (
+                student.probabilities.argmax(1)
+                == evaluations["teacher"].probabilities.argmax(1)
+            ).mean()
+        ),
+        **{
+            f"{name}_texts_per_second": count / median
+            for name, median in medians.items()
+        },
+        # Of each turn: what else the machine does changes between them.
+        "speed_ratio": statistics.median(
+            slow / fast
+            for slow, fast in zip(
+                seconds["teacher"], seconds["student"], strict=True
+            )
+        ),
+    }
+
+
+def build_loss(
+    weights: LossWeights, teacher: keras.Model, student: keras.Model
+) -> Callable:
+    """Returns the student's loss for `loop.build_step`."""
+
+    def loss_fn(batch, keys):
+        dropouts = classifier.dropouts(student, keys)
+        logits, hidden = _outputs(student, batch, dropouts)
+        teacher_logits, teacher_hidden = _outputs(
+            teacher, batch, (no_dropout, no_dropout)
+        )
+        soft = tf.nn.softmax(teacher_logits / weights.temperature)
+        losses = {
+            # Softened, gradients shrink with the square of it.
+            "soft": weights.temperature**2
+            * keras.losses.kl_divergence(
+                soft, tf.nn.softmax(logits / weights.temperature)
+            ),
+            "hard": tf.nn.sparse_softmax_cross_entropy_with_logits(
+                batch["label"], logits
+            ),
+            "cosine": _cosine_loss(
+                hidden, teacher_hidden, batch["padding_mask"]
+            ),
+        }
+        shares = {
+            "soft": weights.soft_weight,
+            "hard": weights.hard_weight,
+            "cosine": weights.cosine_weight,
+        }
+        loss = tf.add_n(
+            [
+                losses[name] * (weight / sum(shares.values()))
+                for name, weight in shares.items()
+            ]
+        )
+        predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
+        num_correct = (predictions == batch["label"]) & (batch["row"] >= 0)
+        return (
+            tf.reduce_sum(loss * batch["weight"]),
+            tf.reduce_sum(tf.cast(num_correct, tf.float32)),
+        )
+
+    return loss_fn
+
+
+def chosen_layers(teacher_layers: int, student_layers: int) -> list[int]:
+    """Returns which layers of the teacher a student starts from.
+
+    About every other one, the first and the last among them: of 12 DistilBERT
+    takes 0, 2, 4, 7, 9, 11.
+    """
+    if not 0 < student_layers < teacher_layers:
+        raise InputError(
+            f"--num_layers={student_layers} must be from 1 to below the "
+            f"teacher's {teacher_layers}"
+        )
+    step = (teacher_layers - 1) / max(student_layers - 1, 1)
+    return [round(number * step) for number in range(student_layers)]
+
+
+def build_student_backbone(
+    teacher: keras_nlp.models.Backbone, *, num_layers: int
+) -> keras_nlp.models.Backbone:
+    """Returns a shallower backbone with weights of the teacher's."""
+    layers = chosen_layers(teacher.num_layers, num_layers)
+    config = {**backbones.own_config(teacher), "num_layers": num_layers}
+    student = type(teacher)(**config)
+    for own, source in zip(
+        [*backbones.embedding_layers(student), student.pooled_dense],
+        [*backbones.embedding_layers(teacher), teacher.pooled_dense],
+        strict=True,
+    ):
+        own.set_weights(source.get_weights())
+    for own, number in zip(student.transformer_layers, layers, strict=True):
+        own.set_weights(teacher.transformer_layers[number].get_weights())
+    return student
+
+
+def copy_head(teacher: LoadedRun, student: keras.Model) -> None:
+    """Gives a student the teacher's softmax layer."""
+    student.get_layer("logits").set_weights(
+        teacher.model.get_layer("logits").get_weights()
+    )
+
+
+def _outputs(model, batch, dropouts) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns logits <float32>[batch, classes] and the hidden states."""
+    weights = classifier.classifier_weights(model)
+    backbone_drop, head_drop = dropouts
+    hidden = encoder.sequence_output(
+        weights.encoder,
+        batch,
+        num_heads=classifier.backbone_of(model).num_heads,
+        drop=backbone_drop,
+    )
+    pooled = tf.tanh(weights.encoder.pooler(hidden[:, 0]))
+    pooled = head_drop(tf.cast(pooled, tf.float32), classifier.HEAD_SITE)
+    return weights.logits(pooled), tf.cast(hidden, tf.float32)
+
+
+def _cosine_loss(first, second, mask) -> tf.Tensor:
+    """Returns <float32>[batch], the mean over the tokens of each text."""
+    mask = tf.cast(mask, tf.float32)
+    losses = 1.0 + keras.losses.cosine_similarity(first, second, axis=-1)
+    return tf.reduce_sum(losses * mask, axis=1) / tf.reduce_sum(mask, axis=1)

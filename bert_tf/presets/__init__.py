@@ -1,0 +1,1 @@
+"""What --preset names: one converter per kind of checkpoint."""

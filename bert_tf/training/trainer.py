@@ -1,0 +1,334 @@
+"""The training loop: train, validate, keep the best weights."""
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from absl import logging
+
+from bert_tf import run_dir
+from bert_tf.config.training import SELECTION_METRICS, TrainConfig
+from bert_tf.data import input_pipeline
+from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.models import classifier, finetuning
+from bert_tf.tasks import pooling
+from bert_tf.tasks.base import Task, timed_metrics
+from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import progress, train_step, training_warnings
+from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.checkpoints import Checkpoints, TrainingState
+from bert_tf.training.preemption import PreemptionHandler
+
+
+class Trainer:
+    """The epochs of one training, and the best of them."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        splits: dict[str, pd.DataFrame],
+        task: Task,
+        strategy: tf.distribute.Strategy,
+        model: keras.Model,
+        encoded: dict[str, EncodedTexts | TokenizedRecords],
+        pad_token_id: int,
+        after_save: Callable[[], None],
+        loss_fn: Callable | None = None,
+    ):
+        self.config = config
+        self.splits = splits
+        self.task = task
+        self.strategy = strategy
+        self.model = model
+        self.encoded = encoded
+        self.pad_token_id = pad_token_id
+        self.loss_fn = loss_fn
+        self.is_chief = strategy_lib.is_chief(strategy)
+        self.labels = task.targets(splits["train"], encoded["train"])
+        self.rows = len(encoded["train"].lengths)
+        self.steps = math.ceil(self.rows / config.train_batch_size)
+        weights = task.weights(self.labels, config.class_weight)
+        self.targets, self.weights, self.weight_sum = pooling.by_window(
+            task, self.labels, weights, encoded["train"], steps=self.steps
+        )
+        self.train_step, self.train_steps = None, {}
+        # Predictions and their seconds: of the weights as they are, and of the
+        # best ones, if this process has validated them.
+        self._predicted: dict[str, tuple[np.ndarray, float]] = {}
+        self._best_predicted: dict[str, tuple[np.ndarray, float]] = {}
+        self.fixed_length = strategy_lib.fixed_length(
+            strategy, config.max_seq_length
+        )
+        self.predict = KerasPredictor(
+            model,
+            task=task,
+            strategy=strategy,
+            batch_size=config.eval_batch_size,
+            pad_token_id=pad_token_id,
+            fixed_length=self.fixed_length,
+        )
+        with strategy.scope():
+            self.model.optimizer = optimizer_lib.build_optimizer(
+                variables=model.trainable_variables,
+                learning_rate=config.learning_rate,
+                warmup_proportion=config.warmup_proportion,
+                total_steps=self.steps * config.num_train_epochs,
+                weight_decay=config.weight_decay,
+                mixed_precision=config.mixed_precision,
+                num_replicas=strategy.num_replicas_in_sync,
+                factors=finetuning.rate_factors(
+                    model, config.layerwise_learning_rate_decay
+                ),
+                fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
+            )
+        self.checkpoints = Checkpoints(
+            os.path.join(config.output_dir, run_dir.CHECKPOINT),
+            [*model.variables, *self.model.optimizer.variables],
+            every_seconds=config.checkpoint_seconds,
+            writes=self.is_chief,
+            after_save=after_save,
+        )
+
+    def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
+        """Returns what is predicted for a split, and its metrics.
+
+        What was predicted with the weights as they are is not predicted again.
+        """
+        if name not in self._predicted:
+            start = time.monotonic()
+            predictions = self.predict(self.encoded[name])
+            self._predicted[name] = predictions, time.monotonic() - start
+        predictions, seconds = self._predicted[name]
+        return predictions, timed_metrics(
+            self.task,
+            self.splits[name],
+            self.encoded[name],
+            predictions,
+            seconds=seconds,
+        )
+
+    def load_best(self) -> None:
+        """Reads the best weights, which the run folder holds."""
+        self.model.load_weights(
+            os.path.join(self.config.output_dir, run_dir.WEIGHTS)
+        )
+        self._predicted = self._best_predicted
+
+    def apply_temperature(self, value: float) -> None:
+        """Divides the model's logits by a temperature from now on."""
+        classifier.apply_temperature(self.model, value)
+        self._predicted = {}
+
+    def run(
+        self,
+        state: TrainingState,
+        callbacks: Sequence[keras.callbacks.Callback],
+        preemption: PreemptionHandler,
+    ) -> dict:
+        """Trains from `state` on; leaves the best weights in the run folder.
+
+        Raises:
+            InputError: the loss became NaN.
+            InterruptedTrainingError: SIGTERM came; the state is saved.
+        """
+        try:
+            return self._run(state, callbacks, preemption)
+        finally:
+            self.checkpoints.finish()
+
+    def _run(self, state, callbacks, preemption) -> dict:
+        self.model.stop_training = False
+        callback_list = self._callback_list(callbacks)
+        start = time.monotonic() - state.seconds
+        callback_list.on_train_begin()
+        while not self._is_over(state):
+            callback_list.on_epoch_begin(state.epoch)
+            preemption.stop_at_steps()
+            for _ in self._train_epoch(state, callback_list):
+                state.seconds = time.monotonic() - start
+                if strategy_lib.any_worker(self.strategy, preemption.requested):
+                    self.checkpoints.save(state)
+                    self.checkpoints.finish()
+                    preemption.stop()
+                if self.checkpoints.is_due():
+                    self.checkpoints.save(state)
+            state.seconds = time.monotonic() - start
+            self.checkpoints.save(state)
+            if not strategy_lib.has_workers(self.strategy):
+                preemption.stop_at_once()
+            logs = self._validate(state)
+            callback_list.on_epoch_end(state.epoch - 1, logs)
+        callback_list.on_train_end()
+        return self._outcome(state)
+
+    def _is_over(self, state: TrainingState) -> bool:
+        if state.epoch >= self.config.num_train_epochs:
+            return True
+        patience = self.config.early_stopping_patience
+        if patience and state.epoch - state.best_epoch >= patience:
+            logging.info("no better epoch in %d: stopping early", patience)
+            return True
+        return self.model.stop_training
+
+    def _validate(self, state: TrainingState) -> dict:
+        """Ends an epoch: validates, and keeps the weights if they are best."""
+        logs = {
+            "train_runtime": state.seconds,
+            "loss": state.loss_sum / self.steps,
+        }
+        if self.task.is_multiclass:
+            logs["accuracy"] = state.num_correct / self.rows
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        _, metrics = self.evaluate("validation")
+        logs.update(
+            (key, value)
+            for key, value in metrics.items()
+            if key.startswith("eval_") and value is not None
+        )
+        state.epoch += 1
+        state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
+        state.history.append({"epoch": state.epoch, **logs})
+        metric = self.config.metric_for_best_model
+        value = metrics[f"eval_{metric}"]
+        if state.best_epoch == 0 or is_better(value, state.best, metric):
+            state.best, state.best_epoch = value, state.epoch
+            self._best_predicted = self._predicted
+            if self.is_chief:
+                self._save_weights()
+        logging.info(
+            "epoch %d: validation loss %.4f, %s %s%s",
+            state.epoch,
+            logs["eval_loss"],
+            metric,
+            "undefined" if value is None else f"{value:.4f}",
+            " (best so far)" if state.best_epoch == state.epoch else "",
+        )
+        if self.is_chief:
+            run_dir.write_text(
+                os.path.join(self.config.output_dir, run_dir.HISTORY),
+                pd.DataFrame(state.history).to_csv(index=False),
+            )
+        return logs
+
+    def _outcome(self, state: TrainingState) -> dict:
+        samples = len(self.splits["train"])
+        return {
+            "train": {
+                "train_loss": state.history[-1]["loss"],
+                "train_samples": samples,
+                "train_steps": self.steps * state.epoch,
+                "train_epochs": state.epoch,
+                "train_runtime": state.seconds,
+                "train_samples_per_second": samples
+                * state.epoch
+                / state.seconds,
+            },
+            "best": {
+                "metric": self.config.metric_for_best_model,
+                "value": state.best,
+                "epoch": state.best_epoch,
+            },
+        }
+
+    def _callback_list(self, callbacks) -> keras.callbacks.CallbackList:
+        if self.is_chief:
+            callbacks = [
+                progress.Progress(self.config),
+                keras.callbacks.TensorBoard(
+                    os.path.join(self.config.output_dir, run_dir.LOGS),
+                    write_graph=False,
+                ),
+                *callbacks,
+            ]
+        return keras.callbacks.CallbackList(
+            callbacks,
+            model=self.model,
+            epochs=self.config.num_train_epochs,
+            steps=self.steps,
+        )
+
+    def _train_epoch(self, state: TrainingState, callback_list):
+        """Trains the epoch's steps from state.step on, yielding after each."""
+        config = self.config
+        encoded = self.encoded["train"]
+        plan = input_pipeline.plan_training_epoch(
+            encoded.lengths,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            epoch=state.epoch,
+        )[state.step :]
+        if not plan:
+            return
+        self._predicted = {}
+        dataset = input_pipeline.build_dataset(
+            encoded,
+            plan,
+            batch_size=config.train_batch_size,
+            pad_token_id=self.pad_token_id,
+            labels=self.targets,
+            weights=self.weights,
+            weight_sum=self.weight_sum,
+            fixed_length=self.fixed_length,
+        )
+        batches = self.strategy.experimental_distribute_dataset(dataset)
+        if self.train_step is None:
+            logging.info("Tracing the training step.")
+            self.train_step = train_step.build_train_step(
+                strategy=self.strategy,
+                task=self.task,
+                model=self.model,
+                optimizer=self.model.optimizer,
+                element_spec=batches.element_spec,
+                seed=config.seed,
+                accumulate_steps=config.accumulate_steps,
+                jit_compile=config.jit_compile == "true",
+                loss_fn=self.loss_fn,
+            )
+        iterator = iter(batches)
+        while state.step < self.steps:
+            callback_list.on_train_batch_begin(state.step)
+            count = min(config.steps_per_execution, self.steps - state.step)
+            loss, num_correct = map(float, self._train_steps(iterator, count))
+            training_warnings.check_finite(
+                loss,
+                config,
+                where=f"in epoch {state.epoch + 1}, step {state.step + 1} of "
+                f"{self.steps}",
+                rate=float(self.model.optimizer.learning_rate),
+            )
+            state.step += count
+            state.loss_sum += loss
+            state.num_correct += num_correct
+            callback_list.on_train_batch_end(
+                state.step - 1, {"loss": state.loss_sum / state.step}
+            )
+            yield
+
+    def _train_steps(self, iterator, count: int) -> tuple:
+        if count == 1:
+            return self.train_step(next(iterator))
+        if count not in self.train_steps:
+            self.train_steps[count] = train_step.build_train_steps(
+                self.train_step, count
+            )
+        return self.train_steps[count](iterator)
+
+    def _save_weights(self) -> None:
+        path = os.path.join(self.config.output_dir, run_dir.WEIGHTS)
+        with run_dir.written_aside(path) as aside:
+            self.model.save_weights(aside)
+
+
+def is_better(value: float | None, best: float | None, metric: str) -> bool:
+    """Whether a metric's value is better; None is where it is undefined."""
+    if value is None or best is None:
+        return value is not None
+    return value > best if SELECTION_METRICS[metric] else value < best

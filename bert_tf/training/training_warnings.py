@@ -1,0 +1,279 @@
+"""Warns of problems while a training runs."""
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import pandas as pd
+from absl import logging
+
+from bert_tf import run_dir
+from bert_tf.config.base import BaseConfig
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import input_pipeline
+from bert_tf.errors import InputError
+
+# A loss so near to that of guessing by the classes' shares has not moved.
+_UNMOVED = 0.98
+# Accuracy in training above that in validation, in shares.
+_OVERFITTED = 0.1
+# Epochs in a row with a worse validation loss than the best.
+_WORSENING = 2
+# Batches of a single class, where chance would make few such.
+_ONE_CLASS_BATCHES = 0.5
+_MOST_BY_CHANCE = 0.1
+# Fewer rows are sorted at random too often.
+_FEWEST_ROWS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingWarning:
+    """Something that goes wrong.
+
+    Attributes:
+        kind: one_class, loss_not_moving, overfitting, validation_worsens,
+            labels_sorted, one_class_batches or truncation.
+        epoch: the epoch it was seen in; None for the data.
+        message: what it is and what to do.
+    """
+
+    kind: str
+    epoch: int | None
+    message: str
+
+    def to_json(self) -> dict:
+        """Returns the fields as metrics.json has them."""
+        return dataclasses.asdict(self)
+
+
+def before_training(
+    config: TrainConfig,
+    data_report: dict,
+    *,
+    labels: np.ndarray | None,
+    lengths: np.ndarray,
+) -> list[TrainingWarning]:
+    """Returns and logs what is wrong before the first step.
+
+    Args:
+        config: every setting.
+        data_report: what `checking.data_report` returned.
+        labels: <int>[rows] class ids of the training rows; None where a text
+            has not one class.
+        lengths: <int>[rows] tokens of the training rows.
+    """
+    data_warnings = of_data(
+        labels, data_report, max_truncated_share=config.max_truncated_share
+    )
+    if labels is not None:
+        plan = input_pipeline.plan_training_epoch(
+            lengths,
+            batch_size=config.train_batch_size,
+            seed=config.seed,
+            epoch=0,
+        )
+        data_warnings += of_batches(labels, plan)
+    for warning in data_warnings:
+        logging.warning("Warning, %s", warning.message)
+    return data_warnings
+
+
+def of_data(
+    labels: np.ndarray | None,
+    data_report: dict,
+    *,
+    max_truncated_share: float,
+) -> list[TrainingWarning]:
+    """Returns what is wrong with the data.
+
+    Args:
+        labels: <int>[rows] class ids of the training rows, in their order;
+            None where they have not one class each.
+        data_report: what `checking.data_report` returned.
+        max_truncated_share: of the texts, how many may be cut.
+    """
+    warnings = []
+    if labels is not None and _are_sorted(labels):
+        warnings.append(
+            TrainingWarning(
+                "labels_sorted",
+                None,
+                "the training rows are sorted by label. Training shuffles "
+                "them, but what reads the files in their order, or takes the "
+                "first or the last rows of them, meets one class at a time.",
+            )
+        )
+    share = data_report["truncated_share"]
+    if share > max_truncated_share:
+        warnings.append(
+            TrainingWarning(
+                "truncation",
+                None,
+                f"{share:.1%} of the texts are longer than --max_seq_length="
+                f"{data_report['max_seq_length']} and are cut; "
+                f"--max_seq_length={data_report['recommended_max_seq_length']} "
+                "would leave 99% of them whole.",
+            )
+        )
+    return warnings
+
+
+def _are_sorted(labels: np.ndarray) -> bool:
+    changes = int((np.diff(labels) != 0).sum())
+    classes = len(np.unique(labels))
+    return len(labels) >= _FEWEST_ROWS and 1 < classes == changes + 1
+
+
+def of_batches(
+    labels: np.ndarray, plan: Sequence[np.ndarray]
+) -> list[TrainingWarning]:
+    """Returns whether batches hold one class only.
+
+    Args:
+        labels: <int>[rows] class ids.
+        plan: the row numbers of each batch.
+    """
+    sizes = np.array([len(batch) for batch in plan])
+    plan = [batch for batch, size in zip(plan, sizes, strict=True) if size > 1]
+    if not plan or len(np.unique(labels)) < 2:
+        return []
+    single = np.mean([len(np.unique(labels[batch])) == 1 for batch in plan])
+    shares = np.bincount(labels) / len(labels)
+    by_chance = (shares ** len(plan[0])).sum()
+    if single <= _ONE_CLASS_BATCHES or by_chance > _MOST_BY_CHANCE:
+        return []
+    return [
+        TrainingWarning(
+            "one_class_batches",
+            None,
+            f"{single:.0%} of the batches hold texts of one class only: the "
+            "length of a text gives its class away, or the rows are not "
+            "shuffled. Look at the texts; a larger --train_batch_size mixes "
+            "them better.",
+        )
+    ]
+
+
+def of_history(
+    history: pd.DataFrame, labels: np.ndarray, *, class_weight: str
+) -> list[TrainingWarning]:
+    """Returns what the epochs so far tell.
+
+    Args:
+        history: rows as in history.csv.
+        labels: <int>[rows] class ids of the training rows.
+        class_weight: as in the configuration.
+    """
+    warnings = []
+    last = history.iloc[-1]
+    epoch = int(last["epoch"])
+    if last["eval_predicted_classes"] == 1:
+        warnings.append(
+            TrainingWarning(
+                "one_class",
+                epoch,
+                f"epoch {epoch}: the model answers one class to every "
+                "validation text. Try another --learning_rate, or "
+                "--class_weight=balanced where one class is rare.",
+            )
+        )
+    counts = np.bincount(labels)
+    shares = counts[counts > 0] / len(labels)
+    guessing = (
+        np.log(len(shares))
+        if class_weight == "balanced"
+        else -(shares * np.log(shares)).sum()
+    )
+    if last["loss"] >= _UNMOVED * guessing:
+        warnings.append(
+            TrainingWarning(
+                "loss_not_moving",
+                epoch,
+                f"epoch {epoch}: the training loss is {last['loss']:.4f}; "
+                f"guessing by the classes' shares gives {guessing:.4f}. The "
+                "model has not begun to learn: try a higher --learning_rate, "
+                "more epochs, or check that the labels belong to the texts.",
+            )
+        )
+    gap = last["accuracy"] - last["eval_accuracy"]
+    if gap > _OVERFITTED:
+        warnings.append(
+            TrainingWarning(
+                "overfitting",
+                epoch,
+                f"epoch {epoch}: accuracy is {last['accuracy']:.3f} in "
+                f"training and {last['eval_accuracy']:.3f} in validation. "
+                "Fewer epochs, more --dropout or more texts narrow the gap.",
+            )
+        )
+    best = int(history["eval_loss"].argmin())
+    if len(history) - 1 - best >= _WORSENING:
+        first = history.iloc[best]
+        warnings.append(
+            TrainingWarning(
+                "validation_worsens",
+                epoch,
+                f"epoch {epoch}: the validation loss was lowest in epoch "
+                f"{int(first['epoch'])} ({first['eval_loss']:.4f}) and is now "
+                f"{last['eval_loss']:.4f}: stop at epoch "
+                f"{int(first['epoch'])}, with --num_train_epochs="
+                f"{int(first['epoch'])} or --early_stopping_patience.",
+            )
+        )
+    return warnings
+
+
+class WarningCallback(keras.callbacks.Callback):
+    """Logs what `of_history` finds, each kind once, after each epoch."""
+
+    def __init__(self, run_path: str, labels: np.ndarray, class_weight: str):
+        super().__init__()
+        self._run_path = run_path
+        self._labels = labels
+        self._class_weight = class_weight
+        self._told: set[str] = set()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Looks at history.csv, which also has the epochs before a resume."""
+        for warning in run_warnings(
+            self._run_path, self._labels, self._class_weight
+        ):
+            if warning.kind not in self._told:
+                self._told.add(warning.kind)
+                logging.warning("Warning, %s", warning.message)
+
+
+def run_warnings(
+    run_path: str, labels: np.ndarray, class_weight: str
+) -> list[TrainingWarning]:
+    """Returns what the history of a run folder tells."""
+    history = pd.read_csv(os.path.join(run_path, run_dir.HISTORY))
+    return of_history(history, labels, class_weight=class_weight)
+
+
+def check_finite(
+    loss: float, config: BaseConfig, *, where: str, rate: float
+) -> None:
+    """Raises InputError where the loss of a step is not finite.
+
+    Args:
+        loss: what it became.
+        config: the training's.
+        where: in words, "in epoch 1, step 3 of 90".
+        rate: the learning rate.
+    """
+    if math.isfinite(loss):
+        return
+    raise InputError(
+        f"the training loss became {loss} {where}, at learning rate "
+        f"{rate:.3g} (peak {config.learning_rate:.3g}); try a lower "
+        "--learning_rate"
+        + (
+            " or --mixed_precision=float32"
+            if config.mixed_precision != "float32"
+            else ""
+        )
+    )
