@@ -1,4 +1,4 @@
-"""Writes the tables of an evaluation as CSV and text."""
+"""Writes the tables and plots of an evaluation."""
 
 import csv
 import os
