@@ -35,7 +35,7 @@ def read_examples(
             where the caller knows them.
 
     Raises:
-        InputError: see `reading` and `columns`; also for empty texts and
+        InputError: see `readers` and `columns`; also for empty texts and
             missing labels, all of which are named by line.
     """
     columns: Columns | None = None

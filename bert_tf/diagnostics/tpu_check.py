@@ -78,7 +78,7 @@ def lower_train_step(
     batch_size: int,
     num_classes: int,
 ) -> bytes:
-    """Returns the training step of `loop` as StableHLO, shapes fixed.
+    """Returns the training step as StableHLO, shapes fixed.
 
     Args:
         backbone: of any weights; no step is run.

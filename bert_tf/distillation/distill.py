@@ -246,7 +246,7 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
 def build_loss(
     weights: LossWeights, teacher: keras.Model, student: keras.Model
 ) -> Callable:
-    """Returns the student's loss for `loop.build_step`."""
+    """Returns the student's loss for `train_step.build_step`."""
 
     def loss_fn(batch, keys):
         dropouts = classifier.dropouts(student, keys)

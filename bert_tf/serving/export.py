@@ -51,7 +51,7 @@ def export(
         models_dir: folder of all models.
         serving_version: the TensorFlow Serving that must be able to run it;
             by default the oldest that is known.
-        keep: how many versions stay, see `publishing.publish`.
+        keep: how many versions stay, see `versions.publish`.
 
     Raises:
         InputError: there is no finished run, the name is not one, the server

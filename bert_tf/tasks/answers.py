@@ -13,7 +13,7 @@ from bert_tf.tasks.base import Task
 # Padded together, at the length of the longest.
 _ROWS_AT_A_TIME = 64
 
-# AnswerRow of answer_columns and of detail_columns, see `Task`.
+# The cells of answer_columns and of detail_columns, see `Task`.
 AnswerRow = tuple[list[str], list[str]]
 
 

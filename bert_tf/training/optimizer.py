@@ -171,7 +171,7 @@ def build_optimizer(
     Without `total_steps` the learning rate is a variable that the training sets
     at each step. `fused` is for one device, see `FusedAdamW`.
 
-    `loop` hands over the mean of the replicas' gradients, which Keras clips
+    `train_step` hands over the mean of the replicas' gradients, which Keras clips
     and then sums up: hence a clip norm divided by the replicas.
     """
     schedule = learning_rate

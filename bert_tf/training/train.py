@@ -47,7 +47,7 @@ def train(
             TensorBoard.
         build_loss_fn: takes the model that is to be trained and returns what
             computes its loss in place of the classifier's, see
-            `loop.build_step`.
+            `train_step.build_step`.
 
     Returns:
         What metrics.json holds.

@@ -60,7 +60,7 @@ def before_training(
 
     Args:
         config: every setting.
-        data_report: what `checking.data_report` returned.
+        data_report: what `build_data_report` returned.
         labels: <int>[rows] class ids of the training rows; None where a text
             has not one class.
         lengths: <int>[rows] tokens of the training rows.
@@ -92,7 +92,7 @@ def of_data(
     Args:
         labels: <int>[rows] class ids of the training rows, in their order;
             None where they have not one class each.
-        data_report: what `checking.data_report` returned.
+        data_report: what `build_data_report` returned.
         max_truncated_share: of the texts, how many may be cut.
     """
     warnings = []
