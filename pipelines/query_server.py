@@ -20,6 +20,7 @@ from absl import flags, logging
 
 from bert_tf.errors import InputError
 from bert_tf.inference import batch_prediction
+from bert_tf.inference.inputs import current_names, in_order, token_inputs
 from bert_tf.serving.client.client import Client
 from pipelines import app, common_flags, help_page
 from pipelines.output import open_output
@@ -111,8 +112,6 @@ def main(argv: list[str]) -> None:
 
 def _input_names(client: Client) -> tuple[str, ...]:
     """Returns what the model calls its texts, in the order of the columns."""
-    from bert_tf.inference.model_files import in_order
-
     signatures = client.metadata()
     asked = _SIGNATURE.value
     if asked == "tokens":
@@ -134,8 +133,6 @@ def _input_names(client: Client) -> tuple[str, ...]:
 
 def _ask(client: Client, inputs: Mapping[str, list[str]]) -> dict[str, list]:
     """Returns the answers by name, an item for each text."""
-    from bert_tf.inference.model_files import current_names, token_inputs
-
     if _SIGNATURE.value != "tokens":
         outputs = current_names(
             client.predict(inputs, signature=_SIGNATURE.value)

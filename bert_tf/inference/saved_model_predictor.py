@@ -15,7 +15,8 @@ from bert_tf.data import examples, input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.inference import model_files
-from bert_tf.inference.model_files import EXTRA, current_names, text_inputs
+from bert_tf.inference.inputs import current_names, text_inputs
+from bert_tf.inference.model_files import EXTRA
 from bert_tf.tasks import pooling, registry
 from bert_tf.tasks.answers import AnswerRow, LoadedModel, build_answer_rows
 from bert_tf.text import vocabulary

@@ -171,8 +171,8 @@ def build_optimizer(
     Without `total_steps` the learning rate is a variable that the training sets
     at each step. `fused` is for one device, see `FusedAdamW`.
 
-    `train_step` hands over the mean of the replicas' gradients, which Keras clips
-    and then sums up: hence a clip norm divided by the replicas.
+    `train_step` hands over the mean of the replicas' gradients, which Keras
+    clips and then sums up: hence a clip norm divided by the replicas.
     """
     schedule = learning_rate
     if total_steps is not None:

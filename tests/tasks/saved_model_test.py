@@ -14,8 +14,8 @@ from bert_tf.data import encoding
 from bert_tf.errors import InputError
 from bert_tf.evaluation import comparison, evaluate
 from bert_tf.inference import loaded_run
+from bert_tf.inference.inputs import token_inputs
 from bert_tf.inference.keras_predictor import KerasPredictor
-from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import backbones
 from bert_tf.serving import bundle, operation_check
