@@ -63,11 +63,7 @@ class KerasPredictor:
         self._step = None
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
-        """Returns what the task calls predicted, in row order.
-
-        <float32>[texts, outputs], or of a head on each token
-        <float32>[all tokens, outputs].
-        """
+        """Returns what `Task.metrics` takes, in the order of the texts."""
         batches = self._strategy.experimental_distribute_dataset(
             input_pipeline.build_dataset(
                 encoded,
@@ -86,23 +82,12 @@ class KerasPredictor:
                 model=self._model,
                 element_spec=batches.element_spec,
             )
-        splits = encoded.row_splits
-        count = len(encoded.lengths)
-        per_token = self._task.is_per_token
-        predictions = np.full(
-            [splits[-1] if per_token else count, self._task.num_outputs],
-            np.nan,
-            np.float32,
+        results = (self._step(batch) for batch in batches)
+        return pooling.collect(
+            self._task,
+            encoded,
+            (
+                (result["row"].numpy(), result["predicted"].numpy())
+                for result in results
+            ),
         )
-        for batch in batches:
-            results = self._step(batch)
-            rows = results["row"].numpy()
-            values = results["predicted"].numpy()
-            if not per_token:
-                predictions[rows[rows >= 0]] = values[rows >= 0]
-                continue
-            for row, value in zip(rows, values, strict=True):
-                if row >= 0:
-                    start, end = splits[row : row + 2]
-                    predictions[start:end] = value[: end - start]
-        return pooling.by_text(self._task, predictions, encoded)

@@ -1,4 +1,6 @@
-"""Combines the windows of a long text into one prediction."""
+"""Puts predictions of batches and windows in the order of the texts."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -44,13 +46,35 @@ def pool(
     }
 
 
-def by_text(
-    task: Task, predictions: np.ndarray, encoded: EncodedTexts
+def collect(
+    task: Task,
+    encoded: EncodedTexts,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
-    """Returns what is predicted for each text <float32>[texts, outputs].
+    """Returns the predictions of batches in the order of the texts.
 
-    What is given where there are no windows, or the task combines them.
+    Args:
+        task: the model's.
+        encoded: the tokens of all texts.
+        batches: row numbers <int>[batch], -1 where a batch was filled up, and
+            outputs <float32>[batch, outputs] or [batch, length, outputs].
+
+    Returns:
+        <float32>[texts, outputs], or of a head on each token
+        <float32>[all tokens, outputs]; windows are combined unless the task
+        has a way of its own.
     """
+    splits = encoded.row_splits
+    count = splits[-1] if task.is_per_token else len(encoded.lengths)
+    predictions = np.full([count, task.num_outputs], np.nan, np.float32)
+    for rows, outputs in batches:
+        if not task.is_per_token:
+            predictions[rows[rows >= 0]] = outputs[rows >= 0]
+            continue
+        for row, values in zip(rows, outputs, strict=True):
+            if row >= 0:
+                start, end = splits[row : row + 2]
+                predictions[start:end] = values[: end - start]
     if encoded.example_index is None or task.with_offsets:
         return predictions
     outputs = {task.prediction_key: tf.constant(predictions)}
