@@ -162,8 +162,6 @@ def whole_step(model, inputs: dict) -> Callable[[], object]:
     optimizer = optimizer_lib.build_optimizer(
         variables=model.trainable_variables,
         learning_rate=1e-6,
-        warmup_proportion=0.1,
-        total_steps=1000,
         weight_decay=0.01,
         mixed_precision="float32",
         fused=True,

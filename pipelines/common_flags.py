@@ -4,6 +4,7 @@ import dataclasses
 
 from absl import flags
 
+from bert_tf.config import base
 from bert_tf.config import training as config
 from bert_tf.data.readers import registry
 from pipelines import help_page
@@ -75,7 +76,7 @@ def define_input() -> None:
         flags.DEFINE_enum(
             "input_format",
             None,
-            registry.FORMATS,
+            list(registry.FORMATS),
             "Format of the input, where the suffix does not say; standard "
             "input is a text a line unless this says otherwise.",
         )
@@ -163,6 +164,17 @@ def define_task() -> None:
             ",",
             "What stands between the labels of a text with --task=multi_label.",
         )
+
+
+def define_schedule() -> None:
+    """Declares what the learning rate does after the warm-up."""
+    flags.DEFINE_enum(
+        "learning_rate_schedule",
+        "linear",
+        base.SCHEDULES,
+        "After the warm-up the learning rate falls to 0 linearly or along a "
+        "cosine, or stays.",
+    )
 
 
 def define_batch_size(name: str = "batch_size", default: int = 64) -> None:

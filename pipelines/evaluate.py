@@ -58,7 +58,12 @@ def main(argv: list[str]) -> None:
     )
     if output_dir:
         os.makedirs(output_dir, exist_ok=True)
-        evaluate.write(output_dir, evaluation)
+        artifacts.write_results(
+            output_dir,
+            [evaluation],
+            findings=evaluate.find_texts(model, evaluation),
+            run_path=model.path if model.is_run else None,
+        )
         logging.info(
             "The evaluation is in %s. Next: open %s in a browser.",
             output_dir,

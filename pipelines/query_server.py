@@ -20,7 +20,7 @@ from absl import flags, logging
 
 from bert_tf.errors import InputError
 from bert_tf.inference import batch_prediction
-from bert_tf.inference.inputs import current_names, in_order, token_inputs
+from bert_tf.inference.model_files import current_names, in_order, token_inputs
 from bert_tf.serving.client.client import Client
 from pipelines import app, common_flags, help_page
 from pipelines.output import open_output

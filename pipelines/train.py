@@ -87,9 +87,9 @@ with help_page.group("Advanced"):
     flags.DEFINE_float(
         "warmup_proportion",
         0.1,
-        "Share of the steps in which the learning rate rises; then it falls "
-        "to 0.",
+        "Share of the steps in which the learning rate rises.",
     )
+    common_flags.define_schedule()
     flags.DEFINE_float(
         "dropout", 0.1, "Dropout rate in the backbone and the head."
     )

@@ -19,7 +19,7 @@ ROOMS = (
 LIGHT = (
     "bert_tf.config.distillation", "bert_tf.config.pretraining",
     "bert_tf.config.training", "bert_tf.data.examples", "bert_tf.data.splits",
-    "bert_tf.inference.batch_prediction", "bert_tf.inference.inputs",
+    "bert_tf.inference.batch_prediction", "bert_tf.inference.model_files",
     "bert_tf.inference.model_files",
     "bert_tf.pretraining.documents", "bert_tf.pretraining.vocabulary_training",
     "bert_tf.serving.client.client", "bert_tf.serving.versions",

@@ -76,7 +76,7 @@ def test_verbosity(arguments, verbose):
 
 
 def test_a_line_every_so_many_steps(tiny_config, capsys):
-    progress = Progress(tiny_config(log_steps=5))
+    progress = Progress(batch_size=8, log_steps=5)
     progress.set_params({"steps": 12, "epochs": 1})
     progress.on_train_begin()
     progress.on_epoch_begin(0)

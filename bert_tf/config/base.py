@@ -12,6 +12,8 @@ from bert_tf.errors import InputError, list_some
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
 JIT_COMPILE = ("auto", "true", "false")
+# What comes after the warm-up.
+SCHEDULES = ("linear", "cosine", "constant")
 RESUME = ("auto", "never", "must")
 STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 # A run may be resumed where these differ.
@@ -21,8 +23,31 @@ _NOT_OF_THE_RESULT = (
 )  # fmt: skip
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BaseConfig:
-    """Base of frozen dataclasses whose fields have their flags' names."""
+    """The settings of every training; a field has its flag's name."""
+
+    train_file: tuple[str, ...]
+    output_dir: str
+    validation_file: tuple[str, ...] = ()
+    text_column: str | None = None
+    max_seq_length: int = 128
+    eval_batch_size: int = 64
+    learning_rate: float | None = None
+    learning_rate_schedule: str = "linear"
+    warmup_proportion: float = 0.1
+    weight_decay: float = 0.01
+    dropout: float = 0.1
+    seed: int = 42
+    distribution_strategy: str = "auto"
+    tpu: str | None = None
+    mixed_precision: str = "float32"
+    accumulate_steps: int = 1
+    jit_compile: str = "auto"
+    log_steps: int = 50
+    resume: str = "auto"
+    checkpoint_seconds: float = 60.0
+    overwrite_output_dir: bool = False
 
     def _check_files(self, *names: str) -> None:
         """Makes tuples of lists of files; the first one must not be empty."""
@@ -57,6 +82,7 @@ class BaseConfig:
         self._check_choice("mixed_precision", MIXED_PRECISION)
         self._check_choice("jit_compile", JIT_COMPILE)
         self._check_choice("resume", RESUME)
+        self._check_choice("learning_rate_schedule", SCHEDULES)
         self._check_choice("distribution_strategy", STRATEGIES)
 
     def _check_above_zero(self, *names: str) -> None:

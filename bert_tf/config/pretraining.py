@@ -27,11 +27,7 @@ _SHORTEST_SEQUENCE = 8
 class PretrainConfig(BaseConfig):
     """Every setting of `pipelines.pretrain`; a field has its flag's name."""
 
-    train_file: tuple[str, ...]
-    output_dir: str
-    validation_file: tuple[str, ...] = ()
     validation_split: float = 0.05
-    text_column: str | None = None
     preset: str | None = None
     vocab_file: str | None = None
     model_size: str | None = None
@@ -40,30 +36,14 @@ class PretrainConfig(BaseConfig):
     num_attention_heads: int | None = None
     intermediate_size: int | None = None
     objective: str = "mlm+nsp"
-    max_seq_length: int = 128
     max_predictions_per_seq: int | None = None
     whole_word_masking: bool = False
     train_batch_size: int = 64
-    eval_batch_size: int = 64
     max_eval_samples: int = 1000
     eval_steps: int | None = None
-    learning_rate: float | None = None
     max_steps: int | None = None
     num_train_epochs: int | None = None
     time_budget: str | None = None
-    warmup_proportion: float = 0.1
-    weight_decay: float = 0.01
-    dropout: float = 0.1
-    seed: int = 42
-    distribution_strategy: str = "auto"
-    tpu: str | None = None
-    mixed_precision: str = "float32"
-    accumulate_steps: int = 1
-    jit_compile: str = "auto"
-    log_steps: int = 50
-    resume: str = "auto"
-    checkpoint_seconds: float = 60.0
-    overwrite_output_dir: bool = False
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""

@@ -38,13 +38,9 @@ class TrainConfig(BaseConfig):
     in the run folder holds is what was decided.
     """
 
-    train_file: tuple[str, ...]
-    output_dir: str
     task: str = "classification"
-    validation_file: tuple[str, ...] = ()
     test_file: tuple[str, ...] = ()
     validation_split: float = 0.1
-    text_column: str | None = None
     text_pair_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
@@ -53,16 +49,10 @@ class TrainConfig(BaseConfig):
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     preset: str = "minilm_l6_en_uncased"
-    max_seq_length: int = 128
     long_text: str = "truncate"
     window_pooling: str = "mean"
     train_batch_size: int = 32
-    eval_batch_size: int = 64
-    learning_rate: float | None = None
     num_train_epochs: int = 3
-    warmup_proportion: float = 0.1
-    weight_decay: float = 0.01
-    dropout: float = 0.1
     calibrate: bool = False
     freeze_backbone: bool = False
     trainable_layers: str | None = None
@@ -71,18 +61,8 @@ class TrainConfig(BaseConfig):
     class_weight: str = "none"
     metric_for_best_model: str | None = None
     early_stopping_patience: int | None = None
-    seed: int = 42
-    distribution_strategy: str = "auto"
-    tpu: str | None = None
-    mixed_precision: str = "float32"
-    accumulate_steps: int = 1
-    jit_compile: str = "auto"
     steps_per_execution: int = 1
-    log_steps: int = 50
     max_truncated_share: float = 0.05
-    resume: str = "auto"
-    checkpoint_seconds: float = 60.0
-    overwrite_output_dir: bool = False
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""

@@ -1,8 +1,10 @@
 """Finds the text, text pair, label and id columns of a file."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from bert_tf.data.readers import registry
+from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError, did_you_mean
 
 # Names that public data sets use, the most telling first.
@@ -54,6 +56,40 @@ class Columns:
             "text_pair_column": self.text_pair,
             "label_column": self.label,
         }
+
+    @property
+    def texts(self) -> list[str]:
+        """The text column, or both of a pair."""
+        return [name for name in (self.text, self.text_pair) if name]
+
+
+def open_tables(
+    patterns: Sequence[str],
+    *,
+    file_format: str | None = None,
+    labelled: bool = True,
+    **column_names: str | None,
+) -> Iterator[tuple[Table, Columns]]:
+    """Opens files one after the other, and chooses the columns of each.
+
+    Args:
+        patterns: paths and globs.
+        file_format: as of `open_table`.
+        labelled: whether a label column is needed; every file must then have
+            the columns of the first.
+        **column_names: as of `choose_columns`.
+
+    Raises:
+        InputError: as of `open_table` and `choose_columns`.
+    """
+    for path in registry.expand_paths(patterns):
+        table = registry.open_table(path, file_format)
+        columns = choose_columns(
+            table.columns, path=table.path, labelled=labelled, **column_names
+        )
+        if labelled:
+            column_names = {**columns.names(), "id_column": columns.id}
+        yield table, columns
 
 
 def choose_columns(

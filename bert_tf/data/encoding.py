@@ -8,7 +8,10 @@ from concurrent import futures
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.data.examples import segments
 from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.data.splits import Splits
+from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.text.preprocessor import Preprocessor
 
 _TOKENIZE_BATCH_SIZE = 1024
@@ -89,7 +92,7 @@ def _build_encode_windows(
 
 def encode(
     preprocessor: Preprocessor,
-    segments: tuple[Sequence[str], ...],
+    texts: tuple[Sequence[str], ...],
     *,
     with_offsets: bool = False,
     stride: int | None = None,
@@ -98,13 +101,13 @@ def encode(
 
     Args:
         preprocessor: the model's.
-        segments: one or two lists of texts.
+        texts: one or two lists.
         with_offsets: whether offsets are needed.
         stride: of windows over the last texts, see `pack_windows`; None
             cuts texts off.
     """
     # As bytes: TensorFlow would convert str to bytes one by one, more slowly.
-    texts = [[text.encode() for text in part] for part in segments]
+    texts = [[text.encode() for text in part] for part in texts]
     encode_batch = (
         _build_encode_batch(preprocessor, len(texts), with_offsets=with_offsets)
         if stride is None
@@ -135,3 +138,23 @@ def encode(
     lengths = columns.pop("lengths").astype(np.int64)
     row_splits = np.concatenate([[0], np.cumsum(lengths)])
     return EncodedTexts(row_splits=row_splits, **columns)
+
+
+def encode_splits(
+    preprocessor: Preprocessor, splits: Splits, **kwargs
+) -> dict[str, EncodedTexts | TokenizedRecords]:
+    """Returns the splits' tokens; tokenized records are what they are.
+
+    Args:
+        preprocessor: the model's.
+        splits: the examples.
+        **kwargs: as of `encode`.
+    """
+    encoded = {
+        name: encode(preprocessor, segments(frame), **kwargs)
+        for name, frame in splits.frames.items()
+        if splits.records is None or name != "train"
+    }
+    if splits.records is not None:
+        encoded["train"] = splits.records
+    return encoded

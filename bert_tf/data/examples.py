@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from bert_tf.data.columns import Columns, choose_columns
+from bert_tf.data.columns import Columns, open_tables
 from bert_tf.data.label_types import LabelType
-from bert_tf.data.readers import registry
-from bert_tf.data.readers.table import Row, Table
+from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError, list_some
 
 # The columns of every examples frame; text_pair and label are None throughout
@@ -40,13 +39,9 @@ def read_examples(
     """
     columns: Columns | None = None
     records: list[tuple] = []
-    for path in registry.expand_paths(patterns):
-        table = registry.open_table(path)
-        if columns is not None:
-            column_names = {**columns.names(), "id_column": columns.id}
-        columns = choose_columns(
-            table.columns, path=table.path, labelled=labelled, **column_names
-        )
+    for table, columns in open_tables(
+        patterns, labelled=labelled, **column_names
+    ):
         before = len(records)
         records.extend(_records(table, columns))
         if len(records) == before:
@@ -64,12 +59,8 @@ def check_files(
     **column_names: str | None,
 ) -> None:
     """Raises InputError where a file is missing, empty or lacks a column."""
-    for path in registry.expand_paths(patterns):
-        table = registry.open_table(path)
-        columns = choose_columns(
-            table.columns, path=table.path, labelled=labelled, **column_names
-        )
-        column_names = columns.names()
+    for _ in open_tables(patterns, labelled=labelled, **column_names):
+        pass
 
 
 def read_labelled(
@@ -140,19 +131,13 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
         yield (
             row.path,
             row.line,
-            _field(row, columns.id),
-            _field(row, columns.text),
-            _field(row, columns.text_pair),
-            _field(row, columns.label),
-        )
-
-
-def _field(row: Row, column: str | None) -> str | None:
-    if column is None:
-        return None
-    if column not in row.fields:
-        raise InputError(f'{row.path}, line {row.line}: no field "{column}"')
-    return row.fields[column]
+            *(
+                column and row.field(column)
+                for column in (
+                    columns.id, columns.text, columns.text_pair, columns.label,
+                )
+            ),
+        )  # fmt: skip
 
 
 def _check_filled(

@@ -14,7 +14,7 @@ from absl import logging
 
 from bert_tf import files, run_dir
 from bert_tf.data import encoding, tfrecords
-from bert_tf.data.columns import choose_columns
+from bert_tf.data.columns import open_tables
 from bert_tf.data.readers import registry
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessor import Preprocessor
@@ -182,13 +182,9 @@ def _batches(
     patterns: Sequence[str], column_names: dict[str, str | None]
 ) -> Iterator[tuple[tuple[list[str], ...], list[str]]]:
     """Gives texts by segment, and labels; a fault names its line."""
-    for path in registry.expand_paths(patterns):
-        table = registry.open_table(path)
-        columns = choose_columns(table.columns, path=table.path, **column_names)
-        # All files must have the columns of the first.
-        column_names = columns.names()
+    for table, columns in open_tables(patterns, **column_names):
         logging.info("%s: %s", table.path, columns.describe())
-        names = [name for name in (columns.text, columns.text_pair) if name]
+        names = columns.texts
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
             for row in rows:
                 for name in (*names, columns.label):

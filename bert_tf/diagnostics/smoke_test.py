@@ -58,8 +58,6 @@ def train_one_step() -> dict:
     model.optimizer = optimizer_lib.build_optimizer(
         variables=model.trainable_variables,
         learning_rate=1e-2,
-        warmup_proportion=0.0,
-        total_steps=10,
         weight_decay=0.0,
         mixed_precision="float32",
         num_replicas=1,

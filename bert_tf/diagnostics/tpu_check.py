@@ -15,7 +15,7 @@ from bert_tf.models import encoder
 from bert_tf.tasks import head
 from bert_tf.tasks.classification import Classification
 from bert_tf.training import optimizer as optimizer_lib
-from bert_tf.training import train_step
+from bert_tf.training import schedules, train_step
 
 # Peak bfloat16 FLOP/s and bytes of memory of what the compiler calls a device:
 # a chip, or for v2 and v3 a core. From cloud.google.com/tpu/docs/system-
@@ -95,9 +95,12 @@ def lower_train_step(
     )
     optimizer = optimizer_lib.build_optimizer(
         variables=model.trainable_variables,
-        learning_rate=config.learning_rate or 2e-5,
-        warmup_proportion=config.warmup_proportion,
-        total_steps=1000,
+        learning_rate=schedules.WarmupSchedule(
+            config.learning_rate_schedule,
+            peak=config.learning_rate or 2e-5,
+            total_steps=1000,
+            warmup_steps=round(1000 * config.warmup_proportion),
+        ),
         weight_decay=config.weight_decay,
         mixed_precision=config.mixed_precision,
     )

@@ -195,21 +195,22 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
         label_column=config.label_column,
         **config.text_columns(),
     )
-    evaluations = {
-        name: evaluate_lib.evaluate(
-            loaded_run.open_model(path, batch_size=config.eval_batch_size),
-            labelled,
-        )
+    models = {
+        name: loaded_run.open_model(path, batch_size=config.eval_batch_size)
         for name, path in paths.items()
+    }
+    evaluations = {
+        name: evaluate_lib.evaluate(model, labelled)
+        for name, model in models.items()
     }
     seconds: dict[str, list[float]] = {name: [] for name in paths}
     for _ in range(_TURNS):
         for name, evaluation in evaluations.items():
             begun = time.monotonic()
-            evaluation.model.predict_encoded(evaluation.encoded)
+            models[name].predict_encoded(evaluation.encoded)
             seconds[name].append(time.monotonic() - begun)
     student = evaluations["student"]
-    metric = student.model.task.selection_metric
+    metric = student.task.selection_metric
     values = {
         name: evaluation.metrics[f"eval_{metric}"]
         for name, evaluation in evaluations.items()
@@ -225,8 +226,8 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
         else None,
         "agreement": float(
             (
-                student.probabilities.argmax(1)
-                == evaluations["teacher"].probabilities.argmax(1)
+                student.predictions.argmax(1)
+                == evaluations["teacher"].predictions.argmax(1)
             ).mean()
         ),
         **{

@@ -2,21 +2,22 @@
 
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bert_tf import labels as labels_lib
 from bert_tf import run_dir
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples as examples_lib
-from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import shorten
 from bert_tf.evaluation import metric_intervals
-from bert_tf.evaluation.plots import confusion, figures, plots
+from bert_tf.evaluation.error_analysis import Findings
+from bert_tf.evaluation.evaluate import Evaluation
+from bert_tf.evaluation.plots import figures, plots
+from bert_tf.evaluation.report import html_report
 from bert_tf.inference.batch_prediction import PredictionWriter
-from bert_tf.metrics import calibration
 from bert_tf.tasks import answers
 from bert_tf.tasks.answers import AnswerRow
 from bert_tf.tasks.base import Task
@@ -30,36 +31,75 @@ def example_ids(examples: pd.DataFrame) -> list[str]:
     ]
 
 
-def write_predictions(
+def write_results(
     folder: str,
+    evaluations: Sequence[Evaluation],
     *,
-    task: Task,
-    examples: pd.DataFrame,
-    encoded: EncodedTexts,
-    predictions: np.ndarray,
-    suffix: str = "",
-) -> list[AnswerRow]:
-    """Writes predictions.csv and returns the answers in it.
+    findings: Findings | None,
+    run_path: str | None,
+) -> list[list[AnswerRow]]:
+    """Writes tables, plots, report.html and metrics.json.
 
     Args:
         folder: where to; exists already.
-        task: the model's.
-        examples: the labelled rows.
-        encoded: their tokens.
-        predictions: as `Task.metrics` takes it.
-        suffix: put before the extension of the file name.
+        evaluations: of one model. The first is the page's; the last is that of
+            metrics.json, which marks what is finished.
+        findings: texts to look at, of a classification.
+        run_path: the run folder, for its settings, history and data; None
+            where a SavedModel was evaluated.
+
+    Returns:
+        The answers to the examples of each evaluation.
     """
+    answer_rows = [write_predictions(folder, one) for one in evaluations]
+    drawn = {}
+    if run_path is not None:
+        drawn["learning_curves"] = plots.learning_curves(
+            pd.read_csv(os.path.join(run_path, run_dir.HISTORY)),
+            TrainConfig.read(run_path).metric_for_best_model,
+        )
+        write_plots(folder, drawn)
+    if evaluations[0].task.is_multiclass:
+        for one in reversed(evaluations):
+            write_tables(folder, one)
+            plots_of_one = {
+                name: function(one)
+                for name, (function, _) in plots.PLOTS.items()
+            }
+            write_plots(folder, plots_of_one, suffix=one.suffix)
+        drawn.update(plots_of_one)
+    html_report.write_page(
+        folder,
+        evaluations,
+        answer_rows=answer_rows[0],
+        drawn=drawn,
+        findings=findings,
+        run_path=run_path,
+    )
+    for one in evaluations:
+        run_dir.write_json(
+            os.path.join(folder, f"metrics{one.suffix}.json"), one.metrics
+        )
+    return answer_rows
+
+
+def write_predictions(folder: str, evaluation: Evaluation) -> list[AnswerRow]:
+    """Writes predictions.csv and returns the answers in it."""
+    examples = evaluation.examples
     segments = examples_lib.segments(examples)
     answer_rows = answers.build_answer_rows(
-        task, segments, encoded, predictions
+        evaluation.task, segments, evaluation.encoded, evaluation.predictions
     )
-    path = os.path.join(folder, f"predictions{suffix}.csv")
+    path = os.path.join(folder, f"predictions{evaluation.suffix}.csv")
     with (
         run_dir.written_aside(path) as aside,
         open(aside, "w", encoding="utf-8", newline="") as file,
     ):
         writer = PredictionWriter(
-            file, task, has_pairs=len(segments) == 2, has_true_labels=True
+            file,
+            evaluation.task,
+            has_pairs=len(segments) == 2,
+            has_true_labels=True,
         )
         writer.write(
             ids=example_ids(examples),
@@ -70,34 +110,12 @@ def write_predictions(
     return answer_rows
 
 
-def write_evaluation(
-    folder: str,
-    *,
-    examples: pd.DataFrame,
-    probabilities: np.ndarray,
-    metrics: dict,
-    token_counts: np.ndarray,
-    max_seq_length: int | None,
-    suffix: str = "",
-) -> dict[str, Figure]:
-    """Writes errors, thresholds and plots of a classification.
-
-    Not metrics.json: it comes last, as it marks what is finished.
-
-    Args:
-        folder: where to; exists already.
-        examples: the labelled rows.
-        probabilities: <float32>[rows, classes], in the order of the rows.
-        metrics: see `complete_metrics`, and whatever else is to be kept.
-        token_counts: <int32>[rows], how long the texts are.
-        max_seq_length: where they are cut, if known.
-        suffix: put before the extension of each file name, e.g. "_test".
-
-    Returns:
-        The figures by name, for report.html.
-    """
-    class_names = metrics["labels"]
-    errors = error_table(examples, probabilities, class_names)
+def write_tables(folder: str, evaluation: Evaluation) -> None:
+    """Writes errors, confusion matrix and thresholds of a classification."""
+    class_names, suffix = evaluation.class_names, evaluation.suffix
+    errors = error_table(
+        evaluation.examples, evaluation.predictions, class_names
+    )
     # Before Python 3.11.9 and 3.12.3 a text with "\r" would not be quoted.
     errors.to_csv(
         os.path.join(folder, f"errors{suffix}.csv"),
@@ -105,55 +123,26 @@ def write_evaluation(
         quoting=csv.QUOTE_NONNUMERIC,
     )
     matrix = pd.DataFrame(
-        metrics["confusion_matrix"], index=class_names, columns=class_names
+        evaluation.metrics["confusion_matrix"],
+        index=class_names,
+        columns=class_names,
     )
     matrix.to_csv(
         os.path.join(folder, f"confusion_matrix{suffix}.csv"),
         index_label="true \\ predicted",
     )
-    labels = np.array(labels_lib.class_ids(examples["label"], class_names))
-    scores = positive_scores(examples, probabilities, metrics)
-    positive = None
-    if scores is not None:
-        positive = class_names.index(metrics["positive_class"])
-        metric_intervals.threshold_table(*scores).to_csv(
+    if evaluation.positive is not None:
+        metric_intervals.threshold_table(*evaluation.positive_scores()).to_csv(
             os.path.join(folder, f"thresholds{suffix}.csv"), index=False
         )
-    drawn = draw(
-        labels, probabilities, metrics, positive, token_counts, max_seq_length
-    )
+
+
+def write_plots(
+    folder: str, drawn: Mapping[str, Figure], suffix: str = ""
+) -> None:
+    """Writes figures as PNG files of their names."""
     for name, figure in drawn.items():
         figures.write_png(figure, os.path.join(folder, f"{name}{suffix}.png"))
-    return drawn
-
-
-def draw(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    metrics: dict,
-    positive: int | None,
-    token_counts: np.ndarray,
-    max_seq_length: int | None,
-) -> dict[str, Figure]:
-    """Returns every plot of an evaluation, by the name of its file."""
-    names = metrics["labels"]
-    return {
-        "confusion_matrix": confusion.confusion_matrix(
-            metrics["confusion_matrix"], names
-        ),
-        "reliability": plots.reliability(
-            calibration.reliability(labels, probabilities),
-            metrics["eval_expected_calibration_error"],
-        ),
-        "score_histogram": plots.score_histogram(
-            labels, probabilities, names, positive
-        ),
-        "roc_curve": plots.roc_curves(labels, probabilities, names, positive),
-        "precision_recall_curve": plots.precision_recall_curves(
-            labels, probabilities, names, positive
-        ),
-        "text_lengths": plots.text_lengths(token_counts, max_seq_length),
-    }
 
 
 def error_table(
@@ -228,16 +217,3 @@ def sample_predictions(
         shown = " ".join(shorten(cell) for cell in answer.values())
         lines.append(f"  {shown} ({mark})  {shorten(examples['text'].iloc[i])}")
     return "\n".join(lines)
-
-
-def positive_scores(
-    examples: pd.DataFrame, probabilities: np.ndarray, metrics: dict
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Returns of two classes which rows are positive, and their scores."""
-    if "positive_class" not in metrics:
-        return None
-    name = metrics["positive_class"]
-    return (
-        (examples["label"] == name).to_numpy(),
-        probabilities[:, metrics["labels"].index(name)],
-    )

@@ -39,11 +39,11 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     Raises:
         InputError: the models do not have the same task or classes.
     """
-    tasks = [evaluation.model.task for evaluation in (first, second)]
+    tasks = [evaluation.task for evaluation in (first, second)]
     if tasks[0].name != tasks[1].name:
         raise InputError(
-            f"{first.model.path} is of --task={tasks[0].name} and "
-            f"{second.model.path} of --task={tasks[1].name}; only models of "
+            f"{first.model_path} is of --task={tasks[0].name} and "
+            f"{second.model_path} of --task={tasks[1].name}; only models of "
             "one task are compared"
         )
     if not tasks[0].is_multiclass:
@@ -53,12 +53,12 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     labels = np.array(labels_lib.class_ids(first.examples["label"], names))
     right = [
         values.argmax(axis=1) == labels
-        for values in (first.probabilities, probabilities)
+        for values in (first.predictions, probabilities)
     ]
     samples = [
         # The same seed, hence the same rows in each sample of both.
         intervals.bootstrap_metrics(labels, values, names, seed=0)
-        for values in (first.probabilities, probabilities)
+        for values in (first.predictions, probabilities)
     ]
     return {
         **_compare_samples(first, second, _METRICS, samples),
@@ -69,13 +69,11 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
 
 def _compare_task(first: Evaluation, second: Evaluation) -> dict:
     """Does what `compare` does for tasks that are no classification."""
-    task = first.model.task
-    _check_classes(
-        second, second.model.task.class_names, first, task.class_names
-    )
+    task = first.task
+    _check_classes(second, second.task.class_names, first, task.class_names)
     samples = [
         intervals.resampled_task(
-            one.model.task, one.examples, one.encoded, one.probabilities
+            one.task, one.examples, one.encoded, one.predictions
         )
         for one in (first, second)
     ]
@@ -88,7 +86,7 @@ def _compare_task(first: Evaluation, second: Evaluation) -> dict:
 def _compare_samples(first, second, names, samples) -> dict:
     return {
         "schema_version": 1,
-        "models": [first.model.path, second.model.path],
+        "models": [first.model_path, second.model_path],
         "eval_samples": len(first.examples),
         "confidence_level": intervals.LEVEL,
         "bootstrap_samples": intervals.SAMPLES,
@@ -211,7 +209,7 @@ def in_order(
     """
     own = evaluation.metrics["labels"]
     _check_classes(evaluation, own, other, names)
-    return evaluation.probabilities[:, [own.index(name) for name in names]]
+    return evaluation.predictions[:, [own.index(name) for name in names]]
 
 
 def _check_classes(evaluation, own, other, names) -> None:
@@ -219,7 +217,7 @@ def _check_classes(evaluation, own, other, names) -> None:
     if set(own) != set(names):
         different = sorted(set(own) ^ set(names))
         raise InputError(
-            f"{other.model.path} and {evaluation.model.path} do not have "
+            f"{other.model_path} and {evaluation.model_path} do not have "
             f"the same classes: {list_some(different)} are of one of them only"
         )
 
@@ -237,10 +235,10 @@ def disagreements(first: Evaluation, second: Evaluation) -> pd.DataFrame:
     those on which the two are surest of their answers. Of tasks that are no
     classification, those come first whose answers are furthest apart.
     """
-    if not first.model.task.is_multiclass:
+    if not first.task.is_multiclass:
         return _find_of_task(first, second)
     names = first.metrics["labels"]
-    both = [first.probabilities, in_order(second, names, first)]
+    both = [first.predictions, in_order(second, names, first)]
     best = [probabilities.argmax(axis=1) for probabilities in both]
     rows = np.flatnonzero(best[0] != best[1])
     answers = [[names[i] for i in one[rows]] for one in best]
@@ -267,12 +265,10 @@ def disagreements(first: Evaluation, second: Evaluation) -> pd.DataFrame:
 
 
 def _find_of_task(first: Evaluation, second: Evaluation) -> pd.DataFrame:
-    task = first.model.task
+    task = first.task
     segments = examples_lib.segments(first.examples)
     answer_rows = [
-        build_answer_rows(
-            one.model.task, segments, one.encoded, one.probabilities
-        )
+        build_answer_rows(one.task, segments, one.encoded, one.predictions)
         for one in (first, second)
     ]
     columns = (*task.answer_columns, *task.detail_columns)

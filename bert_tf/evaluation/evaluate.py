@@ -1,4 +1,4 @@
-"""Evaluates a run or a SavedModel on labelled files."""
+"""Compares a model's answers with the labels of rows."""
 
 import dataclasses
 import os
@@ -7,21 +7,17 @@ import time
 import numpy as np
 import pandas as pd
 
+from bert_tf import labels as labels_lib
 from bert_tf import run_dir
-from bert_tf.config.training import TrainConfig
 from bert_tf.data.examples import segments as segments_of
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError
-from bert_tf.evaluation import (
-    artifacts,
-    baseline,
-    error_analysis,
-    metric_intervals,
-)
-from bert_tf.evaluation.plots import plots
-from bert_tf.evaluation.report import html_report
+from bert_tf.evaluation import baseline as baseline_lib
+from bert_tf.evaluation import error_analysis, metric_intervals
+from bert_tf.evaluation.baseline import Baseline
+from bert_tf.evaluation.error_analysis import Findings
 from bert_tf.tasks.answers import LoadedModel
-from bert_tf.tasks.base import timed_metrics
+from bert_tf.tasks.base import Task, timed_metrics
 
 # Explaining texts may take so much of the time that predicting them took.
 _EXPLAINED_SHARE = 0.04
@@ -30,21 +26,72 @@ _FEWEST_PASSES = 64
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The result of an evaluation.
+    """The predictions of labelled rows, and how good they are.
 
     Attributes:
-        model: what was asked.
+        title: what was evaluated, e.g. "the test split".
+        model_path: the run folder, or the SavedModel's version.
+        task: the model's.
         examples: the labelled rows.
         encoded: their tokens.
-        probabilities: what is predicted, see `Task.metrics`.
+        predictions: what `Task.metrics` takes.
         metrics: what metrics.json holds.
+        max_seq_length: where texts are cut, in tokens; None if unknown.
+        suffix: of the names of its files, before their extension.
     """
 
-    model: LoadedModel
+    title: str
+    model_path: str
+    task: Task
     examples: pd.DataFrame
     encoded: EncodedTexts
-    probabilities: np.ndarray
+    predictions: np.ndarray
     metrics: dict
+    max_seq_length: int | None = None
+    suffix: str = ""
+
+    @property
+    def class_names(self) -> list[str]:
+        """Of a classification, one per column of the predictions."""
+        return self.metrics["labels"]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of a classification, the class ids <int>[rows]."""
+        return np.array(
+            labels_lib.class_ids(self.examples["label"], self.class_names)
+        )
+
+    @property
+    def positive(self) -> int | None:
+        """The id of the positive class of two; None of more."""
+        name = self.metrics.get("positive_class")
+        return None if name is None else self.class_names.index(name)
+
+    def positive_scores(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which rows are of the positive class, and their scores."""
+        positive = self.positive
+        return self.labels == positive, self.predictions[:, positive]
+
+    def complete(self, baseline: Baseline | None) -> "Evaluation":
+        """Returns it with intervals and baselines among the metrics.
+
+        Args:
+            baseline: of a classification, the run's; None if there is none.
+        """
+        if self.task.is_multiclass:
+            metrics = metric_intervals.complete_metrics(
+                self.metrics, self.examples, self.predictions, baseline
+            )
+        else:
+            metrics = metric_intervals.with_intervals(
+                self.task,
+                self.metrics,
+                self.examples,
+                self.encoded,
+                self.predictions,
+            )
+        return dataclasses.replace(self, metrics=metrics)
 
 
 def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
@@ -65,116 +112,52 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
             wanted, given = given, wanted
         raise InputError(
             f"{model.path} takes {wanted} an example, but "
-            f"{describe_files(examples)} gives {given}; see --text_column and "
+            f"{_describe_files(examples)} gives {given}; see --text_column and "
             "--text_pair_column"
         )
     start = time.monotonic()
     encoded = model.encode(segments)
-    probabilities = model.predict_encoded(encoded)
+    predictions = model.predict_encoded(encoded)
     metrics = timed_metrics(
         model.task,
         examples,
         encoded,
-        probabilities,
+        predictions,
         seconds=time.monotonic() - start,
     )
-    if model.task.is_multiclass:
-        saved = None
-        path = os.path.join(model.path, run_dir.BASELINE)
-        if model.is_run and os.path.exists(path):
-            saved = baseline.read(path)
-        metrics = metric_intervals.complete_metrics(
-            metrics, examples, probabilities, saved
-        )
-    else:
-        metrics = metric_intervals.with_intervals(
-            model.task, metrics, examples, encoded, probabilities
-        )
+    path = os.path.join(model.path, run_dir.BASELINE)
+    has_baseline = model.is_run and os.path.exists(path)
     return Evaluation(
-        model=model,
+        title=_describe_files(examples),
+        model_path=model.path,
+        task=model.task,
         examples=examples,
         encoded=encoded,
-        probabilities=probabilities,
+        predictions=predictions,
         metrics={"schema_version": 1, **metrics},
-    )
-
-
-def write(folder: str, evaluation: Evaluation) -> None:
-    """Writes the tables, the plots and report.html to a folder."""
-    model, metrics = evaluation.model, evaluation.metrics
-    answer_rows = artifacts.write_predictions(
-        folder,
-        task=model.task,
-        examples=evaluation.examples,
-        encoded=evaluation.encoded,
-        predictions=evaluation.probabilities,
-    )
-    run_path = model.path if model.is_run else None
-    curves = None
-    if run_path is not None:
-        curves = plots.learning_curves(
-            pd.read_csv(os.path.join(run_path, run_dir.HISTORY)),
-            TrainConfig.read(run_path).metric_for_best_model,
-        )
-    if model.task.is_multiclass:
-        _write_classification(folder, evaluation, curves, run_path)
-    else:
-        html_report.write_plain_page(
-            folder,
-            task=model.task,
-            split=describe_files(evaluation.examples),
-            metrics=metrics,
-            examples=evaluation.examples,
-            answer_rows=answer_rows,
-            curves=curves,
-            run_path=run_path,
-            model_path=model.path,
-            other_splits={},
-        )
-    run_dir.write_json(os.path.join(folder, run_dir.METRICS), metrics)
-
-
-def _write_classification(folder, evaluation, curves, run_path) -> None:
-    """Writes tables, plots and report.html."""
-    model, metrics = evaluation.model, evaluation.metrics
-    drawn = artifacts.write_evaluation(
-        folder,
-        examples=evaluation.examples,
-        probabilities=evaluation.probabilities,
-        metrics=metrics,
-        token_counts=evaluation.encoded.token_counts,
         max_seq_length=model.max_seq_length,
-    )
-    if curves is not None:
-        drawn["learning_curves"] = curves
-    html_report.write_page(
-        folder,
-        split=describe_files(evaluation.examples),
-        metrics=metrics,
-        drawn=drawn,
-        findings=error_analysis.gather(
-            "evaluated",
-            evaluation.probabilities,
-            metrics["labels"],
-            splits={"evaluated": evaluation.examples},
-            encoded={"evaluated": evaluation.encoded},
-            predict=model.predict_encoded,
-            tokens=model.tokens,
-            most_passes=max(
-                _FEWEST_PASSES,
-                int(_EXPLAINED_SHARE * len(evaluation.examples)),
-            ),
+    ).complete(baseline_lib.read(path) if has_baseline else None)
+
+
+def find_texts(model: LoadedModel, evaluation: Evaluation) -> Findings | None:
+    """Returns the texts to look at; None where texts have not one class."""
+    if not model.task.is_multiclass:
+        return None
+    return error_analysis.gather(
+        "evaluated",
+        evaluation.predictions,
+        evaluation.class_names,
+        splits={"evaluated": evaluation.examples},
+        encoded={"evaluated": evaluation.encoded},
+        predict=model.predict_encoded,
+        tokens=model.tokens,
+        most_passes=max(
+            _FEWEST_PASSES, int(_EXPLAINED_SHARE * len(evaluation.examples))
         ),
-        scores=artifacts.positive_scores(
-            evaluation.examples, evaluation.probabilities, metrics
-        ),
-        run_path=run_path,
-        model_path=model.path,
-        other_splits={},
     )
 
 
-def describe_files(split: pd.DataFrame) -> str:
+def _describe_files(split: pd.DataFrame) -> str:
     """Returns the names of the files that rows come from."""
     names = [os.path.basename(str(path)) for path in split["path"].unique()]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -5,9 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from bert_tf.data.columns import choose_columns
-from bert_tf.data.readers import registry
-from bert_tf.data.readers.table import Row
+from bert_tf.data.columns import open_tables
 from bert_tf.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,23 +28,22 @@ def read_batches(
     """Reads files as batches of ids and texts; rows without id are numbered.
 
     Raises:
-        InputError: as for `open_table` and `choose_columns`.
+        InputError: as of `open_tables`.
     """
     number = itertools.count(1)
-    for path in registry.expand_paths(patterns):
-        table = registry.open_table(path, file_format)
-        columns = choose_columns(
-            table.columns, path=table.path, labelled=False, **column_names
-        )
-        names = [name for name in (columns.text, columns.text_pair) if name]
+    for table, columns in open_tables(
+        patterns, file_format=file_format, labelled=False, **column_names
+    ):
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
             ids = [
-                _field(row, columns.id) if columns.id else str(next(number))
+                row.field(columns.id) if columns.id else str(next(number))
                 for row in rows
             ]
             yield (
                 ids,
-                tuple([_field(row, name) for row in rows] for name in names),
+                tuple(
+                    [row.field(name) for row in rows] for name in columns.texts
+                ),
             )
 
 
@@ -106,15 +103,6 @@ def predict(
         file.flush()
         count += len(ids)
     return count
-
-
-def _field(row: Row, column: str) -> str:
-    if column not in row.fields:
-        raise InputError(
-            f'{row.path}, line {row.line}: no field "{column}", which the '
-            "first row has; every row needs it"
-        )
-    return row.fields[column]
 
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Predicts with a Keras model under any strategy."""
 
+import dataclasses
 from collections.abc import Callable
 
 import keras
@@ -41,50 +42,42 @@ def _build_predict_step(
     return predict_step
 
 
+@dataclasses.dataclass
 class KerasPredictor:
     """Predicts with a model in memory, its graph built once for all calls."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        *,
-        task: Task,
-        strategy: tf.distribute.Strategy,
-        batch_size: int,
-        pad_token_id: int,
-        fixed_length: int | None = None,
-    ):
-        self._model = model
-        self._task = task
-        self._strategy = strategy
-        self._batch_size = batch_size
-        self._pad_token_id = pad_token_id
-        self._fixed_length = fixed_length
-        self._step = None
+    model: keras.Model
+    _: dataclasses.KW_ONLY
+    task: Task
+    strategy: tf.distribute.Strategy
+    batch_size: int
+    pad_token_id: int
+    fixed_length: int | None = None
+    _step: Callable | None = dataclasses.field(default=None, init=False)
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         """Returns what `Task.metrics` takes, in the order of the texts."""
-        batches = self._strategy.experimental_distribute_dataset(
+        batches = self.strategy.experimental_distribute_dataset(
             input_pipeline.build_dataset(
                 encoded,
                 input_pipeline.plan_evaluation(
-                    encoded.lengths, batch_size=self._batch_size
+                    encoded.lengths, batch_size=self.batch_size
                 ),
-                batch_size=self._batch_size,
-                pad_token_id=self._pad_token_id,
-                fixed_length=self._fixed_length,
+                batch_size=self.batch_size,
+                pad_token_id=self.pad_token_id,
+                fixed_length=self.fixed_length,
             )
         )
         if self._step is None:
             self._step = _build_predict_step(
-                strategy=self._strategy,
-                task=self._task,
-                model=self._model,
+                strategy=self.strategy,
+                task=self.task,
+                model=self.model,
                 element_spec=batches.element_spec,
             )
         results = (self._step(batch) for batch in batches)
         return pooling.collect(
-            self._task,
+            self.task,
             encoded,
             (
                 (result["row"].numpy(), result["predicted"].numpy())

@@ -75,7 +75,11 @@ def open_model(path: str, *, batch_size: int) -> LoadedModel:
     Raises:
         InputError: `path` holds no finished run.
     """
-    run = load(path)
+    return as_model(load(path), path=path, batch_size=batch_size)
+
+
+def as_model(run: LoadedRun, *, path: str, batch_size: int) -> LoadedModel:
+    """Returns a loaded run as a model that answers texts."""
 
     def encode(segments):
         return encoding.encode(

@@ -16,8 +16,7 @@ from bert_tf.data import examples, input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.inference import model_files
-from bert_tf.inference.inputs import current_names, text_inputs
-from bert_tf.inference.model_files import EXTRA
+from bert_tf.inference.model_files import EXTRA, current_names, text_inputs
 from bert_tf.tasks import pooling, registry
 from bert_tf.tasks.answers import AnswerRow, LoadedModel, build_answer_rows
 from bert_tf.text import vocabulary
@@ -157,9 +156,15 @@ class SavedModelPredictor:
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
     ) -> list[AnswerRow]:
         """Returns the rows of the predictions file, in order."""
-        if not self.task.with_offsets:
-            predictions = self.probabilities(segments, batch_size=batch_size)
-            return build_answer_rows(self.task, segments, None, predictions)
+        if self.task.with_offsets:
+            return self.served_rows(segments, batch_size=batch_size)
+        predictions = self.probabilities(segments, batch_size=batch_size)
+        return build_answer_rows(self.task, segments, None, predictions)
+
+    def served_rows(
+        self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
+    ) -> list[AnswerRow]:
+        """Returns the same from `serving_default` alone, as a server does."""
         lengths = [
             sum(map(len, texts)) for texts in zip(*segments, strict=True)
         ]

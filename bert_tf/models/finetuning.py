@@ -53,6 +53,20 @@ def check_layers(
             )
 
 
+def choose_variables(
+    backbone: keras_nlp.models.Backbone,
+    *,
+    trainable_layers: str | None,
+    lora_rank: int | None,
+) -> None:
+    """Leaves what the flags of these names say to be trained."""
+    count = check_trainable_layers(trainable_layers)
+    if count is not None:
+        freeze_lower_layers(backbone, count)
+    if lora_rank is not None:
+        add_lora(backbone, lora_rank)
+
+
 def freeze_lower_layers(
     backbone: keras_nlp.models.Backbone, trainable: int
 ) -> None:

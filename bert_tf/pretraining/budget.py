@@ -36,19 +36,6 @@ class Budget:
         return min(1.0, step / self.steps) if self.steps else 1.0
 
 
-def learning_rate(
-    progress: float, *, peak: float, warmup_proportion: float
-) -> float:
-    """Returns the rate: up linearly, then down linearly to 0 at the end.
-
-    With half the budget for the way up it is the one-cycle schedule of
-    https://arxiv.org/abs/2212.14034.
-    """
-    rising = progress / warmup_proportion if warmup_proportion else 1.0
-    falling = (1.0 - progress) / (1.0 - warmup_proportion)
-    return peak * max(0.0, min(1.0, rising, falling))
-
-
 class Clock:
     """The seconds spent training, kept on disk so that a kill loses none.
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bert_tf import files
-from bert_tf.data import columns as columns_lib
+from bert_tf.data.columns import open_tables
 from bert_tf.data.readers import registry
-from bert_tf.data.readers.table import Row, Table
+from bert_tf.data.readers.table import Row
 from bert_tf.errors import InputError
 
 _RECORD_SUFFIXES = (".tfrecord", ".tfrecords")
@@ -37,7 +37,7 @@ def read_documents(
         elif registry.format_of(path) == "text":
             documents = _paragraphs(registry.open_table(path).rows)
         else:
-            documents = _rows(registry.open_table(path), text_column)
+            documents = _rows(path, text_column)
         for document in documents:
             if document.strip():
                 yield document
@@ -88,12 +88,12 @@ def _paragraphs(rows: Iterable[Row]) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def _rows(table: Table, text_column: str | None) -> Iterator[str]:
-    columns = columns_lib.choose_columns(
-        table.columns, path=table.path, text_column=text_column, labelled=False
-    )
-    for row in table.rows:
-        yield row.fields.get(columns.text, "")
+def _rows(path: str, text_column: str | None) -> Iterator[str]:
+    for table, columns in open_tables(
+        [path], text_column=text_column, labelled=False
+    ):
+        for row in table.rows:
+            yield row.fields.get(columns.text, "")
 
 
 def _records(path: str, feature: str) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Loss, accuracy and perplexity on held-out text."""
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -9,25 +11,19 @@ from bert_tf.models.pretrainer import Pretrainer, Results
 from bert_tf.pretraining.batches import Batches
 
 
+@dataclasses.dataclass
 class Evaluator:
     """Evaluates a model in memory; pairs and masks are the same each time."""
 
-    def __init__(
-        self,
-        pretrainer: Pretrainer,
-        batches: Batches,
-        *,
-        strategy: tf.distribute.Strategy,
-    ):
-        self._pretrainer = pretrainer
-        self._batches = batches
-        self._strategy = strategy
-        self._step = None
+    pretrainer: Pretrainer
+    batches: Batches
+    strategy: tf.distribute.Strategy
+    _step: Callable | None = dataclasses.field(default=None, init=False)
 
     def __call__(self) -> dict[str, float]:
         """Returns eval_mlm_loss, eval_perplexity and so on."""
-        dataset = self._strategy.experimental_distribute_dataset(
-            self._batches.dataset(0)
+        dataset = self.strategy.experimental_distribute_dataset(
+            self.batches.dataset(0)
         )
         if self._step is None:
             self._step = self._build_step(dataset.element_spec)
@@ -51,7 +47,7 @@ class Evaluator:
         metrics["eval_perplexity"] = math.exp(
             min(metrics["eval_mlm_loss"], 50.0)
         )
-        if self._batches.has_pairs:
+        if self.batches.has_pairs:
             metrics["eval_nsp_loss"] = sums[2] / rows
             metrics["eval_nsp_accuracy"] = sums[3] / rows
         return metrics
@@ -59,9 +55,9 @@ class Evaluator:
     def _build_step(self, element_spec):
         def replica_step(batch):
             results = pretrainer_lib.pretraining_results(
-                self._pretrainer.weights(),
+                self.pretrainer.weights(),
                 batch,
-                num_heads=self._pretrainer.backbone.num_heads,
+                num_heads=self.pretrainer.backbone.num_heads,
             )
             masks = tf.math.count_nonzero(
                 batch["masked_weights"], dtype=tf.float32
@@ -71,9 +67,9 @@ class Evaluator:
 
         @tf.function(input_signature=[element_spec], autograph=False)
         def step(batch):
-            results = self._strategy.run(replica_step, args=(batch,))
+            results = self.strategy.run(replica_step, args=(batch,))
             return tf.nest.map_structure(
-                lambda value: self._strategy.reduce(
+                lambda value: self.strategy.reduce(
                     tf.distribute.ReduceOp.SUM, value, axis=None
                 ),
                 results,

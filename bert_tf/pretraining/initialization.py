@@ -1,6 +1,5 @@
 """Initial weights: random, or from a checkpoint."""
 
-import dataclasses
 import json
 import os
 
@@ -8,7 +7,6 @@ import keras_nlp
 import safetensors
 from absl import logging
 
-from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.errors import InputError
 from bert_tf.models import backbones
 from bert_tf.models import pretrainer as pretrainer_lib
@@ -20,73 +18,96 @@ from bert_tf.text.vocabulary import Vocabulary
 
 
 def read_vocabulary(
-    config: PretrainConfig,
+    *, preset: str | None, vocab_file: str | None, max_seq_length: int
 ) -> tuple[Preset | None, Vocabulary]:
     """Returns the checkpoint to start from, if any, and the vocabulary.
+
+    Args:
+        preset: as --preset; None starts from random weights.
+        vocab_file: the vocabulary where there is no preset.
+        max_seq_length: in tokens.
 
     Raises:
         InputError: there is no such one, or it is too short.
     """
-    if config.preset is None:
-        if not os.path.exists(config.vocab_file):
-            raise InputError(f"--vocab_file={config.vocab_file}: no such file")
-        vocabulary = vocabularies.read_word_pieces(config.vocab_file)
+    if preset is None:
+        if not os.path.exists(vocab_file):
+            raise InputError(f"--vocab_file={vocab_file}: no such file")
+        vocabulary = vocabularies.read_word_pieces(vocab_file)
         vocabulary_lib.check_vocabulary(
             vocabulary,
             embedding_rows=len(vocabulary.tokens),
-            source=config.vocab_file,
+            source=vocab_file,
         )
         return None, vocabulary
-    preset = presets.resolve(config.preset)
+    resolved = presets.resolve(preset)
     backbones.check_kind(
-        preset.backbone_class,
+        resolved.backbone_class,
         [backbones.BERT],
-        f"--preset={config.preset}",
+        f"--preset={preset}",
         "pretraining",
     )
-    longest = preset.max_positions
-    if longest is not None and config.max_seq_length > longest:
+    longest = resolved.max_positions
+    if longest is not None and max_seq_length > longest:
         raise InputError(
-            f"--max_seq_length={config.max_seq_length} is beyond the {longest} "
-            f"positions that {config.preset} knows"
+            f"--max_seq_length={max_seq_length} is beyond the {longest} "
+            f"positions that {preset} knows"
         )
-    return preset, preset.vocabulary
+    return resolved, resolved.vocabulary
 
 
 def build_model(
-    config: PretrainConfig, preset: Preset | None, vocabulary: Vocabulary
-) -> tuple[Pretrainer, PretrainConfig]:
-    """Builds the model, and decides the learning rate by its size."""
-    settings = {"dropout": config.dropout, "dtype": config.dtype_policy}
+    preset: Preset | None,
+    vocabulary: Vocabulary,
+    *,
+    shape: dict[str, int],
+    max_seq_length: int,
+    dropout: float,
+    dtype: str,
+    has_pairs: bool,
+) -> Pretrainer:
+    """Builds the model, of the checkpoint's weights if there is one.
+
+    Args:
+        preset: the checkpoint.
+        vocabulary: gives the rows of the embeddings.
+        shape: arguments of the backbone where there is no checkpoint.
+        max_seq_length: likewise.
+        dropout: of all layers.
+        dtype: a Keras dtype policy.
+        has_pairs: whether there is a head for next sentences.
+    """
     if preset is None:
         backbone = keras_nlp.models.BertBackbone(
             vocabulary_size=len(vocabulary.tokens),
-            max_sequence_length=config.max_seq_length,
-            **config.shape(),
-            **settings,
+            max_sequence_length=max_seq_length,
+            dropout=dropout,
+            dtype=dtype,
+            **shape,
         )
     else:
-        backbone = preset.build_backbone(**settings)
-    pretrainer = pretrainer_lib.build_pretrainer(
-        backbone, has_pairs=config.has_pairs
-    )
+        backbone = preset.build_backbone(dropout=dropout, dtype=dtype)
+    pretrainer = pretrainer_lib.build_pretrainer(backbone, has_pairs=has_pairs)
     if preset is not None and not read_head(preset, pretrainer.masked_lm):
         logging.info(
             "%s has no head for masked words: it starts at random",
-            config.preset,
+            preset.source,
         )
-    if config.learning_rate is None:
-        config = dataclasses.replace(
-            config, learning_rate=_default_learning_rate(backbone, preset)
-        )
-    return pretrainer, config
+    return pretrainer
 
 
-def _default_learning_rate(backbone, preset) -> float:
-    """1e-4 is BERT-base's; small models want more, checkpoints half."""
+def default_learning_rate(
+    backbone: keras_nlp.models.BertBackbone, *, has_checkpoint: bool
+) -> float:
+    """Returns 1e-4 for BERT-base, more for small models, half for checkpoints.
+
+    Args:
+        backbone: its size counts.
+        has_checkpoint: whether it starts from one.
+    """
     parameters = backbones.count_parameters(backbone)
     rate = 1e-3 if parameters < 15e6 else 5e-4 if parameters < 60e6 else 1e-4
-    return rate if preset is None else min(rate / 2, 5e-5)
+    return min(rate / 2, 5e-5) if has_checkpoint else rate
 
 
 _TASK = "task.json"

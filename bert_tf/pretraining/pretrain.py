@@ -1,5 +1,6 @@
 """Pretrains a model: from raw text to a run folder."""
 
+import dataclasses
 import math
 import os
 
@@ -10,16 +11,18 @@ from bert_tf import run_dir
 from bert_tf.config.pretraining import PretrainConfig, parse_duration
 from bert_tf.errors import InputError
 from bert_tf.models import backbones
+from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.presets import presets
 from bert_tf.pretraining import budget, documents, initialization, masking
 from bert_tf.pretraining import corpus as corpus_lib
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget
 from bert_tf.pretraining.evaluation import Evaluator
+from bert_tf.pretraining.metric_writer import MetricWriter
 from bert_tf.pretraining.trainer import PretrainingState, PretrainingTrainer
 from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training import checkpoints, new_run
-from bert_tf.training import results as results_lib
+from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.preemption import PreemptionHandler
 
@@ -55,7 +58,11 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     strategy_lib.check_agreement(
         strategy, "whether there is a run to resume", [resuming]
     )
-    preset, vocabulary = initialization.read_vocabulary(config)
+    preset, vocabulary = initialization.read_vocabulary(
+        preset=config.preset,
+        vocab_file=config.vocab_file,
+        max_seq_length=config.max_seq_length,
+    )
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length
@@ -68,9 +75,20 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         for name, corpus in corpora.items()
     }
     with strategy.scope():
-        pretrainer, config = initialization.build_model(
-            config, preset, vocabulary
+        pretrainer = initialization.build_model(
+            preset,
+            vocabulary,
+            shape={} if preset else config.shape(),
+            max_seq_length=config.max_seq_length,
+            dropout=config.dropout,
+            dtype=config.dtype_policy,
+            has_pairs=config.has_pairs,
         )
+    if config.learning_rate is None:
+        rate = initialization.default_learning_rate(
+            pretrainer.backbone, has_checkpoint=preset is not None
+        )
+        config = dataclasses.replace(config, learning_rate=rate)
     # Where there is too little text, InputError comes here.
     rows = {name: part.rows for name, part in batches.items()}
     state = PretrainingState(
@@ -94,17 +112,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         limit / 1e9,
         strategy_lib.describe_devices(strategy),
     )
-    trainer = PretrainingTrainer(
-        config,
-        strategy=strategy,
-        pretrainer=pretrainer,
-        batches=batches["train"],
-        evaluator=Evaluator(
-            pretrainer, batches["validation"], strategy=strategy
-        ),
-        budget=_budget(config, batches["train"].steps),
-        flops_limit=limit,
-    )
+    trainer = _build_trainer(config, strategy, pretrainer, batches, limit)
     with run_dir.locked(config.output_dir), PreemptionHandler() as preemption:
         state = _restore(trainer, state) if resuming else state
         outcome = trainer.run(state, preemption)
@@ -115,6 +123,50 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     return metrics
 
 
+def _build_trainer(
+    config: PretrainConfig, strategy, pretrainer, batches, limit: float
+) -> PretrainingTrainer:
+    """Builds the optimizer and what the trainer calls."""
+    with strategy.scope():
+        optimizer = optimizer_lib.build_optimizer(
+            variables=pretrainer.model.trainable_variables,
+            # Set before each step, as a budget may be one of time.
+            learning_rate=0.0,
+            weight_decay=config.weight_decay,
+            mixed_precision=config.mixed_precision,
+            num_replicas=strategy.num_replicas_in_sync,
+            fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
+        )
+    flops_per_token = pretrainer_lib.training_flops_per_token(
+        pretrainer.backbone,
+        sequence_length=config.max_seq_length,
+        max_predictions=batches["train"].max_predictions,
+    )
+    return PretrainingTrainer(
+        pretrainer=pretrainer,
+        optimizer=optimizer,
+        strategy=strategy,
+        batches=batches["train"],
+        evaluator=Evaluator(
+            pretrainer, batches["validation"], strategy=strategy
+        ),
+        budget=_budget(config, batches["train"].steps),
+        learning_rate=config.learning_rate,
+        learning_rate_schedule=config.learning_rate_schedule,
+        warmup_proportion=config.warmup_proportion,
+        metric_writer=MetricWriter(
+            config.output_dir, tokens_limit=limit / flops_per_token
+        ),
+        output_dir=config.output_dir,
+        checkpoint_seconds=config.checkpoint_seconds,
+        log_steps=config.log_steps,
+        eval_steps=config.eval_steps,
+        seed=config.seed,
+        accumulate_steps=config.accumulate_steps,
+        jit_compile=config.jit_compile == "true",
+    )
+
+
 def _check_surroundings(config: PretrainConfig, strategy) -> None:
     run_dir.check_is_local(config.output_dir)
     if strategy_lib.has_workers(strategy):
@@ -123,7 +175,12 @@ def _check_surroundings(config: PretrainConfig, strategy) -> None:
             "GPUs of a machine (--distribution_strategy=mirrored)"
         )
     strategy_lib.check_compilation(strategy, config.jit_compile)
-    strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
+    strategy_lib.check_batch_sizes(
+        strategy.num_replicas_in_sync,
+        train_batch_size=config.train_batch_size,
+        eval_batch_size=config.eval_batch_size,
+        accumulate_steps=config.accumulate_steps,
+    )
 
 
 def _read_corpora(config: PretrainConfig, preprocessor: Preprocessor) -> dict:
@@ -203,7 +260,7 @@ def _metrics(config, state, outcome, limit, strategy) -> dict:
         "strategy": type(strategy).__name__,
         "replicas": strategy.num_replicas_in_sync,
         "mixed_precision": config.mixed_precision,
-        "versions": results_lib.versions(),
+        "versions": new_run.versions(),
     }
 
 

@@ -4,21 +4,19 @@ import dataclasses
 import os
 import time
 
+import keras
 import tensorflow as tf
 
 from bert_tf import run_dir
-from bert_tf.config.pretraining import PretrainConfig
 from bert_tf.models import pretrainer as pretrainer_lib
 from bert_tf.models.dropout import Dropout
 from bert_tf.models.pretrainer import Pretrainer, Results
-from bert_tf.pretraining import budget as budget_lib
 from bert_tf.pretraining.batches import Batches
 from bert_tf.pretraining.budget import Budget, Clock
 from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.metric_writer import MetricWriter
-from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training import schedules, train_step, training_warnings
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training import train_step, training_warnings
 from bert_tf.training.checkpoints import Checkpoints
 from bert_tf.training.preemption import PreemptionHandler
 
@@ -50,60 +48,56 @@ class PretrainingState:
     history: list[dict] = dataclasses.field(default_factory=list)
 
 
+@dataclasses.dataclass(kw_only=True)
 class PretrainingTrainer:
-    """The steps of one pretraining."""
+    """The steps of one pretraining.
 
-    def __init__(
-        self,
-        config: PretrainConfig,
-        *,
-        strategy: tf.distribute.Strategy,
-        pretrainer: Pretrainer,
-        batches: Batches,
-        evaluator: Evaluator,
-        budget: Budget,
-        flops_limit: float,
-    ):
-        self.config = config
-        self.batches = batches
-        self.budget = budget
-        self.is_chief = strategy_lib.is_chief(strategy)
-        self._strategy = strategy
-        self._pretrainer = pretrainer
-        self._evaluator = evaluator
-        self._steps_an_epoch = batches.steps
-        self._metric_writer = MetricWriter(
-            config.output_dir,
-            tokens_limit=flops_limit
-            / pretrainer_lib.training_flops_per_token(
-                pretrainer.backbone,
-                sequence_length=config.max_seq_length,
-                max_predictions=batches.max_predictions,
-            ),
-        )
-        with strategy.scope():
-            self.optimizer = optimizer_lib.build_optimizer(
-                variables=pretrainer.model.trainable_variables,
-                learning_rate=config.learning_rate,
-                warmup_proportion=config.warmup_proportion,
-                total_steps=None,
-                weight_decay=config.weight_decay,
-                mixed_precision=config.mixed_precision,
-                num_replicas=strategy.num_replicas_in_sync,
-                fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
-            )
+    Attributes:
+        pretrainer: the model.
+        optimizer: built for its variables.
+        strategy: what both were built under.
+        batches: of the training.
+        evaluator: of the held-out documents.
+        budget: ends the training.
+        metric_writer: writes history.csv.
+        output_dir: the run folder, which is there.
+        jit_compile: as of `train_step.build_step`.
+
+    The others are settings, see `PretrainConfig`.
+    """
+
+    pretrainer: Pretrainer
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    batches: Batches
+    evaluator: Evaluator
+    budget: Budget
+    metric_writer: MetricWriter
+    output_dir: str
+    learning_rate: float
+    learning_rate_schedule: str
+    warmup_proportion: float
+    checkpoint_seconds: float
+    log_steps: int
+    eval_steps: int | None
+    seed: int
+    accumulate_steps: int
+    jit_compile: bool
+
+    def __post_init__(self):
+        """Prepares the checkpoint and the clock."""
+        self.is_chief = strategy_lib.is_chief(self.strategy)
         self.checkpoints = Checkpoints(
-            os.path.join(config.output_dir, run_dir.CHECKPOINT),
-            [*pretrainer.model.variables, *self.optimizer.variables],
-            every_seconds=config.checkpoint_seconds,
+            os.path.join(self.output_dir, run_dir.CHECKPOINT),
+            [*self.pretrainer.model.variables, *self.optimizer.variables],
+            every_seconds=self.checkpoint_seconds,
             writes=self.is_chief,
             state_class=PretrainingState,
         )
         self._clock_path = None
         if self.is_chief:
-            self._clock_path = os.path.join(config.output_dir, _CLOCK)
-        self._learning_rate = 0.0
-        self._step_seconds = self._eval_seconds = 0.0
+            self._clock_path = os.path.join(self.output_dir, _CLOCK)
+        self._rate = self._step_seconds = self._eval_seconds = 0.0
         self._train_step = None
 
     def run(
@@ -137,9 +131,10 @@ class PretrainingTrainer:
             results = self._timed_step(batch)
             training_warnings.check_finite(
                 results[0],
-                self.config,
                 where=f"in step {state.step + 1}",
-                rate=rate,
+                learning_rate=rate,
+                mixed_precision=self.pretrainer.model.compute_dtype
+                != "float32",
             )
             state.step += 1
             state.tokens += results[Results._fields.index("tokens")]
@@ -151,15 +146,17 @@ class PretrainingTrainer:
             if state.step == begun[0] + 1:
                 # The first step holds the tracing and compiling.
                 logged = (state.step, state.tokens, time.monotonic())
-            elif state.step % self.config.log_steps == 0:
+            elif state.step % self.log_steps == 0:
                 logged = self._log(state, results, logged)
-            if strategy_lib.any_worker(self._strategy, preemption.requested):
+            if strategy_lib.any_worker(self.strategy, preemption.requested):
                 self.checkpoints.save(state)
                 self.checkpoints.finish()
                 preemption.stop()
             if self.checkpoints.is_due():
                 self.checkpoints.save(state)
-            if state.step % self._eval_steps() == 0 and self._fits(clock):
+            if state.step % (
+                self.eval_steps or self.batches.steps
+            ) == 0 and self._fits(clock):
                 self._evaluate(state, clock)
                 logged = (state.step, state.tokens, time.monotonic())
         self._set_learning_rate(1.0)
@@ -172,11 +169,11 @@ class PretrainingTrainer:
         return {
             "train_runtime": spent,
             "train_steps": state.step,
-            "train_epochs": state.step / self._steps_an_epoch,
+            "train_epochs": state.step / self.batches.steps,
             "train_tokens": state.tokens,
             "train_tokens_per_second": state.tokens / spent if spent else 0.0,
             "last_learning_rate": last_rate,
-            "final_learning_rate": self._learning_rate,
+            "final_learning_rate": self._rate,
         }
 
     def delete_state(self) -> None:
@@ -188,11 +185,9 @@ class PretrainingTrainer:
     def _batches(self, step: int):
         """Yields the batches from a step on, epoch after epoch."""
         while True:
-            epoch, first_step = divmod(step, self._steps_an_epoch)
+            epoch, first_step = divmod(step, self.batches.steps)
             dataset = self.batches.dataset(epoch, first_step=first_step)
-            for batch in self._strategy.experimental_distribute_dataset(
-                dataset
-            ):
+            for batch in self.strategy.experimental_distribute_dataset(dataset):
                 yield batch
                 step += 1
 
@@ -214,8 +209,8 @@ class PretrainingTrainer:
 
     def _step(self, batch):
         if self._train_step is None:
-            weights = self._pretrainer.weights
-            backbone = self._pretrainer.backbone
+            weights = self.pretrainer.weights
+            backbone = self.pretrainer.backbone
             self._train_step = train_step.build_step(
                 lambda batch, keys: pretrainer_lib.pretraining_results(
                     weights(),
@@ -224,59 +219,58 @@ class PretrainingTrainer:
                     drop=Dropout(backbone.dropout, keys),
                 ),
                 results=len(Results._fields),
-                strategy=self._strategy,
-                variables=self._pretrainer.model.trainable_variables,
+                strategy=self.strategy,
+                variables=self.pretrainer.model.trainable_variables,
                 optimizer=self.optimizer,
                 element_spec=self._element_spec(),
-                seed=self.config.seed,
-                accumulate_steps=self.config.accumulate_steps,
-                jit_compile=self.config.jit_compile == "true",
+                seed=self.seed,
+                accumulate_steps=self.accumulate_steps,
+                jit_compile=self.jit_compile,
             )
         return self._train_step(batch)
 
     def _element_spec(self):
-        return self._strategy.experimental_distribute_dataset(
+        return self.strategy.experimental_distribute_dataset(
             self.batches.dataset(0)
         ).element_spec
 
     def _set_learning_rate(self, progress: float) -> float | None:
         """Sets the rate of a step; returns None where the budget is spent."""
-        rate = budget_lib.learning_rate(
-            progress,
-            peak=self.config.learning_rate,
-            warmup_proportion=self.config.warmup_proportion,
+        rate = self.learning_rate * float(
+            schedules.factor(
+                self.learning_rate_schedule,
+                progress,
+                warmup=self.warmup_proportion,
+            )
         )
-        self.optimizer.learning_rate = self._learning_rate = rate
+        self.optimizer.learning_rate = self._rate = rate
         return None if progress >= 1.0 else rate
-
-    def _eval_steps(self) -> int:
-        return self.config.eval_steps or self._steps_an_epoch
 
     def _evaluate(self, state: PretrainingState, clock: Clock) -> None:
         """Ends a stretch of steps with a row of history.csv."""
         row = {
             "step": state.step,
-            "epoch": state.step / self._steps_an_epoch,
+            "epoch": state.step / self.batches.steps,
             "train_tokens": state.tokens,
-            "learning_rate": self._learning_rate,
+            "learning_rate": self._rate,
         }
         steps = state.summed_steps
         means = Results(*(steps and value / steps for value in state.sums))
         row["loss"] = means.loss if steps else None
         row["mlm_loss"] = means.masked_loss if steps else None
         row["mlm_accuracy"] = means.masked_accuracy if steps else None
-        if self.config.has_pairs:
+        if self.batches.has_pairs:
             row["nsp_loss"] = means.next_loss if steps else None
             row["nsp_accuracy"] = means.next_accuracy if steps else None
         start = time.monotonic()
-        row.update(self._evaluator())
+        row.update(self.evaluator())
         self._eval_seconds = time.monotonic() - start
         row["train_runtime"] = clock.seconds()
         state.sums = [0.0] * len(state.sums)
         state.summed_steps = 0
         state.history.append(row)
         if self.is_chief:
-            self._metric_writer.write(state.history)
+            self.metric_writer.write(state.history)
 
     def _log(self, state, results: list[float], logged: tuple) -> tuple:
         step, tokens, then = logged
@@ -287,8 +281,8 @@ class PretrainingTrainer:
             left = (self.budget.steps - state.step) * (now - then)
             left /= state.step - step
         if self.is_chief:
-            self._metric_writer.tell(
-                epoch=state.step // self._steps_an_epoch + 1,
+            self.metric_writer.tell(
+                epoch=state.step // self.batches.steps + 1,
                 step=state.step,
                 loss=results[0],
                 tokens_per_second=(state.tokens - tokens) / (now - then),

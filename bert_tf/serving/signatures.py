@@ -8,8 +8,8 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from bert_tf import run_dir
 from bert_tf.inference import model_files
-from bert_tf.inference.inputs import TOKEN_INPUTS, text_inputs
 from bert_tf.inference.loaded_run import LoadedRun
+from bert_tf.inference.model_files import TOKEN_INPUTS, text_inputs
 from bert_tf.models import classifier
 from bert_tf.serving import signatures as signatures_lib
 from bert_tf.tasks import head, pooling, registry

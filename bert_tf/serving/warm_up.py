@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.inference import model_files
-from bert_tf.inference.inputs import token_inputs
+from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 
 PATH = os.path.join(model_files.EXTRA, "tf_serving_warmup_requests")

@@ -62,13 +62,20 @@ def build_answer_rows(
 
 
 def windowed(
-    task: Task, encoded: EncodedTexts, predictions: np.ndarray
+    task: Task,
+    encoded: EncodedTexts,
+    predictions: np.ndarray,
+    function: Callable[[dict], dict] | None = None,
 ) -> dict:
-    """Returns what a task keeps of each window, see `Task.in_windows`."""
+    """Returns what a function of outputs returns of each window.
+
+    By default what the task keeps of it, see `Task.in_windows`.
+    """
+    function = function or task.in_windows
     batches = [
         {
             name: value.numpy()
-            for name, value in task.in_windows(
+            for name, value in function(
                 {name: tf.constant(value) for name, value in outputs.items()}
             ).items()
         }

@@ -184,6 +184,18 @@ class Task:
         """
         raise NotImplementedError
 
+    def margins(
+        self, encoded: EncodedTexts, predictions: np.ndarray
+    ) -> np.ndarray:
+        """Returns how far probabilities may move before an answer is another.
+
+        Tasks with offsets have it: there an answer does not tell.
+
+        Returns:
+            <float>[texts], 0 for a tie.
+        """
+        raise NotImplementedError
+
 
 def timed_metrics(
     task: Task,

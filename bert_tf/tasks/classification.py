@@ -135,13 +135,15 @@ class Classification(Task):
     def max_abs_difference(
         self, expected: Mapping[str, str], answer_row
     ) -> float:
-        """Returns the largest difference of a probability.
+        """Returns the largest difference of the score or a probability.
 
         Of other labels, if larger: how far the probabilities of the two would
         have to move to meet.
         """
         largest = base_lib.largest_difference(
-            expected, self.detail_columns, answer_row[1]
+            expected,
+            ["score", *self.detail_columns],
+            [answer_row[0][1], *answer_row[1]],
         )
         labels = (expected["label"], answer_row[0][0])
         if labels[0] == labels[1]:

@@ -202,6 +202,27 @@ class QuestionAnswering(Task):
             [],
         )
 
+    def margins(self, encoded, predictions) -> np.ndarray:
+        """Returns half the lead over the next span, or over no answer."""
+        spans = windowed(self, encoded, predictions, _two_best)
+        best = windowed(self, encoded, predictions)
+        margins = []
+        for example in np.unique(encoded.example_index):
+            rows = np.flatnonzero(encoded.example_index == example)
+            totals = spans["totals"][rows].ravel()
+            places = spans["spans"][rows].reshape([-1, 2])
+            first = totals.argmax()
+            # Another window may have the same span.
+            is_other = (places != places[first]).any(axis=1)
+            rivals = [
+                *totals[is_other],
+                best["no_answer"][rows].min() - self.threshold,
+            ]
+            leads = np.abs(1.0 - np.exp(np.minimum(rivals - totals[first], 9)))
+            chance = best["probability"][rows[first // 2]]
+            margins.append(leads.min() * chance / 2)
+        return np.array(margins)
+
     def max_abs_difference(
         self, expected: Mapping[str, str], answer_row
     ) -> float:
@@ -259,19 +280,8 @@ def best_in_windows(
         and the first token), no_answer <float32> and no_answer_probability.
     """
     length = tf.shape(logits)[1]
-    possible = offsets[:, :, 1] > 0
-    first, last = (
-        tf.where(possible, logits[:, :, side], _IMPOSSIBLE) for side in (0, 1)
-    )
-    position = tf.range(length)
-    distance = position[tf.newaxis] - position[:, tf.newaxis]
-    totals = tf.where(
-        (distance >= 0) & (distance < _LONGEST_ANSWER),
-        first[:, :, tf.newaxis] + last[:, tf.newaxis],
-        _IMPOSSIBLE,
-    )
-    best = tf.argmax(tf.reshape(totals, [-1, length * length]), axis=1)
-    best = tf.cast(best, tf.int32)
+    first, last, totals = _totals(logits, offsets)
+    best = tf.cast(tf.argmax(totals, axis=1), tf.int32)
     # A batch without windows has no length to divide by.
     divisor = tf.maximum(length, 1)
     begin, end = best // divisor, best % divisor
@@ -296,6 +306,42 @@ def best_in_windows(
         "no_answer": no_answer,
         "no_answer_probability": tf.exp(no_answer - normal[0] - normal[1]),
     }
+
+
+def _totals(logits, offsets) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns logits of first and last tokens, and of spans.
+
+    They are <float32>[windows, length] and [windows, length x length], very
+    small where there can be no answer.
+    """
+    length = tf.shape(logits)[1]
+    possible = offsets[:, :, 1] > 0
+    first, last = (
+        tf.where(possible, logits[:, :, side], _IMPOSSIBLE) for side in (0, 1)
+    )
+    position = tf.range(length)
+    distance = position[tf.newaxis] - position[:, tf.newaxis]
+    totals = tf.where(
+        (distance >= 0) & (distance < _LONGEST_ANSWER),
+        first[:, :, tf.newaxis] + last[:, tf.newaxis],
+        _IMPOSSIBLE,
+    )
+    return first, last, tf.reshape(totals, [-1, length * length])
+
+
+def _two_best(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns the two best spans of each window, in characters.
+
+    They are totals <float32>[windows, 2] and spans <int32>[windows, 2, 2].
+    """
+    offsets = outputs["offsets"]
+    length = tf.shape(offsets)[1]
+    totals, best = tf.math.top_k(_totals(outputs["logits"], offsets)[2], k=2)
+    starts, ends = (
+        tf.gather(offsets[:, :, side], position, batch_dims=1)
+        for side, position in enumerate((best // length, best % length))
+    )
+    return {"totals": totals, "spans": tf.stack([starts, ends], axis=2)}
 
 
 def best_of_windows(

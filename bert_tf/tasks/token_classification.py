@@ -162,6 +162,14 @@ class TokenClassification(Task):
         ]
         return [json.dumps(entities, ensure_ascii=False)], []
 
+    def margins(self, encoded, predictions) -> np.ndarray:
+        """Returns half the lead of the best tag, of the closest word."""
+        best = np.sort(predictions, axis=1)[:, -2:]
+        leads = np.where(
+            encoded.offsets[:, 2] > 0, (best[:, 1] - best[:, 0]) / 2, np.inf
+        )
+        return np.minimum.reduceat(leads, encoded.row_splits[:-1])
+
     def max_abs_difference(
         self, expected: Mapping[str, str], answer_row
     ) -> float:

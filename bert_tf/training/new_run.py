@@ -2,10 +2,13 @@
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import os
+import platform
 from collections.abc import Iterator
 
 import keras
+from absl import logging
 
 from bert_tf import run_dir
 from bert_tf.config.base import BaseConfig
@@ -17,7 +20,14 @@ from bert_tf.text import tokenizers
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
 from bert_tf.training import checkpoints
-from bert_tf.training import results as results_lib
+from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.checkpoints import TrainingState
+from bert_tf.training.trainer import Trainer
+
+_PACKAGES = (
+    "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
+    "keras-hub", "numpy", "pandas", "scikit-learn",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -47,7 +57,7 @@ def begin(
         run_dir.write_text(path(run_dir.FLAGS), recorded.to_flagfile())
         vocabulary_lib.write_vocabulary(folder, vocabulary)
         backbones.save_config(path(run_dir.BACKBONE), backbone)
-        run_dir.write_json(path(run_dir.VERSIONS), results_lib.versions())
+        run_dir.write_json(path(run_dir.VERSIONS), versions())
         yield folder
 
 
@@ -57,6 +67,29 @@ def check_settings(config: BaseConfig) -> None:
     checkpoints.check_same(
         "settings", saved.result_settings(), config.result_settings()
     )
+
+
+def resume(trainer: Trainer, start: TrainingState) -> TrainingState:
+    """Returns the state to resume from, the same on every worker."""
+    state = trainer.checkpoints.restore()
+    position = [-1, 0] if state is None else [state.epoch, state.step]
+    strategy_lib.check_agreement(
+        trainer.strategy,
+        "the checkpoint (every worker must see the chief's --output_dir)",
+        [*position, trainer.checkpoints.checksum()],
+    )
+    if state is None:
+        logging.info("The run in %s had not started.", trainer.output_dir)
+        return start
+    checkpoints.check_same("data", state.data, start.data)
+    logging.info(
+        "Resuming the run in %s: epoch %d, step %d of %d.",
+        trainer.output_dir,
+        state.epoch + 1,
+        state.step,
+        trainer.steps,
+    )
+    return state
 
 
 def check_preset(config: TrainConfig, preset: Preset) -> None:
@@ -72,3 +105,14 @@ def check_preset(config: TrainConfig, preset: Preset) -> None:
         tokenizers.check_offsets(
             preset.vocabulary, preset=config.preset, task=config.task
         )
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions of Python and the packages that matter."""
+    installed = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            installed[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            installed[package] = "not installed"
+    return installed

@@ -1,4 +1,4 @@
-"""BERT's AdamW with linear warm-up and linear decay."""
+"""BERT's AdamW, and the learning rate for a model's size."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,35 +8,6 @@ import tensorflow as tf
 # Without decay: biases and LayerNorm, as in google-research/bert.
 _NO_DECAY = ("bias", "gamma", "beta", "output_bias")
 _CLIP_NORM = 1.0
-
-
-@keras.saving.register_keras_serializable(package="bert_tf")
-class WarmupLinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly from 0, then falls linearly to 0 at the last step."""
-
-    def __init__(self, peak: float, warmup_steps: int, total_steps: int):
-        super().__init__()
-        self.peak = peak
-        self.warmup_steps = warmup_steps
-        self.total_steps = total_steps
-
-    def __call__(self, step):
-        """Returns the learning rate of a step, counted from 0."""
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1.0) / max(self.warmup_steps, 1)
-        falling = (self.total_steps - step) / max(
-            self.total_steps - self.warmup_steps, 1
-        )
-        factor = keras.ops.minimum(rising, falling)
-        return self.peak * keras.ops.clip(factor, 0.0, 1.0)
-
-    def get_config(self):
-        """Returns the constructor's arguments."""
-        return {
-            "peak": self.peak,
-            "warmup_steps": self.warmup_steps,
-            "total_steps": self.total_steps,
-        }
 
 
 class FusedAdamW(keras.optimizers.AdamW):
@@ -156,9 +127,7 @@ def default_learning_rate(
 def build_optimizer(
     *,
     variables: list[keras.Variable],
-    learning_rate: float,
-    warmup_proportion: float,
-    total_steps: int | None,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
     weight_decay: float,
     mixed_precision: str,
     num_replicas: int = 1,
@@ -168,19 +137,13 @@ def build_optimizer(
     """Builds the optimizer; under float16 it scales the loss.
 
     With `factors`, one for each variable, these are on the learning rate.
-    Without `total_steps` the learning rate is a variable that the training sets
-    at each step. `fused` is for one device, see `FusedAdamW`.
+    `fused` is for one device, see `FusedAdamW`.
 
     `train_step` hands over the mean of the replicas' gradients, which Keras
     clips and then sums up: hence a clip norm divided by the replicas.
     """
-    schedule = learning_rate
-    if total_steps is not None:
-        schedule = WarmupLinearDecay(
-            learning_rate, round(total_steps * warmup_proportion), total_steps
-        )
     optimizer = FusedAdamW(
-        schedule,
+        learning_rate,
         weight_decay=weight_decay,
         beta_2=0.999,
         epsilon=1e-6,

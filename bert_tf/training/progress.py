@@ -1,11 +1,42 @@
 """Progress bar on a terminal, lines in a log file."""
 
+import os
 import sys
 import time
 
 import keras
+import numpy as np
 
-from bert_tf.config.training import TrainConfig
+from bert_tf import run_dir
+from bert_tf.training.training_warnings import WarningCallback
+
+
+def build_callbacks(
+    run_path: str,
+    *,
+    batch_size: int,
+    log_steps: int,
+    labels: np.ndarray | None,
+    class_weight: str,
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks of every training, for the process that writes.
+
+    Args:
+        run_path: the run folder.
+        batch_size: texts per step.
+        log_steps: see `Progress`.
+        labels: of `WarningCallback`; None where a text has not one class.
+        class_weight: as `labels`.
+    """
+    callbacks = [
+        Progress(batch_size=batch_size, log_steps=log_steps),
+        keras.callbacks.TensorBoard(
+            os.path.join(run_path, run_dir.LOGS), write_graph=False
+        ),
+    ]
+    if labels is not None:
+        callbacks.append(WarningCallback(run_path, labels, class_weight))
+    return callbacks
 
 
 class Progress(keras.callbacks.Callback):
@@ -15,10 +46,10 @@ class Progress(keras.callbacks.Callback):
     every `log_steps` steps and at the end of each epoch.
     """
 
-    def __init__(self, config: TrainConfig):
+    def __init__(self, *, batch_size: int, log_steps: int):
         super().__init__()
-        self._batch_size = config.train_batch_size
-        self._log_steps = config.log_steps
+        self._batch_size = batch_size
+        self._log_steps = log_steps
         # Where Keras draws its bar.
         self._on_terminal = sys.stdout.isatty()
 

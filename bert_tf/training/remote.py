@@ -3,13 +3,31 @@
 Keras writes weights, and NumPy and matplotlib their files, to local disks only.
 """
 
+import contextlib
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
+from absl import logging
 
 from bert_tf import run_dir
 from bert_tf.errors import ServerError
+
+
+@contextlib.contextmanager
+def local_copy(address: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Gives a local folder for a remote run, and what copies it back.
+
+    It is copied back in the end, too.
+    """
+    address = address.rstrip("/")
+    with tempfile.TemporaryDirectory() as folder:
+        local = os.path.join(folder, "run")
+        pull(address, local)
+        logging.info("%s is worked on in %s.", address, local)
+        yield local, lambda: push(local, address)
+        push(local, address)
 
 
 def pull(remote: str, local: str) -> None:

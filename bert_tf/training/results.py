@@ -1,40 +1,42 @@
 """Evaluates a finished training and writes its results."""
 
-import importlib.metadata
 import os
-import platform
 
-import numpy as np
-import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.evaluation import (
-    artifacts,
-    baseline,
-    error_analysis,
-    metric_intervals,
-)
+from bert_tf.evaluation import artifacts, baseline, error_analysis
 from bert_tf.evaluation.error_analysis import Findings
-from bert_tf.evaluation.plots import figures, plots
-from bert_tf.evaluation.report import html_report, model_card
+from bert_tf.evaluation.evaluate import Evaluation
+from bert_tf.evaluation.report import model_card
 from bert_tf.metrics import calibration
 from bert_tf.tasks import registry
-from bert_tf.training import training_warnings
+from bert_tf.tasks.base import Task
+from bert_tf.training import new_run, training_warnings
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.training_warnings import TrainingWarning
 
-_PACKAGES = (
-    "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
-    "keras-hub", "numpy", "pandas", "scikit-learn",
-)  # fmt: skip
 # Texts asked for the marks in report.html: a few percent of a training, which
 # asks each text several times as much, and at most some seconds.
 _FEWEST_PASSES, _MOST_PASSES = 64, 600
 _TRAINED_PER_PASS = 10
+
+
+def fit_thresholds(trainer: Trainer) -> Task:
+    """Returns the task fitted to the validation split, and writes it."""
+    task = trainer.task
+    if task.has_thresholds:
+        predictions, _ = trainer.evaluate("validation", task)
+        task = task.fit_thresholds(
+            trainer.splits["validation"],
+            trainer.encoded["validation"],
+            predictions,
+        )
+    if trainer.is_chief:
+        registry.write_task(trainer.output_dir, task, name_it=False)
+    return task
 
 
 def calibrate(trainer: Trainer) -> dict:
@@ -44,7 +46,7 @@ def calibrate(trainer: Trainer) -> dict:
         What calibration.json holds: the temperature, and loss and expected
         calibration error of the validation split before it.
     """
-    probabilities, metrics = trainer.evaluate("validation")
+    probabilities, metrics = trainer.evaluate("validation", trainer.task)
     labels = trainer.task.targets(
         trainer.splits["validation"], trainer.encoded["validation"]
     )
@@ -60,7 +62,7 @@ def calibrate(trainer: Trainer) -> dict:
         ],
     }
     if trainer.is_chief:
-        path = os.path.join(trainer.config.output_dir, run_dir.CALIBRATION)
+        path = os.path.join(trainer.output_dir, run_dir.CALIBRATION)
         run_dir.write_json(path, values)
     logging.info(
         "Calibrated on the validation split: temperature %.3f.", temperature
@@ -68,227 +70,153 @@ def calibrate(trainer: Trainer) -> dict:
     return values
 
 
-def tune(trainer: Trainer) -> None:
-    """Fits the task's parameters to the validation split, and writes them."""
-    if trainer.task.has_thresholds:
-        name = "validation"
-        trainer.task = trainer.task.fit_thresholds(
-            trainer.splits[name],
-            trainer.encoded[name],
-            trainer.evaluate(name)[0],
-        )
-    if trainer.is_chief:
-        registry.write_task(
-            trainer.config.output_dir, trainer.task, name_it=False
-        )
+def evaluate_splits(
+    trainer: Trainer,
+    task: Task,
+    outcome: dict,
+    *,
+    model_path: str,
+    data_report: dict,
+    calibration: dict | None,
+    seed: int,
+    mixed_precision: str,
+) -> dict[str, Evaluation]:
+    """Evaluates the model on the test split, if any, and on validation.
 
-
-def evaluate_best(
-    trainer: Trainer, outcome: dict, data_report: dict, calibrated: dict | None
-) -> dict[str, tuple[np.ndarray, dict]]:
-    """Evaluates the best weights: probabilities and metrics of each split."""
-    truncation = {
-        key: data_report[key]
-        for key in ("max_seq_length", "truncated", "truncated_share")
+    Args:
+        trainer: has trained the model.
+        task: with what was fitted.
+        outcome: what `Trainer.fit` returned.
+        model_path: the run folder, as the pages name it.
+        data_report: what `build_data_report` returned.
+        calibration: what `calibrate` returned, if it was asked for.
+        seed: for metrics.json, like the rest.
+        mixed_precision: of the training.
+    """
+    facts = {
+        **outcome["train"],
+        "truncation": {
+            key: data_report[key]
+            for key in ("max_seq_length", "truncated", "truncated_share")
+        },
+        "best": outcome["best"],
+        **({"calibration": calibration} if calibration else {}),
+        "seed": seed,
+        "strategy": type(trainer.strategy).__name__,
+        "replicas": trainer.strategy.num_replicas_in_sync,
+        "mixed_precision": mixed_precision,
+        "versions": new_run.versions(),
     }
-    results = {}
-    # The validation metrics come last: metrics.json marks a finished run.
-    for name in ("test", "validation"):
+    evaluations = {}
+    for name, suffix in (("test", "_test"), ("validation", "")):
         if name not in trainer.splits:
             continue
-        probabilities, metrics = trainer.evaluate(name)
-        results[name] = (
-            probabilities,
-            {
-                "schema_version": 1,
-                "task": trainer.task.name,
-                **metrics,
-                **outcome["train"],
-                "truncation": truncation,
-                "best": outcome["best"],
-                **({"calibration": calibrated} if calibrated else {}),
-                "seed": trainer.config.seed,
-                "strategy": type(trainer.strategy).__name__,
-                "replicas": trainer.strategy.num_replicas_in_sync,
-                "mixed_precision": trainer.config.mixed_precision,
-                "versions": versions(),
+        predictions, metrics = trainer.evaluate(name, task)
+        evaluations[name] = Evaluation(
+            title=f"the {name} split",
+            model_path=model_path,
+            task=task,
+            examples=trainer.splits[name],
+            encoded=trainer.encoded[name],
+            predictions=predictions,
+            metrics={
+                "schema_version": 1, "task": task.name, **metrics, **facts,
             },
-        )
-    return results
+            max_seq_length=data_report["max_seq_length"],
+            suffix=suffix,
+        )  # fmt: skip
+    return evaluations
 
 
 def find_texts(
-    trainer: Trainer, results: dict, tokens: tuple[str, ...]
+    trainer: Trainer,
+    evaluations: dict[str, Evaluation],
+    tokens: tuple[str, ...],
 ) -> Findings | None:
     """Finds the texts to look at; every worker has to, as it predicts."""
     if not trainer.task.is_multiclass:
         return None
-    name = next(iter(results))
-    probabilities, metrics = results[name]
+    name, evaluation = next(iter(evaluations.items()))
     encoded = {
         split: texts
         for split, texts in trainer.encoded.items()
         if not isinstance(texts, TokenizedRecords)
     }
+    passes = trainer.rows * trainer.num_train_epochs // _TRAINED_PER_PASS
     return error_analysis.gather(
         name,
-        probabilities,
-        metrics["labels"],
+        evaluation.predictions,
+        evaluation.class_names,
         splits={split: trainer.splits[split] for split in encoded},
         encoded=encoded,
         predict=trainer.predict,
         tokens=tokens,
-        most_passes=min(
-            _MOST_PASSES,
-            max(
-                _FEWEST_PASSES,
-                trainer.rows
-                * trainer.config.num_train_epochs
-                // _TRAINED_PER_PASS,
-            ),
-        ),
+        most_passes=min(_MOST_PASSES, max(_FEWEST_PASSES, passes)),
     )
 
 
 def write_results(
     trainer: Trainer,
-    results: dict,
+    evaluations: dict[str, Evaluation],
     findings: Findings | None,
     data_warnings: list[TrainingWarning],
+    *,
+    class_weight: str,
+    seed: int,
 ) -> dict:
     """Writes tables, plots, report.html, README.md and metrics.json.
 
     Returns:
         What metrics.json holds.
     """
-    folder = trainer.config.output_dir
-    all_warnings = list(data_warnings)
+    folder = trainer.output_dir
+    trained, all_warnings = None, list(data_warnings)
     if trainer.task.is_multiclass:
-        trained = _train_baseline(trainer)
+        trained = _train_baseline(trainer, seed)
         all_warnings += training_warnings.run_warnings(
-            folder, trainer.labels, trainer.config.class_weight
+            folder, trainer.labels, class_weight
         )
-    completed, drawn, answer_rows = {}, {}, {}
-    for name, (predictions, metrics) in results.items():
-        suffix = "_test" if name == "test" else ""
-        answer_rows[name] = artifacts.write_predictions(
-            folder,
-            task=trainer.task,
-            examples=trainer.splits[name],
-            encoded=trainer.encoded[name],
-            predictions=predictions,
-            suffix=suffix,
-        )
-        if trainer.task.is_multiclass:
-            metrics = metric_intervals.complete_metrics(
-                metrics, trainer.splits[name], predictions, trained
-            )
-        else:
-            metrics = metric_intervals.with_intervals(
-                trainer.task,
-                metrics,
-                trainer.splits[name],
-                trainer.encoded[name],
-                predictions,
-            )
-        metrics = {
-            **metrics,
-            "alarms": [warning.to_json() for warning in all_warnings],
-        }
-        completed[name] = metrics
-        if trainer.task.is_multiclass:
-            drawn[name] = artifacts.write_evaluation(
-                folder,
-                examples=trainer.splits[name],
-                probabilities=predictions,
-                metrics=metrics,
-                token_counts=trainer.encoded[name].token_counts,
-                max_seq_length=trainer.config.max_seq_length,
-                suffix=suffix,
-            )
+    completed = {
+        name: evaluation.complete(trained)
+        for name, evaluation in evaluations.items()
+    }
+    for evaluation in completed.values():
+        evaluation.metrics["alarms"] = [one.to_json() for one in all_warnings]
+    model_card.write_card(
+        folder, completed[next(iter(completed))], split=next(iter(completed))
+    )
+    answer_rows = artifacts.write_results(
+        folder,
+        list(completed.values()),
+        findings=findings,
+        run_path=folder,
+    )
+    for (name, evaluation), rows in zip(
+        completed.items(), answer_rows, strict=True
+    ):
         logging.info(
             "%s\n%s",
             artifacts.metrics_table(
-                trainer.task, metrics, f"{name.capitalize()} split"
+                evaluation.task,
+                evaluation.metrics,
+                f"{name.capitalize()} split",
             ),
             artifacts.sample_predictions(
-                trainer.task, trainer.splits[name], answer_rows[name]
+                evaluation.task, evaluation.examples, rows
             ),
         )
-    curves = plots.learning_curves(
-        pd.read_csv(os.path.join(folder, run_dir.HISTORY)),
-        trainer.config.metric_for_best_model,
-    )
-    figures.write_png(curves, os.path.join(folder, "learning_curves.png"))
-    if trainer.task.is_multiclass:
-        _write_pages(trainer, results, completed, curves, drawn, findings)
-    else:
-        main, *others = completed
-        html_report.write_plain_page(
-            folder,
-            task=trainer.task,
-            split=f"the {main} split",
-            metrics=completed[main],
-            examples=trainer.splits[main],
-            answer_rows=answer_rows[main],
-            curves=curves,
-            run_path=folder,
-            model_path=TrainConfig.read(folder).output_dir,
-            other_splits={f"{name} split": completed[name] for name in others},
-        )
-        html_report.write_plain_card(
-            folder, completed[main], trainer.task, split=main
-        )
-    if "test" in completed:
-        path = os.path.join(folder, run_dir.TEST_METRICS)
-        run_dir.write_json(path, completed["test"])
-    path = os.path.join(folder, run_dir.METRICS)
-    run_dir.write_json(path, completed["validation"])
-    return completed["validation"]
+    return completed["validation"].metrics
 
 
-def _write_pages(
-    trainer: Trainer, results, completed, curves, drawn, findings
-) -> None:
-    """Writes report.html and the model card of a classification."""
-    folder = trainer.config.output_dir
-    main, *others = completed
-    html_report.write_page(
-        folder,
-        split=f"the {main} split",
-        metrics=completed[main],
-        drawn={"learning_curves": curves, **drawn[main]},
-        findings=findings,
-        scores=artifacts.positive_scores(
-            trainer.splits[main], results[main][0], completed[main]
-        ),
-        run_path=folder,
-        model_path=TrainConfig.read(folder).output_dir,
-        other_splits={f"{name} split": completed[name] for name in others},
-    )
-    model_card.write_card(folder, completed[main], split=main)
-
-
-def _train_baseline(trainer: Trainer) -> baseline.Baseline | None:
+def _train_baseline(trainer: Trainer, seed: int) -> baseline.Baseline | None:
     if isinstance(trainer.encoded["train"], TokenizedRecords):
         return None
     trained = baseline.train(
         examples.segments(trainer.splits["train"]),
         trainer.labels,
         num_classes=trainer.task.num_outputs,
-        seed=trainer.config.seed,
+        seed=seed,
     )
     if trained is not None:
-        trained.write(os.path.join(trainer.config.output_dir, run_dir.BASELINE))
+        trained.write(os.path.join(trainer.output_dir, run_dir.BASELINE))
     return trained
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and the packages that matter."""
-    installed = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            installed[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            installed[package] = "not installed"
-    return installed

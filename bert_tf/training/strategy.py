@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from bert_tf.config.base import STRATEGIES
-from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError, InstallationError
 
 _CLUSTER = "TF_CONFIG"
@@ -166,22 +165,25 @@ def fixed_length(
     return max_seq_length if is_tpu else None
 
 
-def check_batch_sizes(config: TrainConfig, replicas: int) -> None:
+def check_batch_sizes(
+    replicas: int,
+    *,
+    train_batch_size: int,
+    eval_batch_size: int,
+    accumulate_steps: int,
+) -> None:
     """Raises InputError unless the global batches divide as they must."""
-    for flag, parts, reason in (
-        ("eval_batch_size", replicas, f"all {replicas} replicas together"),
+    everywhere = f"all {replicas} replicas together"
+    pieces = f", in {accumulate_steps} pieces" if accumulate_steps > 1 else ""
+    for flag, size, parts, reason in (
+        ("eval_batch_size", eval_batch_size, replicas, everywhere),
         (
             "train_batch_size",
-            replicas * config.accumulate_steps,
-            f"all {replicas} replicas together"
-            + (
-                f", in {config.accumulate_steps} pieces"
-                if config.accumulate_steps > 1
-                else ""
-            ),
+            train_batch_size,
+            replicas * accumulate_steps,
+            everywhere + pieces,
         ),
     ):
-        size = getattr(config, flag)
         if size % parts:
             raise InputError(
                 f"--{flag}={size} is the batch of {reason} and must be "

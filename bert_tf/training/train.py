@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import functools
+import math
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 
 import keras
@@ -13,21 +14,29 @@ from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import data_report as data_report_lib
-from bert_tf.data import encoding, examples, label_types
+from bert_tf.data import encoding, label_types
 from bert_tf.data.splits import Splits, read_splits
 from bert_tf.errors import InputError
+from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import backbones, finetuning
 from bert_tf.presets import presets
-from bert_tf.presets.presets import Preset
 from bert_tf.tasks import head, registry
 from bert_tf.tasks.base import Task, TaskOptions
 from bert_tf.text import tokenizers
-from bert_tf.text.preprocessor import Preprocessor, build_preprocessor
-from bert_tf.training import checkpoints, new_run, remote, training_warnings
+from bert_tf.text.preprocessor import build_preprocessor
+from bert_tf.training import (
+    checkpoints,
+    new_run,
+    progress,
+    remote,
+    schedules,
+    train_step,
+    training_warnings,
+)
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training.checkpoints import TrainingState
+from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
 from bert_tf.training.trainer import Trainer
 
@@ -63,9 +72,21 @@ def train(
     with strategy_lib.telling_of_lost_workers(strategy):
         if not run_dir.is_remote(config.output_dir):
             return _train(splits, config, strategy, callbacks, build_loss_fn)
-        return _train_remotely(
-            splits, config, strategy, callbacks, build_loss_fn
-        )
+        if strategy_lib.has_workers(strategy):
+            raise InputError(
+                f"--output_dir={config.output_dir}: several workers need a "
+                "disk that all of them see as a folder"
+            )
+        with remote.local_copy(config.output_dir) as (folder, push):
+            return _train(
+                splits,
+                dataclasses.replace(config, output_dir=folder),
+                strategy,
+                callbacks,
+                build_loss_fn,
+                after_save=push,
+                address=config.output_dir.rstrip("/"),
+            )
 
 
 def train_files(config: TrainConfig, **kwargs) -> dict:
@@ -74,33 +95,6 @@ def train_files(config: TrainConfig, **kwargs) -> dict:
     Keyword arguments and results are those of `train`.
     """
     return train(read_splits(config), config, **kwargs)
-
-
-def _train_remotely(
-    splits: Splits, config: TrainConfig, strategy, callbacks, build_loss_fn
-) -> dict:
-    """Trains in a local folder whose files are copied to the remote one."""
-    if strategy_lib.has_workers(strategy):
-        raise InputError(
-            f"--output_dir={config.output_dir}: several workers need a disk "
-            "that all of them see as a folder"
-        )
-    address = config.output_dir.rstrip("/")
-    with tempfile.TemporaryDirectory() as folder:
-        local = os.path.join(folder, "run")
-        remote.pull(address, local)
-        logging.info("%s is worked on in %s.", address, local)
-        metrics = _train(
-            splits,
-            dataclasses.replace(config, output_dir=local),
-            strategy,
-            callbacks,
-            build_loss_fn,
-            after_save=lambda: remote.push(local, address),
-            address=address,
-        )
-        remote.push(local, address)
-    return metrics
 
 
 def _train(
@@ -122,7 +116,12 @@ def _train(
         strategy, "whether there is a run to resume", [resuming]
     )
     strategy_lib.check_compilation(strategy, config.jit_compile)
-    strategy_lib.check_batch_sizes(config, strategy.num_replicas_in_sync)
+    strategy_lib.check_batch_sizes(
+        strategy.num_replicas_in_sync,
+        train_batch_size=config.train_batch_size,
+        eval_batch_size=config.eval_batch_size,
+        accumulate_steps=config.accumulate_steps,
+    )
     preset = presets.resolve(config.preset)
     new_run.check_preset(config, preset)
     if splits.records is not None:
@@ -136,7 +135,12 @@ def _train(
         sequence_length=config.max_seq_length,
         long_text=config.long_text,
     )
-    encoded = _encode(splits, task, preprocessor)
+    encoded = encoding.encode_splits(
+        preprocessor,
+        splits,
+        with_offsets=task.with_offsets,
+        stride=task.stride,
+    )
     data_report = data_report_lib.build_data_report(
         splits.frames,
         encoded,
@@ -150,7 +154,15 @@ def _train(
 
     # === Model ===
     with strategy.scope():
-        backbone = _build_backbone(preset, config)
+        backbone = preset.build_backbone(
+            dropout=config.backbone_dropout, dtype=config.dtype_policy
+        )
+        preset.check_length(config.max_seq_length, backbone.max_sequence_length)
+        finetuning.choose_variables(
+            backbone,
+            trainable_layers=config.trainable_layers,
+            lora_rank=config.lora_rank,
+        )
         model = head.build_model(
             task,
             backbone,
@@ -186,7 +198,7 @@ def _train(
             )
 
     # === Training ===
-    trainer = Trainer(
+    trainer = _build_trainer(
         config,
         splits=splits.frames,
         task=task,
@@ -198,41 +210,62 @@ def _train(
         loss_fn=build_loss_fn and build_loss_fn(model),
     )
     data_warnings = training_warnings.before_training(
-        config,
         data_report,
         labels=trainer.targets if task.is_multiclass else None,
         lengths=encoded["train"].lengths,
+        batch_size=config.train_batch_size,
+        seed=config.seed,
+        max_truncated_share=config.max_truncated_share,
     )
-    if trainer.is_chief and task.is_multiclass:
+    lock = contextlib.nullcontext()
+    if trainer.is_chief:
+        lock = run_dir.locked(config.output_dir)
         callbacks = [
-            training_warnings.WarningCallback(
-                config.output_dir, trainer.labels, config.class_weight
+            *progress.build_callbacks(
+                config.output_dir,
+                batch_size=config.train_batch_size,
+                log_steps=config.log_steps,
+                labels=trainer.labels if task.is_multiclass else None,
+                class_weight=config.class_weight,
             ),
             *callbacks,
         ]
-    with _alone(trainer), PreemptionHandler() as preemption:
+    with lock, PreemptionHandler() as preemption:
         if resuming:
-            state = _resume(trainer, state)
-        outcome = trainer.run(state, callbacks, preemption)
+            state = new_run.resume(trainer, state)
+        outcome = trainer.fit(state, callbacks, preemption)
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
         trainer.load_best()
-        results_lib.tune(trainer)
-        calibrated = (
-            results_lib.calibrate(trainer) if config.calibrate else None
-        )
-        results = results_lib.evaluate_best(
-            trainer, outcome, data_report, calibrated
+
+        # === Results ===
+        task = results_lib.fit_thresholds(trainer)
+        evaluations = results_lib.evaluate_splits(
+            trainer,
+            task,
+            outcome,
+            model_path=address or config.output_dir,
+            data_report=data_report,
+            calibration=results_lib.calibrate(trainer)
+            if config.calibrate
+            else None,
+            seed=config.seed,
+            mixed_precision=config.mixed_precision,
         )
         findings = results_lib.find_texts(
-            trainer, results, tokenizers.readable_tokens(preset.vocabulary)
+            trainer, evaluations, tokenizers.readable_tokens(preset.vocabulary)
         )
         # Soon done, and the run is then finished.
         preemption.stop_at_steps()
-        metrics = results["validation"][1]
+        metrics = evaluations["validation"].metrics
         if trainer.is_chief:
             metrics = results_lib.write_results(
-                trainer, results, findings, data_warnings
+                trainer,
+                evaluations,
+                findings,
+                data_warnings,
+                class_weight=config.class_weight,
+                seed=config.seed,
             )
         trainer.checkpoints.delete()
     return metrics
@@ -277,64 +310,80 @@ def _build_task(splits: Splits, config: TrainConfig) -> Task:
     )
 
 
-def _encode(splits: Splits, task: Task, preprocessor: Preprocessor) -> dict:
-    """Returns the splits' tokens; tokenized records are what they are."""
-    encoded = {
-        name: encoding.encode(
-            preprocessor,
-            examples.segments(frame),
-            with_offsets=task.with_offsets,
-            stride=task.stride,
+def _build_trainer(
+    config: TrainConfig,
+    *,
+    splits: dict,
+    task: Task,
+    strategy,
+    model: keras.Model,
+    encoded: dict,
+    pad_token_id: int,
+    after_save: Callable[[], None] | None,
+    loss_fn: Callable | None,
+) -> Trainer:
+    """Builds the optimizer and what the trainer calls."""
+    fixed_length = strategy_lib.fixed_length(strategy, config.max_seq_length)
+    rows = len(encoded["train"].lengths)
+    steps = math.ceil(rows / config.train_batch_size)
+    total_steps = steps * config.num_train_epochs
+    with strategy.scope():
+        model.optimizer = optimizer_lib.build_optimizer(
+            variables=model.trainable_variables,
+            learning_rate=schedules.WarmupSchedule(
+                config.learning_rate_schedule,
+                peak=config.learning_rate,
+                total_steps=total_steps,
+                warmup_steps=round(total_steps * config.warmup_proportion),
+            ),
+            weight_decay=config.weight_decay,
+            mixed_precision=config.mixed_precision,
+            num_replicas=strategy.num_replicas_in_sync,
+            factors=finetuning.rate_factors(
+                model, config.layerwise_learning_rate_decay
+            ),
+            fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
         )
-        for name, frame in splits.frames.items()
-        if splits.records is None or name != "train"
-    }
-    if splits.records is not None:
-        encoded["train"] = splits.records
-    return encoded
-
-
-def _build_backbone(preset: Preset, config: TrainConfig) -> keras.Model:
-    backbone = preset.build_backbone(
-        dropout=config.backbone_dropout, dtype=config.dtype_policy
+    return Trainer(
+        model=model,
+        task=task,
+        strategy=strategy,
+        splits=splits,
+        encoded=encoded,
+        predict=KerasPredictor(
+            model,
+            task=task,
+            strategy=strategy,
+            batch_size=config.eval_batch_size,
+            pad_token_id=pad_token_id,
+            fixed_length=fixed_length,
+        ),
+        build_train_step=functools.partial(
+            train_step.build_train_step,
+            strategy=strategy,
+            task=task,
+            model=model,
+            optimizer=model.optimizer,
+            seed=config.seed,
+            accumulate_steps=config.accumulate_steps,
+            jit_compile=config.jit_compile == "true",
+            loss_fn=loss_fn,
+        ),
+        checkpoints=Checkpoints(
+            os.path.join(config.output_dir, run_dir.CHECKPOINT),
+            [*model.variables, *model.optimizer.variables],
+            every_seconds=config.checkpoint_seconds,
+            writes=strategy_lib.is_chief(strategy),
+            after_save=after_save,
+        ),
+        output_dir=config.output_dir,
+        train_batch_size=config.train_batch_size,
+        num_train_epochs=config.num_train_epochs,
+        class_weight=config.class_weight,
+        metric_for_best_model=config.metric_for_best_model,
+        early_stopping_patience=config.early_stopping_patience,
+        steps_per_execution=config.steps_per_execution,
+        seed=config.seed,
+        pad_token_id=pad_token_id,
+        fixed_length=fixed_length,
     )
-    preset.check_length(config.max_seq_length, backbone.max_sequence_length)
-    trainable_layers = finetuning.check_trainable_layers(
-        config.trainable_layers
-    )
-    if trainable_layers is not None:
-        finetuning.freeze_lower_layers(backbone, trainable_layers)
-    if config.lora_rank is not None:
-        finetuning.add_lora(backbone, config.lora_rank)
-    return backbone
-
-
-def _alone(trainer: Trainer):
-    if trainer.is_chief:
-        return run_dir.locked(trainer.config.output_dir)
-    return contextlib.nullcontext()
-
-
-def _resume(trainer: Trainer, start: TrainingState) -> TrainingState:
-    """Returns the state to resume from, the same on every worker."""
-    state = trainer.checkpoints.restore()
-    position = [-1, 0] if state is None else [state.epoch, state.step]
-    strategy_lib.check_agreement(
-        trainer.strategy,
-        "the checkpoint (every worker must see the chief's --output_dir)",
-        [*position, trainer.checkpoints.checksum()],
-    )
-    if state is None:
-        logging.info(
-            "The run in %s had not started.", trainer.config.output_dir
-        )
-        return start
-    checkpoints.check_same("data", state.data, start.data)
-    logging.info(
-        "Resuming the run in %s: epoch %d, step %d of %d.",
-        trainer.config.output_dir,
-        state.epoch + 1,
-        state.step,
-        trainer.steps,
-    )
-    return state

@@ -1,5 +1,6 @@
 """The training loop: train, validate, keep the best weights."""
 
+import dataclasses
 import math
 import os
 import time
@@ -12,92 +13,82 @@ import tensorflow as tf
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config.training import SELECTION_METRICS, TrainConfig
+from bert_tf.config.training import SELECTION_METRICS
 from bert_tf.data import input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.inference.keras_predictor import KerasPredictor
-from bert_tf.models import classifier, finetuning
+from bert_tf.models import classifier
 from bert_tf.tasks import pooling
 from bert_tf.tasks.base import Task, timed_metrics
-from bert_tf.training import optimizer as optimizer_lib
-from bert_tf.training import progress, train_step, training_warnings
 from bert_tf.training import strategy as strategy_lib
+from bert_tf.training import train_step, training_warnings
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
 
 
+@dataclasses.dataclass(kw_only=True)
 class Trainer:
-    """The epochs of one training, and the best of them."""
+    """The epochs of one training, and the best of them.
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        *,
-        splits: dict[str, pd.DataFrame],
-        task: Task,
-        strategy: tf.distribute.Strategy,
-        model: keras.Model,
-        encoded: dict[str, EncodedTexts | TokenizedRecords],
-        pad_token_id: int,
-        after_save: Callable[[], None],
-        loss_fn: Callable | None = None,
-    ):
-        self.config = config
-        self.splits = splits
-        self.task = task
-        self.strategy = strategy
-        self.model = model
-        self.encoded = encoded
-        self.pad_token_id = pad_token_id
-        self.loss_fn = loss_fn
-        self.is_chief = strategy_lib.is_chief(strategy)
-        self.labels = task.targets(splits["train"], encoded["train"])
-        self.rows = len(encoded["train"].lengths)
-        self.steps = math.ceil(self.rows / config.train_batch_size)
-        weights = task.weights(self.labels, config.class_weight)
-        self.targets, self.weights, self.weight_sum = pooling.by_window(
-            task, self.labels, weights, encoded["train"], steps=self.steps
+    Attributes:
+        model: to be trained; has its optimizer.
+        task: what it is trained for.
+        strategy: what it was built under.
+        splits: labelled rows: `train`, `validation` and perhaps `test`.
+        encoded: their tokens.
+        predict: from tokens to what `Task.metrics` takes.
+        build_train_step: from the batches' element_spec to a step, see
+            `train_step.build_train_step`.
+        checkpoints: of the model, its optimizer and `TrainingState`.
+        output_dir: the run folder, which is there.
+        pad_token_id: id of [PAD].
+        fixed_length: as of `build_dataset`.
+        is_chief: whether this process writes files.
+        rows: of an epoch.
+        steps: of an epoch.
+        labels: the task's targets of the training examples.
+        targets: of the training rows, which may be windows of these.
+
+    The others are settings, see `TrainConfig`.
+    """
+
+    model: keras.Model
+    task: Task
+    strategy: tf.distribute.Strategy
+    splits: dict[str, pd.DataFrame]
+    encoded: dict[str, EncodedTexts | TokenizedRecords]
+    predict: Callable[[EncodedTexts], np.ndarray]
+    build_train_step: Callable[..., Callable]
+    checkpoints: Checkpoints
+    output_dir: str
+    train_batch_size: int
+    num_train_epochs: int
+    class_weight: str
+    metric_for_best_model: str
+    early_stopping_patience: int | None
+    steps_per_execution: int
+    seed: int
+    pad_token_id: int
+    fixed_length: int | None
+
+    def __post_init__(self):
+        """Prepares the targets."""
+        encoded = self.encoded["train"]
+        self.is_chief = strategy_lib.is_chief(self.strategy)
+        self.rows = len(encoded.lengths)
+        self.steps = math.ceil(self.rows / self.train_batch_size)
+        self.labels = self.task.targets(self.splits["train"], encoded)
+        weights = self.task.weights(self.labels, self.class_weight)
+        self.targets, self._weights, self._weight_sum = pooling.by_window(
+            self.task, self.labels, weights, encoded, steps=self.steps
         )
-        self.train_step, self.train_steps = None, {}
+        self._train_step, self._train_steps = None, {}
         # Predictions and their seconds: of the weights as they are, and of the
         # best ones, if this process has validated them.
         self._predicted: dict[str, tuple[np.ndarray, float]] = {}
         self._best_predicted: dict[str, tuple[np.ndarray, float]] = {}
-        self.fixed_length = strategy_lib.fixed_length(
-            strategy, config.max_seq_length
-        )
-        self.predict = KerasPredictor(
-            model,
-            task=task,
-            strategy=strategy,
-            batch_size=config.eval_batch_size,
-            pad_token_id=pad_token_id,
-            fixed_length=self.fixed_length,
-        )
-        with strategy.scope():
-            self.model.optimizer = optimizer_lib.build_optimizer(
-                variables=model.trainable_variables,
-                learning_rate=config.learning_rate,
-                warmup_proportion=config.warmup_proportion,
-                total_steps=self.steps * config.num_train_epochs,
-                weight_decay=config.weight_decay,
-                mixed_precision=config.mixed_precision,
-                num_replicas=strategy.num_replicas_in_sync,
-                factors=finetuning.rate_factors(
-                    model, config.layerwise_learning_rate_decay
-                ),
-                fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
-            )
-        self.checkpoints = Checkpoints(
-            os.path.join(config.output_dir, run_dir.CHECKPOINT),
-            [*model.variables, *self.model.optimizer.variables],
-            every_seconds=config.checkpoint_seconds,
-            writes=self.is_chief,
-            after_save=after_save,
-        )
 
-    def evaluate(self, name: str) -> tuple[np.ndarray, dict]:
+    def evaluate(self, name: str, task: Task) -> tuple[np.ndarray, dict]:
         """Returns what is predicted for a split, and its metrics.
 
         What was predicted with the weights as they are is not predicted again.
@@ -108,7 +99,7 @@ class Trainer:
             self._predicted[name] = predictions, time.monotonic() - start
         predictions, seconds = self._predicted[name]
         return predictions, timed_metrics(
-            self.task,
+            task,
             self.splits[name],
             self.encoded[name],
             predictions,
@@ -117,9 +108,7 @@ class Trainer:
 
     def load_best(self) -> None:
         """Reads the best weights, which the run folder holds."""
-        self.model.load_weights(
-            os.path.join(self.config.output_dir, run_dir.WEIGHTS)
-        )
+        self.model.load_weights(os.path.join(self.output_dir, run_dir.WEIGHTS))
         self._predicted = self._best_predicted
 
     def apply_temperature(self, value: float) -> None:
@@ -127,7 +116,7 @@ class Trainer:
         classifier.apply_temperature(self.model, value)
         self._predicted = {}
 
-    def run(
+    def fit(
         self,
         state: TrainingState,
         callbacks: Sequence[keras.callbacks.Callback],
@@ -140,13 +129,18 @@ class Trainer:
             InterruptedTrainingError: SIGTERM came; the state is saved.
         """
         try:
-            return self._run(state, callbacks, preemption)
+            return self._fit(state, callbacks, preemption)
         finally:
             self.checkpoints.finish()
 
-    def _run(self, state, callbacks, preemption) -> dict:
+    def _fit(self, state, callbacks, preemption) -> dict:
         self.model.stop_training = False
-        callback_list = self._callback_list(callbacks)
+        callback_list = keras.callbacks.CallbackList(
+            callbacks,
+            model=self.model,
+            epochs=self.num_train_epochs,
+            steps=self.steps,
+        )
         start = time.monotonic() - state.seconds
         callback_list.on_train_begin()
         while not self._is_over(state):
@@ -170,9 +164,9 @@ class Trainer:
         return self._outcome(state)
 
     def _is_over(self, state: TrainingState) -> bool:
-        if state.epoch >= self.config.num_train_epochs:
+        if state.epoch >= self.num_train_epochs:
             return True
-        patience = self.config.early_stopping_patience
+        patience = self.early_stopping_patience
         if patience and state.epoch - state.best_epoch >= patience:
             logging.info("no better epoch in %d: stopping early", patience)
             return True
@@ -187,7 +181,7 @@ class Trainer:
         if self.task.is_multiclass:
             logs["accuracy"] = state.num_correct / self.rows
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        _, metrics = self.evaluate("validation")
+        _, metrics = self.evaluate("validation", self.task)
         logs.update(
             (key, value)
             for key, value in metrics.items()
@@ -196,7 +190,7 @@ class Trainer:
         state.epoch += 1
         state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
-        metric = self.config.metric_for_best_model
+        metric = self.metric_for_best_model
         value = metrics[f"eval_{metric}"]
         if state.best_epoch == 0 or is_better(value, state.best, metric):
             state.best, state.best_epoch = value, state.epoch
@@ -213,7 +207,7 @@ class Trainer:
         )
         if self.is_chief:
             run_dir.write_text(
-                os.path.join(self.config.output_dir, run_dir.HISTORY),
+                os.path.join(self.output_dir, run_dir.HISTORY),
                 pd.DataFrame(state.history).to_csv(index=False),
             )
         return logs
@@ -232,37 +226,19 @@ class Trainer:
                 / state.seconds,
             },
             "best": {
-                "metric": self.config.metric_for_best_model,
+                "metric": self.metric_for_best_model,
                 "value": state.best,
                 "epoch": state.best_epoch,
             },
         }
 
-    def _callback_list(self, callbacks) -> keras.callbacks.CallbackList:
-        if self.is_chief:
-            callbacks = [
-                progress.Progress(self.config),
-                keras.callbacks.TensorBoard(
-                    os.path.join(self.config.output_dir, run_dir.LOGS),
-                    write_graph=False,
-                ),
-                *callbacks,
-            ]
-        return keras.callbacks.CallbackList(
-            callbacks,
-            model=self.model,
-            epochs=self.config.num_train_epochs,
-            steps=self.steps,
-        )
-
     def _train_epoch(self, state: TrainingState, callback_list):
         """Trains the epoch's steps from state.step on, yielding after each."""
-        config = self.config
         encoded = self.encoded["train"]
         plan = input_pipeline.plan_training_epoch(
             encoded.lengths,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
+            batch_size=self.train_batch_size,
+            seed=self.seed,
             epoch=state.epoch,
         )[state.step :]
         if not plan:
@@ -271,38 +247,30 @@ class Trainer:
         dataset = input_pipeline.build_dataset(
             encoded,
             plan,
-            batch_size=config.train_batch_size,
+            batch_size=self.train_batch_size,
             pad_token_id=self.pad_token_id,
             labels=self.targets,
-            weights=self.weights,
-            weight_sum=self.weight_sum,
+            weights=self._weights,
+            weight_sum=self._weight_sum,
             fixed_length=self.fixed_length,
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
-        if self.train_step is None:
+        if self._train_step is None:
             logging.info("Tracing the training step.")
-            self.train_step = train_step.build_train_step(
-                strategy=self.strategy,
-                task=self.task,
-                model=self.model,
-                optimizer=self.model.optimizer,
-                element_spec=batches.element_spec,
-                seed=config.seed,
-                accumulate_steps=config.accumulate_steps,
-                jit_compile=config.jit_compile == "true",
-                loss_fn=self.loss_fn,
+            self._train_step = self.build_train_step(
+                element_spec=batches.element_spec
             )
         iterator = iter(batches)
         while state.step < self.steps:
             callback_list.on_train_batch_begin(state.step)
-            count = min(config.steps_per_execution, self.steps - state.step)
-            loss, num_correct = map(float, self._train_steps(iterator, count))
+            count = min(self.steps_per_execution, self.steps - state.step)
+            loss, num_correct = map(float, self._take_steps(iterator, count))
             training_warnings.check_finite(
                 loss,
-                config,
                 where=f"in epoch {state.epoch + 1}, step {state.step + 1} of "
                 f"{self.steps}",
-                rate=float(self.model.optimizer.learning_rate),
+                learning_rate=float(self.model.optimizer.learning_rate),
+                mixed_precision=self.model.compute_dtype != "float32",
             )
             state.step += count
             state.loss_sum += loss
@@ -312,17 +280,17 @@ class Trainer:
             )
             yield
 
-    def _train_steps(self, iterator, count: int) -> tuple:
+    def _take_steps(self, iterator, count: int) -> tuple:
         if count == 1:
-            return self.train_step(next(iterator))
-        if count not in self.train_steps:
-            self.train_steps[count] = train_step.build_train_steps(
-                self.train_step, count
+            return self._train_step(next(iterator))
+        if count not in self._train_steps:
+            self._train_steps[count] = train_step.build_train_steps(
+                self._train_step, count
             )
-        return self.train_steps[count](iterator)
+        return self._train_steps[count](iterator)
 
     def _save_weights(self) -> None:
-        path = os.path.join(self.config.output_dir, run_dir.WEIGHTS)
+        path = os.path.join(self.output_dir, run_dir.WEIGHTS)
         with run_dir.written_aside(path) as aside:
             self.model.save_weights(aside)
 

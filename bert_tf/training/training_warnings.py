@@ -11,8 +11,6 @@ import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config.base import BaseConfig
-from bert_tf.config.training import TrainConfig
 from bert_tf.data import input_pipeline
 from bert_tf.errors import InputError
 
@@ -50,30 +48,31 @@ class TrainingWarning:
 
 
 def before_training(
-    config: TrainConfig,
     data_report: dict,
     *,
     labels: np.ndarray | None,
     lengths: np.ndarray,
+    batch_size: int,
+    seed: int,
+    max_truncated_share: float,
 ) -> list[TrainingWarning]:
     """Returns and logs what is wrong before the first step.
 
     Args:
-        config: every setting.
         data_report: what `build_data_report` returned.
         labels: <int>[rows] class ids of the training rows; None where a text
             has not one class.
         lengths: <int>[rows] tokens of the training rows.
+        batch_size: of the training.
+        seed: of the training.
+        max_truncated_share: of the texts, how many may be cut.
     """
     data_warnings = of_data(
-        labels, data_report, max_truncated_share=config.max_truncated_share
+        labels, data_report, max_truncated_share=max_truncated_share
     )
     if labels is not None:
         plan = input_pipeline.plan_training_epoch(
-            lengths,
-            batch_size=config.train_batch_size,
-            seed=config.seed,
-            epoch=0,
+            lengths, batch_size=batch_size, seed=seed, epoch=0
         )
         data_warnings += of_batches(labels, plan)
     for warning in data_warnings:
@@ -255,25 +254,20 @@ def run_warnings(
 
 
 def check_finite(
-    loss: float, config: BaseConfig, *, where: str, rate: float
+    loss: float, *, where: str, learning_rate: float, mixed_precision: bool
 ) -> None:
     """Raises InputError where the loss of a step is not finite.
 
     Args:
         loss: what it became.
-        config: the training's.
         where: in words, "in epoch 1, step 3 of 90".
-        rate: the learning rate.
+        learning_rate: of the step.
+        mixed_precision: whether another precision might help.
     """
     if math.isfinite(loss):
         return
     raise InputError(
         f"the training loss became {loss} {where}, at learning rate "
-        f"{rate:.3g} (peak {config.learning_rate:.3g}); try a lower "
-        "--learning_rate"
-        + (
-            " or --mixed_precision=float32"
-            if config.mixed_precision != "float32"
-            else ""
-        )
+        f"{learning_rate:.3g}; try a lower --learning_rate"
+        + (" or --mixed_precision=float32" if mixed_precision else "")
     )

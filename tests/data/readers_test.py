@@ -1,9 +1,12 @@
 import io
+import pickle
 import sys
 
 import pytest
 
+from bert_tf.data import examples
 from bert_tf.data.readers import registry
+from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError
 
 
@@ -99,3 +102,27 @@ def test_gfile_paths(tmp_path):
         file.write("text,label\na,b\n")
     table = registry.open_table(*registry.expand_paths([path]))
     assert [row.fields for row in table.rows] == [{"text": "a", "label": "b"}]
+
+
+def test_a_format_is_added_where_the_docs_say(tmp_path, monkeypatch):
+    """A binary format from outside: one function and one line."""
+
+    def read_pickled(path, name):
+        with open(path, "rb") as file:
+            records = pickle.load(file)
+        return Table.from_records(enumerate(records, 1), name)
+
+    monkeypatch.setitem(
+        registry.FORMATS,
+        "pickled",
+        registry.Format(read_pickled, (".pickled",), is_binary=True),
+    )
+    rows = [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]
+    path = tmp_path / "rows.pickled"
+    path.write_bytes(pickle.dumps(rows))
+    frame, columns = examples.read_examples([str(path)])
+    assert list(frame["label"]) == ["pos", "neg"]
+    assert list(frame["line"]) == [1, 2]
+    assert columns.text == "text"
+    with pytest.raises(InputError, match=r"known are .*\.pickled"):
+        registry.format_of("rows.unknown")

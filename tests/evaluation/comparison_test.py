@@ -13,21 +13,15 @@ from tests.data.splits_test import frame
 from tests.runs import evaluate_files
 
 
-class Named:
-    """What `compare` asks of a model."""
-
-    def __init__(self, path, task):
-        self.path = path
-        self.task = task
-
-
 def evaluation(path, labels, probabilities, names=("x", "y")):
     examples = frame([(f"text {i}", names[y]) for i, y in enumerate(labels)])
     return evaluate.Evaluation(
-        model=Named(path, Classification(names)),
+        title="a file",
+        model_path=path,
+        task=Classification(names),
         examples=examples,
         encoded=None,
-        probabilities=probabilities,
+        predictions=probabilities,
         metrics=classification_metrics(labels, probabilities, names),
     )
 
@@ -57,7 +51,7 @@ def test_better_equal_and_worse():
     low, high = found["metrics"]["eval_accuracy"]["interval"]
     assert low < 0 < high
     table = comparison.disagreements(good, bad)
-    difference = good.probabilities.argmax(axis=1) != bad.probabilities.argmax(
+    difference = good.predictions.argmax(axis=1) != bad.predictions.argmax(
         axis=1
     )
     assert len(table) == difference.sum()
@@ -121,10 +115,12 @@ def of_numbers(path, labels, error, seed):
     examples = frame([(f"text {i}", str(y)) for i, y in enumerate(labels)])
     task = Regression()
     return evaluate.Evaluation(
-        model=Named(path, task),
+        title="a file",
+        model_path=path,
+        task=task,
         examples=examples,
         encoded=None,
-        probabilities=predicted,
+        predictions=predicted,
         metrics=task.metrics(examples, None, predicted),
     )
 

@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from bert_tf.evaluation import attribution, evaluate
+from bert_tf.evaluation import attribution
 from tests.conftest import review_rows, write_csv
-from tests.runs import evaluate_files
+from tests.runs import write_evaluation
 
 SECTIONS = (
     "verdict", "plots", "confusion", "classes", "thresholds", "training",
@@ -69,7 +69,7 @@ def page(trained_run, tmp_path_factory) -> str:
         for i, (text, label) in enumerate(review_rows(100))
     ]
     path = write_csv(folder / "test.csv", rows)
-    evaluate.write(str(folder), evaluate_files(trained_run, [path]))
+    write_evaluation(trained_run, [path], folder)
     return str(folder / "report.html")
 
 
@@ -158,7 +158,7 @@ def test_of_a_saved_model(saved_model, tmp_path):
     path = write_csv(tmp_path / "t.csv", review_rows(40))
     folder = tmp_path / "out"
     folder.mkdir()
-    evaluate.write(str(folder), evaluate_files(saved_model, [path]))
+    write_evaluation(saved_model, [path], folder)
     text = read(str(folder / "report.html"))
     assert '<section id="texts"' in text
     assert '<section id="training"' not in text

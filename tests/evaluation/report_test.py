@@ -1,10 +1,16 @@
+import dataclasses
+import types
+
 import numpy as np
 import pytest
 from matplotlib import image
 
 from bert_tf.evaluation import artifacts
+from bert_tf.evaluation.error_analysis import Findings
+from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.plots import confusion, figures, plots
-from bert_tf.metrics import calibration
+from bert_tf.metrics.classification import classification_metrics
+from bert_tf.tasks.classification import Classification
 from tests.data.splits_test import frame
 
 
@@ -19,6 +25,12 @@ def test_errors_are_the_most_confident_first():
     assert "text_pair" not in table
 
 
+def of_matrix(counts, names):
+    return types.SimpleNamespace(
+        class_names=names, metrics={"confusion_matrix": counts.tolist()}
+    )
+
+
 def names_of(classes: int) -> list[str]:
     return [f"a long class name, number {i}" for i in range(classes)]
 
@@ -26,7 +38,7 @@ def names_of(classes: int) -> list[str]:
 @pytest.mark.parametrize("classes", [2, 77])
 def test_no_names_overlap_and_none_is_cut_off(tmp_path, classes):
     figure = confusion.confusion_matrix(
-        np.eye(classes, dtype=int) * 7, names_of(classes)
+        of_matrix(np.eye(classes, dtype=int) * 7, names_of(classes))
     )
     whole = figure.bbox
     axes = figure.axes[0]
@@ -54,40 +66,84 @@ def test_many_classes_are_cut_to_the_most_confused():
     drawn = confusion.most_confused(counts)
     assert len(drawn) == confusion.MOST_CLASSES_DRAWN
     assert {3, 140} <= set(drawn)
-    figure = confusion.confusion_matrix(counts, names_of(150))
+    figure = confusion.confusion_matrix(of_matrix(counts, names_of(150)))
     assert "100 of 150" in figure.axes[0].get_title(loc="left")
+
+
+def classified(labels, probabilities, names, token_counts=None) -> Evaluation:
+    examples = frame([(f"text {i}", names[y]) for i, y in enumerate(labels)])
+    return Evaluation(
+        title="a file",
+        model_path="model",
+        task=Classification(tuple(names)),
+        examples=examples,
+        encoded=types.SimpleNamespace(token_counts=token_counts),
+        predictions=probabilities,
+        metrics={
+            "eval_expected_calibration_error": 0.1,
+            "eval_samples": len(labels),
+            "eval_samples_per_second": 1.0,
+            **classification_metrics(labels, probabilities, names),
+            **({"positive_class": names[1]} if len(names) == 2 else {}),
+        },
+        max_seq_length=64,
+    )
+
+
+def random_evaluation(classes: int) -> Evaluation:
+    return classified(
+        np.arange(80) % classes,
+        np.random.default_rng(0).dirichlet(np.ones(classes), 80),
+        names_of(classes),
+        token_counts=np.arange(1, 81),
+    )
 
 
 @pytest.mark.parametrize("classes", [2, 9])
 def test_every_axis_is_named(classes):
-    generator = np.random.default_rng(0)
-    probabilities = generator.dirichlet(np.ones(classes), 80)
-    labels = np.arange(80) % classes
-    positive = 1 if classes == 2 else None
-    names = names_of(classes)
-    drawn = [
-        plots.roc_curves(labels, probabilities, names, positive),
-        plots.precision_recall_curves(labels, probabilities, names, positive),
-        plots.score_histogram(labels, probabilities, names, positive),
-        plots.text_lengths(np.arange(1, 81), 64),
-        plots.text_lengths(np.arange(1, 81), None),
-        plots.reliability(calibration.reliability(labels, probabilities), 0.1),
-    ]
-    for figure in drawn:
+    evaluation = random_evaluation(classes)
+    assert {"roc_curve", "confusion_matrix", "reliability"} < set(plots.PLOTS)
+    for function, caption in plots.PLOTS.values():
+        figure = function(evaluation)
+        assert caption.endswith(".")
         assert all(
-            axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes
+            axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes[:1]
         )
         svg = figures.to_svg(figure, "name", "what it shows")
         assert svg.startswith("<svg ") and svg.rstrip().endswith("</svg>")
         assert figures.INK not in svg and "currentColor" in svg
-    assert "17 of 80" not in drawn[4].axes[0].get_title(loc="left")
-    assert "16 of 80" in drawn[3].axes[0].get_title(loc="left")
+    title = plots.text_lengths(evaluation).axes[0].get_title(loc="left")
+    assert "16 of 80" in title
+    uncut = dataclasses.replace(evaluation, max_seq_length=None)
+    title = plots.text_lengths(uncut).axes[0].get_title(loc="left")
+    assert title == "Text lengths"
 
 
 def test_curves_of_one_class_only_say_so():
-    labels = np.ones(5, int)
-    figure = plots.roc_curves(labels, np.full((5, 2), 0.5), ["a", "b"], 1)
+    evaluation = classified(np.ones(5, int), np.full((5, 2), 0.5), ["a", "b"])
+    figure = plots.roc_curve(evaluation)
     assert "not defined" in figure.axes[0].texts[0].get_text()
+
+
+def test_a_plot_is_added_where_the_docs_say(tmp_path, monkeypatch):
+    """One function is in the page and a PNG file of its name."""
+    monkeypatch.setattr(plots, "PLOTS", dict(plots.PLOTS))
+
+    @plots.plot("A toy of an outsider.")
+    def toy(evaluation):
+        figure = figures.new_figure(3.0, 2.0)
+        figure.subplots().plot(evaluation.predictions[:, 0])
+        return figure
+
+    artifacts.write_results(
+        str(tmp_path),
+        [random_evaluation(2).complete(None)],
+        findings=Findings([], 0, [], 0, []),
+        run_path=None,
+    )
+    assert image.imread(str(tmp_path / "toy.png")).shape[0] > 100
+    page = (tmp_path / "report.html").read_text()
+    assert "A toy of an outsider." in page and 'id="toy-' in page
 
 
 def test_colours_used_together_differ_in_lightness():

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from bert_tf.config.pretraining import parse_duration
 from bert_tf.errors import InputError
-from bert_tf.pretraining import budget, corpus, documents
+from bert_tf.pretraining import corpus, documents
 from tests.pretraining.conftest import raw_text
 
 
@@ -88,12 +88,3 @@ def test_durations():
     for wrong in ("", "5", "h", "5 m", "0s", "1h30"):
         with pytest.raises(InputError, match="--time_budget"):
             parse_duration(wrong)
-
-
-def test_learning_rate_up_and_down():
-    rates = [
-        budget.learning_rate(progress, peak=1.0, warmup_proportion=0.5)
-        for progress in (0, 0.25, 0.5, 0.75, 1)
-    ]
-    assert rates == [0, 0.5, 1, 0.5, 0]
-    assert budget.learning_rate(0, peak=2.0, warmup_proportion=0) == 2

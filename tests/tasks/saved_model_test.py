@@ -12,15 +12,15 @@ import tensorflow as tf
 from bert_tf import run_dir
 from bert_tf.data import encoding
 from bert_tf.errors import InputError
-from bert_tf.evaluation import comparison, evaluate
+from bert_tf.evaluation import comparison
 from bert_tf.inference import loaded_run
-from bert_tf.inference.inputs import token_inputs
 from bert_tf.inference.keras_predictor import KerasPredictor
+from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import backbones
 from bert_tf.serving import bundle, operation_check
-from bert_tf.serving.export import check_parity
-from tests.runs import evaluate_files
+from bert_tf.serving.export import check_parity, export
+from tests.runs import evaluate_files, write_evaluation
 from tests.serving import hermetic, native_loader
 from tests.tasks.conftest import NAMES
 from tests.tasks.files import write_rows
@@ -175,7 +175,7 @@ def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
         for path in (task_run.run, task_run.model)
     ]
     np.testing.assert_allclose(
-        both[0].probabilities, both[1].probabilities, atol=1e-4
+        both[0].predictions, both[1].predictions, atol=1e-4
     )
     for key, value in both[0].metrics.items():
         if key.startswith("eval_") and not key.endswith(("runtime", "second")):
@@ -185,42 +185,90 @@ def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):
     headline = compared["headline_metric"]
     low, high = both[0].metrics["confidence_intervals"][headline]
     assert low <= both[0].metrics[headline] <= high
-    evaluate.write(str(tmp_path), both[1])
+    write_evaluation(task_run.model, [task_run.file], tmp_path)
     assert {"report.html", "predictions.csv"} <= set(os.listdir(tmp_path))
 
 
-def test_parity_gate_refuses_other_answers(task_run):
+def evaluated(task_run, count=20):
+    """The SavedModel, the run, and texts and rows of its evaluation."""
     predictor = SavedModelPredictor(task_run.model)
-    task = predictor.task
     with open(f"{task_run.run}/predictions.csv", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["text"]][:20]
+        rows = [row for row in csv.DictReader(file) if row["text"]][:count]
     columns = ("text", "text_pair") if predictor.has_pairs else ("text",)
     segments = tuple([row[column] for row in rows] for column in columns)
-    assert check_parity(predictor, segments, rows, tolerance=1e-5) <= 1e-5
+    trained = loaded_run.open_model(task_run.run, batch_size=64)
+    return predictor, trained, segments, rows
+
+
+def test_parity_gate_refuses_other_answers(task_run):
+    predictor, trained, segments, rows = evaluated(task_run)
+    task = predictor.task
+    asked = predictor, trained, segments, rows
+    assert check_parity(*asked, tolerance=1e-5) <= 1e-5
     if task.name == "token":
         entities = json.loads(rows[3]["entities"])
         entities[0]["score"] += 2e-5
         rows[3]["entities"] = json.dumps(entities)
     else:
         column = (task.detail_columns or task.answer_columns)[-1]
-        rows[3][column] = str(float(rows[3][column]) + 2e-5)
+        value = float(rows[3][column])
+        rows[3][column] = str(value + 2e-5 * max(1.0, abs(value)))
     with pytest.raises(InputError, match="nothing was published"):
-        check_parity(predictor, segments, rows, tolerance=1e-5)
+        check_parity(*asked, tolerance=1e-5)
 
 
 @pytest.mark.parametrize("name", ["classification", "multi_label"])
 def test_parity_gate_refuses_other_labels(trained_task, name):
     """The numbers alone are right where the names or thresholds are not."""
-    found = trained_task(name)
-    predictor = SavedModelPredictor(found.model)
-    with open(f"{found.run}/predictions.csv", newline="") as file:
-        rows = list(csv.DictReader(file))[:20]
-    texts = ([row["text"] for row in rows],)
-    check_parity(predictor, texts, rows, tolerance=1e-5)
+    asked = evaluated(trained_task(name))
+    rows = asked[-1]
+    check_parity(*asked, tolerance=1e-5)
     others = {row["label"] for row in rows} - {rows[3]["label"]}
     rows[3]["label"] = min(others)
     with pytest.raises(InputError, match="nothing was published"):
-        check_parity(predictor, texts, rows, tolerance=1e-5)
+        check_parity(*asked, tolerance=1e-5)
+
+
+@pytest.mark.parametrize("name", ["token", "span"])
+def test_parity_gate_allows_near_ties_alone(trained_task, name):
+    """A flipped entity or span has to be within the tolerance of its own."""
+    asked = evaluated(trained_task(name))
+    predictor, trained, segments, rows = asked
+    encoded = trained.encode(segments)
+    margins = trained.task.margins(encoded, trained.predict_encoded(encoded))
+    assert (margins > 0).all() and (margins <= 0.5).all()
+    row = int(margins.argmin())
+    column = predictor.task.answer_columns[0]
+    rows[row][column] = "[]" if name == "token" else "another answer"
+    check_parity(*asked, tolerance=margins[row] * 1.01)
+    with pytest.raises(InputError, match="nothing was published"):
+        check_parity(*asked, tolerance=margins[row] * 0.99)
+
+
+@pytest.mark.parametrize(
+    "name", ["classification", "windows", "multi_label", "token"]
+)
+def test_an_export_with_other_names_is_refused(
+    trained_task, name, tmp_path, monkeypatch
+):
+    """What is served is asked: labels.txt alone would not show it."""
+    kind = type(loaded_run.load(trained_task(name).run).task)
+    signatures = kind.signatures
+
+    def with_others(task):
+        names = task.class_names
+        # Of tags the types of the entities.
+        turned = (
+            (names[0], *reversed(names[1:]))
+            if name == "token"
+            else (names[1:] + names[:1])
+        )
+        return signatures(dataclasses.replace(task, class_names=turned))
+
+    monkeypatch.setattr(kind, "signatures", with_others)
+    with pytest.raises(InputError, match="nothing was published"):
+        export(trained_task(name).run, name="m", models_dir=str(tmp_path))
+    assert not any(entry.name.isdigit() for entry in (tmp_path / "m").glob("*"))
 
 
 @pytest.mark.parametrize("name", ["windows", "span"])

@@ -91,8 +91,8 @@ def test_predict_equals_evaluate_row_for_row(runs, tmp_path):
         SavedModelPredictor(model).probabilities(texts),
         evaluate_files(
             str(runs / "calibrated"), [str(runs / "test.csv")]
-        ).probabilities,
-        evaluate_files(model, [str(runs / "test.csv")]).probabilities,
+        ).predictions,
+        evaluate_files(model, [str(runs / "test.csv")]).predictions,
     ):
         np.testing.assert_allclose(found, expected[PROBABILITIES], atol=1e-5)
     predictor = SavedModelPredictor(model)

@@ -171,8 +171,6 @@ def test_rates_fall_from_layer_to_layer():
     optimizer = optimizer_lib.build_optimizer(
         variables=variables,
         learning_rate=0.1,
-        warmup_proportion=0.0,
-        total_steps=10,
         weight_decay=0.0,
         mixed_precision="float32",
         factors=factors,

@@ -4,19 +4,8 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.training import optimizer as optimizer_lib
+from bert_tf.training.schedules import WarmupSchedule
 from tests.conftest import tiny_backbone
-
-
-def test_warmup_then_linear_decay():
-    schedule = optimizer_lib.WarmupLinearDecay(1.0, 4, 12)
-    rates = [float(schedule(step)) for step in range(13)]
-    np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0])
-    np.testing.assert_allclose(np.diff(rates[4:]), -0.125, rtol=1e-5)
-    assert rates[4] == 1.0 and rates[12] == 0.0
-
-
-def test_no_warmup():
-    assert float(optimizer_lib.WarmupLinearDecay(0.5, 0, 10)(0)) == 0.5
 
 
 @pytest.mark.parametrize(
@@ -74,18 +63,19 @@ class KerasAdamW(keras.optimizers.AdamW):
 def test_equals_keras_over_200_steps(fused):
     ours, theirs = build_variables(), build_variables()
     first = [variable.numpy() for variable in theirs]
+    schedule = WarmupSchedule(
+        "linear", peak=1e-2, total_steps=200, warmup_steps=20
+    )
     optimizer = optimizer_lib.build_optimizer(
         variables=ours,
-        learning_rate=1e-2,
-        warmup_proportion=0.1,
-        total_steps=200,
+        learning_rate=schedule,
         weight_decay=0.05,
         mixed_precision="float32",
         factors=FACTORS,
         fused=fused,
     )
     reference = KerasAdamW(
-        optimizer_lib.WarmupLinearDecay(1e-2, 20, 200),
+        schedule,
         weight_decay=0.05,
         beta_2=0.999,
         epsilon=1e-6,
@@ -113,8 +103,6 @@ def test_biases_and_layer_norms_do_not_decay(fused):
     optimizer = optimizer_lib.build_optimizer(
         variables=variables,
         learning_rate=0.1,
-        warmup_proportion=0.0,
-        total_steps=10,
         weight_decay=0.5,
         mixed_precision="float32",
         fused=fused,

@@ -1,6 +1,5 @@
 import pytest
 
-from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.training import strategy
 
@@ -15,18 +14,21 @@ def test_unknown_name():
         strategy.build_strategy("horovod")
 
 
-def config(**changes):
-    return TrainConfig(train_file=("a.csv",), output_dir="run", **changes)
+def check(replicas, **changes):
+    sizes = {"train_batch_size": 32, "eval_batch_size": 64}
+    strategy.check_batch_sizes(
+        replicas, **{**sizes, "accumulate_steps": 1, **changes}
+    )
 
 
 def test_batch_sizes_must_divide():
-    strategy.check_batch_sizes(config(), 4)
+    check(4)
     with pytest.raises(InputError, match="--train_batch_size=33 .* try 32"):
-        strategy.check_batch_sizes(config(train_batch_size=33), 2)
+        check(2, train_batch_size=33)
     with pytest.raises(InputError, match="--eval_batch_size=31 .* try 30"):
-        strategy.check_batch_sizes(config(eval_batch_size=31), 2)
+        check(2, eval_batch_size=31)
     with pytest.raises(InputError, match=r"in 3 pieces.*divisible by 6; try"):
-        strategy.check_batch_sizes(config(accumulate_steps=3), 2)
+        check(2, accumulate_steps=3)
 
 
 def test_the_whole_step_compiles_on_one_device_only():

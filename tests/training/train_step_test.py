@@ -43,8 +43,6 @@ def build(
         model.optimizer = optimizer_lib.build_optimizer(
             variables=model.trainable_variables,
             learning_rate=1e-2,
-            warmup_proportion=0.0,
-            total_steps=30,
             weight_decay=0.01,
             mixed_precision="float32",
             num_replicas=replicas.num_replicas_in_sync,

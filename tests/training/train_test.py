@@ -136,6 +136,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         doc_stride=8, max_train_samples=9, max_eval_samples=10,
         preset="hf://a/b", max_seq_length=11, long_text="head_tail",
         train_batch_size=12, eval_batch_size=13, learning_rate=1e-05,
+        learning_rate_schedule="cosine",
         num_train_epochs=14, warmup_proportion=1 / 3, weight_decay=0.0,
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",

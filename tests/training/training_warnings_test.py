@@ -1,6 +1,5 @@
 """Each warning, provoked."""
 
-import dataclasses
 import json
 
 import numpy as np
@@ -65,10 +64,12 @@ def test_sorted_labels_and_truncation(tiny_config, tmp_path, caplog):
         report = json.load(file)
     for share, expected in ((0.5, ["truncation"]), (1.0, [])):
         found = training_warnings.before_training(
-            dataclasses.replace(config, max_truncated_share=share),
             report,
             labels=None,
             lengths=np.full(60, 8),
+            batch_size=8,
+            seed=1,
+            max_truncated_share=share,
         )
         assert [alarm.kind for alarm in found] == expected
 

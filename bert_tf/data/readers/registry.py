@@ -1,6 +1,6 @@
 """The file formats by suffix; opens a file as a table.
 
-To add a format, write a file that reads it and a line of `_FORMATS`.
+To add a format, write a file that reads it and a line of FORMATS.
 """
 
 import itertools
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bert_tf import files
-from bert_tf.data.readers import conll, delimited, json_lines, squad
+from bert_tf.data.readers import conll, delimited, json_files
 from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError
 
@@ -18,27 +18,27 @@ STANDARD_INPUT = "-"
 
 
 class Format(NamedTuple):
-    """A format: what reads it, and the suffixes of its files.
+    """A file format.
 
-    `read` takes the decoded lines of a file, of which there is one at least,
-    and the name of the file for its messages.
+    Attributes:
+        read: takes the decoded lines of a file, of which there is one at
+            least, or of a binary format its path; and its name for messages.
+        suffixes: of its files.
+        is_binary: whether `read` opens the file itself.
     """
 
-    read: Callable[[Iterator[str], str], Table]
+    read: Callable[..., Table]
     suffixes: tuple[str, ...]
+    is_binary: bool = False
 
 
-_FORMATS = {
+FORMATS = {
     "csv": Format(delimited.read_csv, (".csv",)),
     "tsv": Format(delimited.read_tsv, (".tsv",)),
-    "jsonl": Format(json_lines.read, (".jsonl", ".ndjson")),
+    "jsonl": Format(json_files.read_lines, (".jsonl", ".ndjson")),
     "text": Format(delimited.read_text, (".txt",)),
     "conll": Format(conll.read, (".conll",)),
-    "squad": Format(squad.read, (".json",)),
-}
-FORMATS = tuple(_FORMATS)
-_FORMAT_OF_SUFFIX = {
-    suffix: name for name, one in _FORMATS.items() for suffix in one.suffixes
+    "squad": Format(json_files.read_squad, (".json",)),
 }
 
 
@@ -75,14 +75,16 @@ def open_table(path: str, file_format: str | None = None) -> Table:
         InputError: the file is empty, not UTF-8, or not in its format. Faults
             further down are raised while the rows are read.
     """
-    file_format = file_format or format_of(path)
+    file_format = FORMATS[file_format or format_of(path)]
     name = "standard input" if path == STANDARD_INPUT else path
+    if file_format.is_binary:
+        return file_format.read(path, name)
     lines = _decoded_lines(_binary_lines(path), name)
     first = next(lines, None)
     if first is None:
         raise InputError(f"{name} is empty")
     lines = itertools.chain([first], lines)
-    return _FORMATS[file_format].read(lines, name)
+    return file_format.read(lines, name)
 
 
 def format_of(path: str) -> str:
@@ -90,12 +92,14 @@ def format_of(path: str) -> str:
     if path == STANDARD_INPUT:
         return "text"
     suffix = os.path.splitext(path)[1].lower()
-    if suffix not in _FORMAT_OF_SUFFIX:
-        raise InputError(
-            f"{path}: cannot tell the format from the suffix"
-            f' "{suffix}"; known are {", ".join(_FORMAT_OF_SUFFIX)}'
-        )
-    return _FORMAT_OF_SUFFIX[suffix]
+    for name, one in FORMATS.items():
+        if suffix in one.suffixes:
+            return name
+    known = [suffix for one in FORMATS.values() for suffix in one.suffixes]
+    raise InputError(
+        f'{path}: cannot tell the format from the suffix "{suffix}"; known are '
+        f"{', '.join(known)}"
+    )
 
 
 def _binary_lines(path: str) -> Iterator[bytes]:

@@ -16,6 +16,15 @@ class Row:
     line: int
     fields: dict[str, str]
 
+    def field(self, column: str) -> str:
+        """Returns a field; raises InputError where the record has none."""
+        if column not in self.fields:
+            raise InputError(
+                f'{self.path}, line {self.line}: no field "{column}", which '
+                "the first row has; every row needs it"
+            )
+        return self.fields[column]
+
 
 @dataclasses.dataclass(frozen=True)
 class Table:

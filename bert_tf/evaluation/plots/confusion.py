@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
+from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.plots import figures
 from bert_tf.evaluation.plots.figures import INK
-from bert_tf.evaluation.plots.plots import shorten_name
+from bert_tf.evaluation.plots.plots import plot, shorten_name
 
 # From nothing to blue, so that an empty cell has the colour of its page.
 _SHARES = LinearSegmentedColormap.from_list(
@@ -22,11 +23,11 @@ MOST_CLASSES_DRAWN = 100
 LARGE_CELLS = 12
 
 
-def confusion_matrix(
-    matrix: Sequence[Sequence[int]], class_names: Sequence[str]
-) -> Figure:
+@plot("A click shows it at full size, and back.")
+def confusion_matrix(evaluation: Evaluation) -> Figure:
     """Draws counts, and the shares of the true class: written or by colour."""
-    counts = np.asarray(matrix)
+    class_names = evaluation.class_names
+    counts = np.asarray(evaluation.metrics["confusion_matrix"])
     total = counts.sum()
     title = f"Confusion matrix, {total:,} examples"
     if len(class_names) > MOST_CLASSES_DRAWN:

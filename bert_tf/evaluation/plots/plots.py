@@ -1,17 +1,37 @@
 """Learning, ROC, precision-recall and reliability curves and histograms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from sklearn import metrics
 
+from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.plots import figures
 from bert_tf.evaluation.plots.figures import INK
+from bert_tf.metrics import calibration
+
+Plot = Callable[[Evaluation], Figure]
+# Every plot of a classification and its caption, by the name of its PNG file.
+PLOTS: dict[str, tuple[Plot, str]] = {}
 
 _NAME_WIDTH = 24
 _MOST_BARS = 45
+
+
+def plot(caption: str) -> Callable[[Plot], Plot]:
+    """Makes a function one of PLOTS.
+
+    Every evaluation of a classification then has it as a PNG file named like
+    the function, and in report.html above the caption.
+    """
+
+    def register(function: Plot) -> Plot:
+        PLOTS[function.__name__] = function, caption
+        return function
+
+    return register
 
 
 def shorten_name(name: str) -> str:
@@ -71,13 +91,11 @@ def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def reliability(bins: pd.DataFrame, error: float) -> Figure:
-    """Draws how often the model is right against how sure it is.
-
-    Args:
-        bins: what `calibration.reliability` returned.
-        error: the expected calibration error.
-    """
+@plot("Bars below the line: surer than right.")
+def reliability(evaluation: Evaluation) -> Figure:
+    """Draws how often the model is right against how sure it is."""
+    bins = calibration.reliability(evaluation.labels, evaluation.predictions)
+    error = evaluation.metrics["eval_expected_calibration_error"]
     figure, (axes,) = figures.figure_with_legend(5.0, 4.0, 2)
     with figures.style():
         centers = (bins["lower"] + bins["upper"]) / 2
@@ -104,23 +122,15 @@ def reliability(bins: pd.DataFrame, error: float) -> Figure:
     return figure
 
 
-def score_histogram(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    positive: int | None,
-) -> Figure:
+@plot("What a threshold would separate.")
+def score_histogram(evaluation: Evaluation) -> Figure:
     """Draws how scores are spread.
 
     Of two classes the score is the positive one's, by true class; of more, the
     answer's, by whether it is right.
-
-    Args:
-        labels: <int>[rows].
-        probabilities: <float>[rows, classes].
-        class_names: one per class.
-        positive: the positive class of two; None of more.
     """
+    labels, probabilities = evaluation.labels, evaluation.predictions
+    positive = evaluation.positive
     if positive is None:
         scores = probabilities.max(axis=1)
         right = probabilities.argmax(axis=1) == labels
@@ -128,7 +138,7 @@ def score_histogram(
         label = "score of the answer (probability)"
     else:
         scores = probabilities[:, positive]
-        names = [shorten_name(name) for name in class_names]
+        names = [shorten_name(name) for name in evaluation.class_names]
         groups = {
             f"truly {names[positive]}": labels == positive,
             f"truly {names[1 - positive]}": labels != positive,
@@ -152,15 +162,104 @@ def score_histogram(
     return figure
 
 
-def text_lengths(
-    token_counts: np.ndarray, max_seq_length: int | None
-) -> Figure:
-    """Draws how long texts are, and where they are cut.
+# Each has a line and a colour of its own; of more classes the mean is drawn
+# and those that are worst.
+_MOST_LINES = 6
+_WORST = 4
+_POINTS = np.linspace(0, 1, 201)
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
-    Args:
-        token_counts: <int>[rows], special tokens included, before the cut.
-        max_seq_length: where they are cut; None where that is not known.
+
+@plot("Of all thresholds, one class against the rest.")
+def roc_curve(evaluation: Evaluation) -> Figure:
+    """Draws the true against the false positive rate over all thresholds.
+
+    Of two classes the positive one's curve is the only one.
     """
+
+    def curve(y_true, scores):
+        false_rate, true_rate, _ = metrics.roc_curve(y_true, scores)
+        return (
+            np.interp(_POINTS, false_rate, true_rate),
+            metrics.auc(false_rate, true_rate),
+        )
+
+    axes, figure = _draw(evaluation, curve, "area")
+    axes.plot([0, 1], [0, 1], ":", color=figures.INK, linewidth=1)
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate (recall)")
+    axes.set_title("ROC", loc="left")
+    return figure
+
+
+@plot("Of all thresholds, one class against the rest.")
+def precision_recall_curve(evaluation: Evaluation) -> Figure:
+    """Draws precision against recall, as `roc_curve` does."""
+
+    def curve(y_true, scores):
+        precision, recall, _ = metrics.precision_recall_curve(y_true, scores)
+        return (
+            np.interp(_POINTS, recall[::-1], precision[::-1]),
+            metrics.average_precision_score(y_true, scores),
+        )
+
+    axes, figure = _draw(evaluation, curve, "average precision")
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_title("Precision and recall", loc="left")
+    return figure
+
+
+def _draw(
+    evaluation: Evaluation,
+    curve: Callable[..., tuple[np.ndarray, float]],
+    what: str,
+):
+    labels, probabilities = evaluation.labels, evaluation.predictions
+    class_names, positive = evaluation.class_names, evaluation.positive
+    # No curve without both positive and negative rows.
+    wanted = range(len(class_names)) if positive is None else (positive,)
+    classes = [i for i in wanted if 0 < (labels == i).sum() < len(labels)]
+    curves_by_class = {
+        i: curve(labels == i, probabilities[:, i]) for i in classes
+    }
+    lines = [(class_names[i], *curves_by_class[i]) for i in classes]
+    if len(classes) > _MOST_LINES:
+        mean = (
+            f"mean of {len(classes)} classes",
+            np.mean([values for values, _ in curves_by_class.values()], axis=0),
+            float(np.mean([area for _, area in curves_by_class.values()])),
+        )
+        worst = sorted(lines, key=lambda line: line[2])[:_WORST]
+        lines = [mean, *worst]
+    figure, (axes,) = figures.figure_with_legend(5.0, 4.0, len(lines))
+    with figures.style():
+        for number, (name, values, area) in enumerate(lines):
+            axes.plot(
+                _POINTS,
+                values,
+                linestyle=_DASHES[number],
+                label=f"{shorten_name(name)}, {what} {area:.3f}",
+                linewidth=2 if number == 0 else 1.5,
+            )
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_ylim(-0.01, 1.02)
+        axes.grid()
+        if lines:
+            figures.draw_legend(axes, len(lines))
+        else:
+            axes.text(
+                0.5, 0.5, "not defined: only one class\nis among the rows",
+                ha="center", va="center",
+            )  # fmt: skip
+    return axes, figure
+
+
+@plot("What is right of the line is not seen by the model.")
+def text_lengths(evaluation: Evaluation) -> Figure:
+    """Draws how long texts are, and where they are cut."""
+    token_counts = evaluation.encoded.token_counts
+    max_seq_length = evaluation.max_seq_length
     title = "Text lengths"
     if max_seq_length is None:
         max_seq_length = np.iinfo(np.int32).max
@@ -202,114 +301,3 @@ def text_lengths(
         axes.set_xlim(0, edges[-1] + 0.5)
         axes.grid(axis="y")
     return figure
-
-
-# Each has a line and a colour of its own; of more classes the mean is drawn
-# and those that are worst.
-_MOST_LINES = 6
-_WORST = 4
-_POINTS = np.linspace(0, 1, 201)
-_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
-
-
-def roc_curves(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    positive: int | None,
-) -> Figure:
-    """Draws the true against the false positive rate over all thresholds.
-
-    Args:
-        labels: <int>[rows].
-        probabilities: <float>[rows, classes].
-        class_names: one per class.
-        positive: the positive class of two, whose curve is the only one; None
-            of more classes.
-    """
-
-    def curve(y_true, scores):
-        false_rate, true_rate, _ = metrics.roc_curve(y_true, scores)
-        return (
-            np.interp(_POINTS, false_rate, true_rate),
-            metrics.auc(false_rate, true_rate),
-        )
-
-    axes, figure = _draw(
-        labels, probabilities, class_names, positive, curve, "area"
-    )
-    axes.plot([0, 1], [0, 1], ":", color=figures.INK, linewidth=1)
-    axes.set_xlabel("false positive rate")
-    axes.set_ylabel("true positive rate (recall)")
-    axes.set_title("ROC", loc="left")
-    return figure
-
-
-def precision_recall_curves(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    positive: int | None,
-) -> Figure:
-    """Draws precision against recall; arguments as for `roc_curves`."""
-
-    def curve(y_true, scores):
-        precision, recall, _ = metrics.precision_recall_curve(y_true, scores)
-        return (
-            np.interp(_POINTS, recall[::-1], precision[::-1]),
-            metrics.average_precision_score(y_true, scores),
-        )
-
-    axes, figure = _draw(
-        labels, probabilities, class_names, positive, curve, "average precision"
-    )
-    axes.set_xlabel("recall")
-    axes.set_ylabel("precision")
-    axes.set_title("Precision and recall", loc="left")
-    return figure
-
-
-def _draw(
-    labels,
-    probabilities,
-    class_names,
-    positive,
-    curve: Callable[..., tuple[np.ndarray, float]],
-    what: str,
-):
-    # No curve without both positive and negative rows.
-    wanted = range(len(class_names)) if positive is None else (positive,)
-    classes = [i for i in wanted if 0 < (labels == i).sum() < len(labels)]
-    curves_by_class = {
-        i: curve(labels == i, probabilities[:, i]) for i in classes
-    }
-    lines = [(class_names[i], *curves_by_class[i]) for i in classes]
-    if len(classes) > _MOST_LINES:
-        mean = (
-            f"mean of {len(classes)} classes",
-            np.mean([values for values, _ in curves_by_class.values()], axis=0),
-            float(np.mean([area for _, area in curves_by_class.values()])),
-        )
-        worst = sorted(lines, key=lambda line: line[2])[:_WORST]
-        lines = [mean, *worst]
-    figure, (axes,) = figures.figure_with_legend(5.0, 4.0, len(lines))
-    with figures.style():
-        for number, (name, values, area) in enumerate(lines):
-            axes.plot(
-                _POINTS,
-                values,
-                linestyle=_DASHES[number],
-                label=f"{shorten_name(name)}, {what} {area:.3f}",
-                linewidth=2 if number == 0 else 1.5,
-            )
-        axes.set_xlim(-0.01, 1.01)
-        axes.set_ylim(-0.01, 1.02)
-        axes.grid()
-        if lines:
-            figures.draw_legend(axes, len(lines))
-        else:
-            axes.text(
-                0.5, 0.5, "not defined: only one class\nis among the rows",
-                ha="center", va="center",
-            )  # fmt: skip
-    return axes, figure

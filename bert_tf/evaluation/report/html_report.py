@@ -7,19 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import markupsafe
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from bert_tf import run_dir
-from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples as examples_lib
 from bert_tf.errors import shorten
 from bert_tf.evaluation import metric_intervals
 from bert_tf.evaluation.error_analysis import Findings
-from bert_tf.evaluation.plots import confusion, figures
+from bert_tf.evaluation.evaluate import Evaluation
+from bert_tf.evaluation.plots import confusion, figures, plots
 from bert_tf.evaluation.report import interpretation, model_card
 from bert_tf.tasks.answers import AnswerRow
-from bert_tf.tasks.base import Task
 
 _METRICS = (
     ("accuracy", "accuracy"), ("f1", "F1"), ("precision", "precision"),
@@ -29,14 +27,7 @@ _METRICS = (
     ("loss", "cross-entropy"),
     ("expected_calibration_error", "expected calibration error"),
 )  # fmt: skip
-_CAPTIONS = {
-    "learning_curves": "Validation that falls behind training is overfitting.",
-    "reliability": "Bars below the line: surer than right.",
-    "score_histogram": "What a threshold would separate.",
-    "roc_curve": "Of all thresholds, one class against the rest.",
-    "precision_recall_curve": "Of all thresholds, one class against the rest.",
-    "text_lengths": "What is right of the line is not seen by the model.",
-}
+_CURVES_CAPTION = "Validation that falls behind training is overfitting."
 _MOST_CONFUSED = 15
 # The page's search for a threshold needs no more.
 _MOST_POINTS = 400
@@ -44,70 +35,98 @@ _MOST_POINTS = 400
 
 def write_page(
     folder: str,
+    evaluations: Sequence[Evaluation],
     *,
-    split: str,
-    metrics: dict,
+    answer_rows: Sequence[AnswerRow],
     drawn: Mapping[str, Figure],
-    findings: Findings,
-    scores: tuple[np.ndarray, np.ndarray] | None,
+    findings: Findings | None,
     run_path: str | None,
-    model_path: str,
-    other_splits: Mapping[str, dict],
 ) -> None:
     """Writes report.html, which loads nothing from anywhere.
 
     Args:
         folder: where to.
-        split: what was evaluated, e.g. "the test split".
-        metrics: what metrics.json of that split holds.
+        evaluations: the one reported, and others whose metrics stand beside.
+        answer_rows: the answers to the examples of the first.
         drawn: figures by the names of their PNG files.
-        findings: texts to look at.
-        scores: of two classes, which rows are positive <bool>[rows] and their
-            scores <float>[rows].
+        findings: texts to look at, of a classification.
         run_path: the run folder, for its settings, history and data; None
             where a SavedModel was evaluated.
-        model_path: what --model was, for the commands.
-        other_splits: metrics of other splits, to be shown beside.
     """
-    suffix = "_test" if "test" in split and other_splits else ""
+    evaluation, *others = evaluations
+    metrics = evaluation.metrics
+    name = os.path.basename(os.path.normpath(evaluation.model_path))
     values = {
-        "title": f"{os.path.basename(os.path.normpath(model_path))}, {split}",
-        "subtitle": _subtitle(metrics),
+        "title": f"{name}, {evaluation.title}",
         "metrics": metrics,
-        "verdict": interpretation.interpret(metrics, split=split),
         "alarms": metrics.get("alarms", []),
-        "metric_rows": _metric_rows(metrics, other_splits),
+        "other_splits": [one.title.removeprefix("the ") for one in others],
+        "commands": commands(
+            evaluation.model_path, is_run=run_path is not None
+        ),
+        "settings": list(metrics.get("versions", {}).items()),
+    }
+    if run_path is not None:
+        values.update(model_card.read_facts(run_path, metrics))
+    if evaluation.task.is_multiclass:
+        template = "report.html"
+        values.update(_classification_values(evaluations, drawn, findings))
+        values["sections"] = _sections(values)
+    else:
+        template = "plain_report.html"
+        values.update(_plain_values(evaluations, drawn, answer_rows))
+    environment = model_card.build_environment()
+    run_dir.write_text(
+        os.path.join(folder, run_dir.REPORT),
+        environment.get_template(template).render(values),
+    )
+
+
+def _classification_values(evaluations, drawn, findings) -> dict:
+    """Returns what the page of a classification shows besides."""
+    evaluation, *others = evaluations
+    metrics, class_names = evaluation.metrics, evaluation.class_names
+    captions = {
+        "learning_curves": _CURVES_CAPTION,
+        **{name: caption for name, (_, caption) in plots.PLOTS.items()},
+    }
+    # It has a section of its own.
+    matrix_caption = captions.pop("confusion_matrix")
+    values = {
+        "subtitle": _subtitle(metrics),
+        "verdict": interpretation.interpret(metrics, split=evaluation.title),
+        "metric_rows": _metric_rows(metrics, [one.metrics for one in others]),
         "has_tfidf": "tfidf_logistic_regression" in metrics["baselines"],
-        "other_splits": list(other_splits),
         "plots": [
-            {
-                "svg": to_svg(drawn, name),
-                "caption": caption,
-            }
-            for name, caption in _CAPTIONS.items()
+            {"svg": to_svg(drawn, name), "caption": caption}
+            for name, caption in captions.items()
             if name in drawn
         ],
         "confusion_svg": to_svg(drawn, "confusion_matrix"),
-        "confusion_is_wide": len(metrics["labels"]) > confusion.LARGE_CELLS,
+        "confusion_caption": matrix_caption
+        if len(class_names) > confusion.LARGE_CELLS
+        else None,
         "confused": interpretation.confused_pairs(
-            metrics["confusion_matrix"], metrics["labels"], _MOST_CONFUSED
+            metrics["confusion_matrix"], class_names, _MOST_CONFUSED
         )
-        if len(metrics["labels"]) > 2
+        if len(class_names) > 2
         else [],
         "findings": findings,
-        "suffix": suffix,
-        "commands": commands(model_path, is_run=run_path is not None),
+        "suffix": evaluation.suffix,
     }
-    if scores is not None:
+    if evaluation.positive is not None:
+        scores = evaluation.positive_scores()
         table = metric_intervals.threshold_table(*scores)
         values["threshold_rows"] = table.replace({np.nan: None}).to_dict(
             "records"
         )
         values["threshold_points"] = _points(*scores)
-    if run_path is not None:
-        values.update(model_card.read_facts(run_path, metrics))
-    values.setdefault("settings", list(metrics.get("versions", {}).items()))
-    values["sections"] = [
+    return values
+
+
+def _sections(values: dict) -> list[tuple[str, str]]:
+    """Returns anchor and name of the sections that the page has."""
+    return [
         (anchor, name)
         for anchor, name, key in (
             ("verdict", "Verdict", None), ("plots", "Plots", None),
@@ -119,12 +138,6 @@ def write_page(
         )
         if key is None or values.get(key)
     ]  # fmt: skip
-    html = (
-        model_card.build_environment()
-        .get_template("report.html")
-        .render(values)
-    )
-    run_dir.write_text(os.path.join(folder, run_dir.REPORT), html)
 
 
 def to_svg(drawn: Mapping[str, Figure], name: str) -> markupsafe.Markup:
@@ -145,7 +158,7 @@ def _subtitle(metrics: dict) -> str:
     return ", ".join(phrases)
 
 
-def _metric_rows(metrics: dict, other_splits: Mapping[str, dict]) -> list[dict]:
+def _metric_rows(metrics: dict, others: Sequence[dict]) -> list[dict]:
     rows = []
     baselines = metrics["baselines"]
     for key, name in _METRICS:
@@ -162,7 +175,7 @@ def _metric_rows(metrics: dict, other_splits: Mapping[str, dict]) -> list[dict]:
                     key
                 ),
                 "majority": baselines["majority"].get(key),
-                "others": [other[full] for other in other_splits.values()],
+                "others": [other[full] for other in others],
             }
         )
     return rows
@@ -223,98 +236,41 @@ _SAMPLES = 40
 _TEXT_WIDTH = 300
 
 
-def write_plain_page(
-    folder: str,
-    *,
-    task: Task,
-    split: str,
-    metrics: dict,
-    examples: pd.DataFrame,
-    answer_rows: Sequence[AnswerRow],
-    curves: Figure | None,
-    run_path: str | None,
-    model_path: str,
-    other_splits: Mapping[str, dict],
-) -> None:
-    """Writes report.html, which loads nothing from anywhere.
-
-    Args:
-        folder: where to.
-        task: the model's.
-        split: what was evaluated, e.g. "the test split".
-        metrics: what metrics.json of that split holds.
-        examples: its rows.
-        answer_rows: the answers to them.
-        curves: the learning curves.
-        run_path: the run folder; None where a SavedModel was evaluated.
-        model_path: what --model was, for the commands.
-        other_splits: metrics of other splits, to be shown beside.
-    """
-    picked = np.linspace(0, len(examples) - 1, min(_SAMPLES, len(examples)))
-    name = os.path.basename(os.path.normpath(model_path))
-    values = {
-        "title": f"{name}, {split}",
+def _plain_values(evaluations, drawn, answer_rows) -> dict:
+    """Returns what the page of any other task shows besides."""
+    evaluation = evaluations[0]
+    task, metrics = evaluation.task, evaluation.metrics
+    texts = list(zip(*examples_lib.segments(evaluation.examples), strict=True))
+    picked = np.linspace(0, len(texts) - 1, min(_SAMPLES, len(texts)))
+    return {
         "subtitle": (
             f"{task.name.replace('_', ' ')}, {metrics['eval_samples']:,} "
             f"examples, {metrics['eval_samples_per_second']:,.0f} a second in "
             "evaluation"
         ),
-        "split": split,
-        "bootstrap_samples": metrics["bootstrap_samples"],
-        "other_splits": list(other_splits),
+        "split": evaluation.title,
         "metric_rows": [
             {
                 "name": title,
                 "interval": metrics["confidence_intervals"].get(key),
-                "values_": [
-                    one[key] for one in (metrics, *other_splits.values())
-                ],
+                "values_": [one.metrics[key] for one in evaluations],
             }
             for title, key in task.metric_rows
         ],
-        "alarms": metrics.get("alarms", []),
-        "curves_svg": to_svg({"c": curves}, "c") if curves else None,
-        "per_class": metrics.get("per_class"),
+        "curves_svg": to_svg(drawn, "learning_curves")
+        if "learning_curves" in drawn
+        else None,
         "answer_columns": task.answer_columns,
         "samples": [
             {
-                "text": shorten(
-                    " | ".join(
-                        column[row]
-                        for column in examples_lib.segments(examples)
-                    ),
-                    _TEXT_WIDTH,
+                "text": shorten(" | ".join(texts[row]), _TEXT_WIDTH),
+                "label": shorten(
+                    evaluation.examples["label"].iloc[row], _TEXT_WIDTH
                 ),
-                "label": shorten(examples["label"].iloc[row], _TEXT_WIDTH),
                 "answer": [
                     shorten(cell, _TEXT_WIDTH) for cell in answer_rows[row][0]
                 ],
             }
             for row in picked.astype(int)
         ],
-        "commands": commands(model_path, is_run=run_path is not None),
     }
-    if run_path is not None:
-        values.update(model_card.read_facts(run_path, metrics))
-    values.setdefault("settings", list(metrics.get("versions", {}).items()))
-    template = model_card.build_environment().get_template("plain_report.html")
-    run_dir.write_text(
-        os.path.join(folder, run_dir.REPORT), template.render(values)
-    )
-
-
-def write_plain_card(
-    folder: str, metrics: dict, task: Task, *, split: str
-) -> None:
-    """Writes the model card of a run, as `model_card.write_card` does."""
-    tags = [task.name.replace("_", "-"), "bert", "tensorflow", "keras"]
-    model_card.render(
-        "plain_card.md",
-        folder,
-        TrainConfig.read(folder),
-        metrics,
-        {"tags": tags},
-        split=split,
-        task=task.name,
-        rows=task.metric_rows,
-    )

@@ -11,6 +11,7 @@ import yaml
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.errors import list_some
+from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.report import interpretation
 
 # What the hubs call our metrics, in the order in which a card lists them.
@@ -31,16 +32,23 @@ _MOST_CLASSES = 100
 _TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 
 
-def write_card(folder: str, metrics: dict, *, split: str) -> None:
+def write_card(folder: str, evaluation: Evaluation, *, split: str) -> None:
     """Writes the model card of a run.
 
     Args:
         folder: the run folder, with its config.json and data_report.json.
-        metrics: what `complete_metrics` returned for the split reported.
+        evaluation: the one reported, completed.
         split: test or validation.
     """
     config = TrainConfig.read(folder)
-    name = _name(config)
+    task, metrics = evaluation.task, evaluation.metrics
+    if not task.is_multiclass:
+        tags = [task.name.replace("_", "-"), "bert", "tensorflow", "keras"]
+        render(
+            "plain_card.md", folder, config, metrics, {"tags": tags},
+            split=split, task=task.name, rows=task.metric_rows,
+        )  # fmt: skip
+        return
     front = {
         "pipeline_tag": "text-classification",
         "tags": ["text-classification", "bert", "tensorflow", "keras"],
@@ -48,7 +56,7 @@ def write_card(folder: str, metrics: dict, *, split: str) -> None:
             key for key, full in _HUB_METRICS.items()
             if metrics[full] is not None
         ],
-        "model-index": [_index_entry(name, metrics, config, split)],
+        "model-index": [_index_entry(_name(config), metrics, config, split)],
     }  # fmt: skip
     render(
         "model_card.md", folder, config, metrics, front,
@@ -62,7 +70,7 @@ def write_card(folder: str, metrics: dict, *, split: str) -> None:
                 ("ROC AUC", "eval_roc_auc"), ("cross-entropy", "eval_loss"),
             )
         ],
-        sentences=interpretation.interpret(metrics, split=f"the {split} split"),
+        sentences=interpretation.interpret(metrics, split=evaluation.title),
         classes=metrics["labels"][:_MOST_CLASSES],
         more_classes=max(0, len(metrics["labels"]) - _MOST_CLASSES),
     )  # fmt: skip

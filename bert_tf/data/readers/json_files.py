@@ -1,4 +1,4 @@
-"""SQuAD 1.1 and 2.0 files: questions on paragraphs, as JSON."""
+"""JSON lines, and the JSON of SQuAD."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -7,8 +7,40 @@ from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError
 
 
-def read(lines: Iterator[str], name: str) -> Table:
-    """Returns a row for each question, see `_read_questions`."""
+def read_lines(lines: Iterator[str], name: str) -> Table:
+    """Returns a row for each object, with the columns of the first."""
+    return Table.from_records(_records(lines, name), name)
+
+
+def _records(
+    lines: Iterator[str], name: str
+) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            fields = json.loads(line.rstrip())
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{name}, line {number}, column {error.colno}: not JSON "
+                f"({error.msg}); every line must be one JSON object"
+            ) from None
+        if not isinstance(fields, dict):
+            raise InputError(
+                f"{name}, line {number}: every line must be one JSON object, "
+                f'such as {{"text": "...", "label": "..."}}'
+            )
+        yield number, {key: _as_text(fields[key]) for key in fields}
+
+
+def _as_text(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def read_squad(lines: Iterator[str], name: str) -> Table:
+    """Returns a row for each question of SQuAD, see `_read_questions`."""
     return Table.from_records(_read_questions(lines, name), name)
 
 
@@ -34,7 +66,10 @@ def _read_questions(
             for paragraph in article["paragraphs"]:
                 for question in paragraph["qas"]:
                     number += 1
-                    yield number, _fields(question, paragraph["context"])
+                    yield (
+                        number,
+                        _question_fields(question, paragraph["context"]),
+                    )
     except json.JSONDecodeError as error:
         raise InputError(f"{name}, line {error.lineno}: {error.msg}") from None
     except (KeyError, TypeError) as error:
@@ -45,7 +80,7 @@ def _read_questions(
         ) from None
 
 
-def _fields(question: dict, context: str) -> dict[str, str]:
+def _question_fields(question: dict, context: str) -> dict[str, str]:
     fields = {
         "id": str(question["id"]),
         "question": question["question"],

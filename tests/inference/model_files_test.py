@@ -1,4 +1,4 @@
-from bert_tf.inference.inputs import current_names
+from bert_tf.inference.model_files import current_names
 
 
 def test_former_names_of_outputs_are_read():
