@@ -48,6 +48,8 @@ setuptools.setup(
         # TensorFlow 2.21 no longer brings it.
         "tensorboard==2.21.*",
         "tensorflow==2.21.*",
+        # Warm-up requests, and the client over gRPC.
+        "tensorflow-serving-api==2.21.*",
         "tensorflow-text==2.21.*",
         # Trains vocabularies; keras-hub brings it, too.
         "tokenizers>=0.20",
@@ -60,8 +62,6 @@ setuptools.setup(
             "ruff==0.17.5",
             "seqeval",
         ],
-        # Warm-up requests, and the client over gRPC.
-        "serving": ["tensorflow-serving-api==2.21.*"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as
         # private parts of jax are used.
         "tpu-check": ["jax==0.10.2", "libtpu==0.0.42.1"],

@@ -59,7 +59,6 @@ def check_output_dir(path: str, *, overwrite: bool, resume: str) -> bool:
     """Tells whether the run in `path` is to be resumed.
 
     Args:
-        path: the run folder.
         overwrite: a run there is to be replaced.
         resume: auto (an unfinished run there is resumed), never, or must
             (there has to be one).

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
     )
     model = app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
     with quiet.imports():
-        from bert_tf.evaluation import artifacts, evaluate
+        from bert_tf.evaluation import artifacts, error_analysis, evaluate
     evaluation = evaluate.evaluate(model, labelled)
     print(
         artifacts.metrics_table(
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> None:
         artifacts.write_results(
             output_dir,
             [evaluation],
-            findings=evaluate.find_texts(model, evaluation),
+            findings=error_analysis.of_model(model, evaluation),
             run_path=model.path if model.is_run else None,
         )
         logging.info(

@@ -1,7 +1,7 @@
 """What pipelines.evaluate does with a model and files."""
 
 from bert_tf.data import examples
-from bert_tf.evaluation import artifacts
+from bert_tf.evaluation import artifacts, error_analysis
 from bert_tf.evaluation import evaluate as evaluate_lib
 from bert_tf.inference import model_files
 from pipelines import app
@@ -26,6 +26,6 @@ def write_evaluation(path, files, folder) -> None:
     artifacts.write_results(
         str(folder),
         [evaluation],
-        findings=evaluate_lib.find_texts(model, evaluation),
+        findings=error_analysis.of_model(model, evaluation),
         run_path=path if model.is_run else None,
     )

@@ -73,11 +73,8 @@ def open_tables(
     """Opens files one after the other, and chooses the columns of each.
 
     Args:
-        patterns: paths and globs.
-        file_format: as of `open_table`.
         labelled: whether a label column is needed; every file must then have
             the columns of the first.
-        **column_names: as of `choose_columns`.
 
     Raises:
         InputError: as of `open_table` and `choose_columns`.

@@ -100,8 +100,6 @@ def encode(
     """Tokenizes texts, or pairs of texts, in parallel.
 
     Args:
-        preprocessor: the model's.
-        texts: one or two lists.
         with_offsets: whether offsets are needed.
         stride: of windows over the last texts, see `pack_windows`; None
             cuts texts off.
@@ -143,13 +141,7 @@ def encode(
 def encode_splits(
     preprocessor: Preprocessor, splits: Splits, **kwargs
 ) -> dict[str, EncodedTexts | TokenizedRecords]:
-    """Returns the splits' tokens; tokenized records are what they are.
-
-    Args:
-        preprocessor: the model's.
-        splits: the examples.
-        **kwargs: as of `encode`.
-    """
+    """Returns the splits' tokens; tokenized records are what they are."""
     encoded = {
         name: encode(preprocessor, segments(frame), **kwargs)
         for name, frame in splits.frames.items()

@@ -95,10 +95,8 @@ def build_dataset(
     its first row that have the weight 0 and the row number -1.
 
     Args:
-        encoded: the tokenized texts.
         plan: row numbers of each batch.
         batch_size: rows of each batch (the global one).
-        pad_token_id: id of [PAD].
         labels: the targets, rows first: <int32>[rows] class ids, a vector a
             row, or a value for each token (ragged), padded with -1.
         weights: <float32>[rows], how much each row counts; 1 by default.

@@ -3,6 +3,8 @@
 Free of TensorFlow, so that a fault in a file is told before it is loaded.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -35,7 +37,7 @@ class LabelType:
     def __init__(self, separator: str):
         self.separator = separator
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns the classes of the training rows; () where there are none.
 
         Raises:
@@ -43,17 +45,15 @@ class LabelType:
         """
         raise NotImplementedError
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """Raises InputError where a label is none of the classes."""
         raise NotImplementedError
 
-    def strata(self, labels: "pd.Series") -> "pd.Series":
+    def strata(self, labels: pd.Series) -> pd.Series:
         """Returns a name for each label; a split keeps the shares of each."""
         return labels.map(lambda _: "")
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """Returns how many examples have each label, for the data report."""
         raise NotImplementedError
 
@@ -61,15 +61,13 @@ class LabelType:
 class ClassLabel(LabelType):
     """One class of several."""
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """See `LabelType`."""
         names = labels_lib.class_names(train["label"])
         labels_lib.check_class_names(names, len(train))
         return names
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """See `LabelType`."""
         unknown = examples[~examples["label"].isin(class_names)]
         if len(unknown):
@@ -83,14 +81,14 @@ class ClassLabel(LabelType):
                 f"lacks; it has: {list_some(class_names, 20)}"
             )
 
-    def strata(self, labels: "pd.Series") -> "pd.Series":
+    def strata(self, labels: pd.Series) -> pd.Series:
         """Returns the classes, of which there must be two."""
         labels_lib.check_class_names(
             labels_lib.class_names(labels), len(labels)
         )
         return labels
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """See `LabelType`."""
         return {
             label: int((labels == label).sum())
@@ -101,7 +99,7 @@ class ClassLabel(LabelType):
 class NumberLabel(LabelType):
     """A number."""
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns (); the numbers must differ."""
         values = train["label"]
         if values.nunique() == 1:
@@ -111,9 +109,7 @@ class NumberLabel(LabelType):
             )
         return ()
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """Raises InputError where a label is no number."""
         del class_names
         labels = zip(
@@ -127,7 +123,7 @@ class NumberLabel(LabelType):
                     "right?"
                 )
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """Returns nothing: numbers have no classes."""
         del labels
         return {}
@@ -138,7 +134,7 @@ class LabelSet(LabelType):
 
     may_be_empty = True
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """See `LabelType`."""
         names = labels_lib.class_names(
             label
@@ -155,9 +151,7 @@ class LabelSet(LabelType):
         labels_lib.check_one_line(names)
         return names
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """See `LabelType`."""
         known = set(class_names)
         rows = zip(
@@ -171,7 +165,7 @@ class LabelSet(LabelType):
                         f"{_not_in_training(label, class_names)}"
                     )
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """See `LabelType`."""
         counts = Counter(
             label for one in labels for label in split(one, self.separator)
@@ -182,7 +176,7 @@ class LabelSet(LabelType):
 class TagSequence(LabelType):
     """A tag for each word, IOB2."""
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns O, then B and I of each type of entity."""
         _check_tags(train)
         kinds = sorted(
@@ -197,9 +191,7 @@ class TagSequence(LabelType):
         names = [f"{prefix}-{kind}" for kind in kinds for prefix in "BI"]
         return (OUTSIDE, *names)
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """Raises InputError for tags that are unknown or not IOB2."""
         _check_tags(examples)
         known = set(class_names)
@@ -211,7 +203,7 @@ class TagSequence(LabelType):
                         f"{_not_in_training(tag, class_names)}"
                     )
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """Returns how many entities there are of each type."""
         counts = Counter(
             tag[2:]
@@ -225,7 +217,7 @@ class TagSequence(LabelType):
 class AnswerSpans(LabelType):
     """The answers to a question, each with its place in the context."""
 
-    def class_names(self, train: "pd.DataFrame") -> tuple[str, ...]:
+    def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns (); there must be contexts."""
         if train["text_pair"].iloc[0] is None:
             raise InputError(
@@ -234,9 +226,7 @@ class AnswerSpans(LabelType):
             )
         return ()
 
-    def check(
-        self, examples: "pd.DataFrame", class_names: Sequence[str]
-    ) -> None:
+    def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """Raises InputError where an answer is not where it is said to be."""
         del class_names
         for row in examples.itertuples():
@@ -248,11 +238,11 @@ class AnswerSpans(LabelType):
                         f"answer_start {start}"
                     )
 
-    def strata(self, labels: "pd.Series") -> "pd.Series":
+    def strata(self, labels: pd.Series) -> pd.Series:
         """Returns whether there is an answer."""
         return labels.map(lambda answers: str(answers != "[]"))
 
-    def count(self, labels: "pd.Series") -> dict[str, int]:
+    def count(self, labels: pd.Series) -> dict[str, int]:
         """Returns how many questions have an answer."""
         none = int((labels == "[]").sum())
         counts = {"answer": len(labels) - none, "no answer": none}
@@ -313,7 +303,7 @@ def _line(row, word: int) -> int:
     return row.line + (word if row.path.endswith(".conll") else 0)
 
 
-def _check_tags(examples: "pd.DataFrame") -> None:
+def _check_tags(examples: pd.DataFrame) -> None:
     """Raises InputError where tags do not fit the words or are not IOB2."""
     for row in examples.itertuples():
         tags = row.label.split(" ")

@@ -114,9 +114,7 @@ def split(
     splitters take only fractions 1/n and fail on classes of one text.
 
     Args:
-        examples: the rows.
         fraction: share that is split off.
-        seed: of the choice.
         strata: the class of each row, where it is not the label.
 
     Raises:

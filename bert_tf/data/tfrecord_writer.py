@@ -27,7 +27,6 @@ class RecordWriter:
 
     Args:
         path: an existing folder.
-        shards: number of TFRecord files.
     """
 
     def __init__(self, path: str, *, shards: int):
@@ -135,8 +134,6 @@ def create_records(
         path: the folder, new; local or whatever tf.io.gfile takes.
         preprocessor: gives the tokens, cut at its length.
         preset: the name that the vocabulary is known by.
-        shards: number of TFRecord files.
-        **column_names: as for `choose_columns`.
 
     Raises:
         InputError: a file is wrong, or the folder is not empty.

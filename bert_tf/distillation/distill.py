@@ -16,12 +16,11 @@ from absl import logging
 from bert_tf import run_dir
 from bert_tf.config.distillation import LossWeights
 from bert_tf.config.training import TrainConfig
-from bert_tf.data import encoding, examples
+from bert_tf.data import examples
 from bert_tf.data.splits import read_splits
 from bert_tf.errors import InputError
 from bert_tf.evaluation import evaluate as evaluate_lib
 from bert_tf.inference import loaded_run, model_files
-from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
@@ -92,7 +91,7 @@ def distill(
         shutil.rmtree(start)
     if not os.path.exists(start):
         with run_dir.staged(start) as aside:
-            _write_start(aside, loaded, num_layers, unlabelled_file)
+            _write_start(aside, teacher, loaded, num_layers, unlabelled_file)
     texts = os.path.join(start, "unlabelled.jsonl")
     config = dataclasses.replace(
         config,
@@ -123,7 +122,7 @@ def distill(
 
 
 def _write_start(
-    folder, teacher: LoadedRun, num_layers, unlabelled_file
+    folder, path, teacher: LoadedRun, num_layers, unlabelled_file
 ) -> None:
     presets.save_preset(
         os.path.join(folder, run_dir.PRESET),
@@ -144,31 +143,20 @@ def _write_start(
             "--unlabelled_file must have as many texts per row as the "
             "teacher's training files"
         )
-    answers = _predictor(teacher)(
-        encoding.encode(
-            teacher.preprocessor, segments, stride=teacher.task.stride
-        )
-    ).argmax(axis=1)
+    model = loaded_run.as_model(
+        teacher, path=path, batch_size=config.eval_batch_size
+    )
+    answers = model.predict_encoded(model.encode(segments)).argmax(axis=1)
     columns = [config.text_column, config.text_pair_column]
     with open(
         os.path.join(folder, "unlabelled.jsonl"), "w", encoding="utf-8"
     ) as file:
         for *texts, answer in zip(*segments, answers, strict=True):
             row = dict(zip(columns, texts, strict=False))
-            row[config.label_column] = teacher.class_names[answer]
+            row[config.label_column] = teacher.task.class_names[answer]
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     logging.info(
         "%d unlabelled texts got the teacher's answers.", len(unlabelled)
-    )
-
-
-def _predictor(teacher: LoadedRun) -> KerasPredictor:
-    return KerasPredictor(
-        teacher.model,
-        task=teacher.task,
-        strategy=strategy_lib.build_strategy("one_device"),
-        batch_size=teacher.config.eval_batch_size,
-        pad_token_id=teacher.preprocessor.special_ids.padding,
     )
 
 

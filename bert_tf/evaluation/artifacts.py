@@ -41,7 +41,6 @@ def write_results(
     """Writes tables, plots, report.html and metrics.json.
 
     Args:
-        folder: where to; exists already.
         evaluations: of one model. The first is the page's; the last is that of
             metrics.json, which marks what is finished.
         findings: texts to look at, of a classification.

@@ -48,7 +48,6 @@ def leave_one_out(
     Args:
         predict: from texts to probabilities <float>[texts, classes].
         texts: tokenized texts, and which row of them is meant.
-        tokens: the vocabulary.
         most_passes: so many texts, with and without their words, are
             predicted at most.
 

@@ -68,8 +68,6 @@ def train(
     Args:
         segments: the texts, or both texts of each pair.
         labels: <int>[rows] class ids.
-        num_classes: how many classes there are.
-        seed: of the sample.
 
     Returns:
         The classifier; None where the texts hold no word, such as texts of

@@ -28,7 +28,6 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     """Compares two models on the same labelled rows.
 
     Args:
-        first: an evaluation.
         second: another model's, of the same files.
 
     Returns:

@@ -13,15 +13,10 @@ from bert_tf.data.examples import segments as segments_of
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.errors import InputError
 from bert_tf.evaluation import baseline as baseline_lib
-from bert_tf.evaluation import error_analysis, metric_intervals
+from bert_tf.evaluation import metric_intervals
 from bert_tf.evaluation.baseline import Baseline
-from bert_tf.evaluation.error_analysis import Findings
 from bert_tf.tasks.answers import LoadedModel
 from bert_tf.tasks.base import Task, timed_metrics
-
-# Explaining texts may take so much of the time that predicting them took.
-_EXPLAINED_SHARE = 0.04
-_FEWEST_PASSES = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,23 +69,15 @@ class Evaluation:
         return self.labels == positive, self.predictions[:, positive]
 
     def complete(self, baseline: Baseline | None) -> "Evaluation":
-        """Returns it with intervals and baselines among the metrics.
-
-        Args:
-            baseline: of a classification, the run's; None if there is none.
-        """
-        if self.task.is_multiclass:
-            metrics = metric_intervals.complete_metrics(
-                self.metrics, self.examples, self.predictions, baseline
-            )
-        else:
-            metrics = metric_intervals.with_intervals(
-                self.task,
-                self.metrics,
-                self.examples,
-                self.encoded,
-                self.predictions,
-            )
+        """Returns it with `complete_metrics`."""
+        metrics = metric_intervals.complete_metrics(
+            self.task,
+            self.metrics,
+            self.examples,
+            self.encoded,
+            self.predictions,
+            baseline,
+        )
         return dataclasses.replace(self, metrics=metrics)
 
 
@@ -99,7 +86,6 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
 
     Args:
         model: a run folder or an exported SavedModel.
-        examples: what `read_labelled` read.
 
     Raises:
         InputError: the model takes pairs and the rows have none, or the other
@@ -137,24 +123,6 @@ def evaluate(model: LoadedModel, examples: pd.DataFrame) -> Evaluation:
         metrics={"schema_version": 1, **metrics},
         max_seq_length=model.max_seq_length,
     ).complete(baseline_lib.read(path) if has_baseline else None)
-
-
-def find_texts(model: LoadedModel, evaluation: Evaluation) -> Findings | None:
-    """Returns the texts to look at; None where texts have not one class."""
-    if not model.task.is_multiclass:
-        return None
-    return error_analysis.gather(
-        "evaluated",
-        evaluation.predictions,
-        evaluation.class_names,
-        splits={"evaluated": evaluation.examples},
-        encoded={"evaluated": evaluation.encoded},
-        predict=model.predict_encoded,
-        tokens=model.tokens,
-        most_passes=max(
-            _FEWEST_PASSES, int(_EXPLAINED_SHARE * len(evaluation.examples))
-        ),
-    )
 
 
 def _describe_files(split: pd.DataFrame) -> str:

@@ -19,21 +19,6 @@ _AUC_SAMPLES_OF_MANY_CLASSES = 200
 _MOST_CELLS = 4_000_000
 
 
-def confidence_intervals(
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    class_names: Sequence[str],
-    *,
-    seed: int = 0,
-) -> dict[str, list[float] | None]:
-    """Returns [low, high] of each headline metric, at the level LEVEL.
-
-    Percentiles of `bootstrap_metrics`; None where a metric is undefined.
-    """
-    samples = bootstrap_metrics(labels, probabilities, class_names, seed=seed)
-    return {name: interval(values) for name, values in samples.items()}
-
-
 def interval(values: np.ndarray) -> list[float] | None:
     """Returns the middle LEVEL of the values that are defined."""
     values = values[np.isfinite(values)]
@@ -58,8 +43,6 @@ def bootstrap_metrics(
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes].
-        class_names: one per class.
-        seed: of the drawing.
 
     Returns:
         <float64>[SAMPLES] by name (fewer of the ROC AUC of many classes), NaN

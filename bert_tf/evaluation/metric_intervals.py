@@ -23,28 +23,32 @@ _OF_BASELINES = (
 )  # fmt: skip
 
 
-def with_intervals(
+def complete_metrics(
     task: Task,
     metrics: dict,
     examples: pd.DataFrame,
     encoded: EncodedTexts,
     predictions: np.ndarray,
+    baseline: Baseline | None,
 ) -> dict:
-    """Returns the metrics of a task that is no classification, completed.
+    """Returns the metrics and what tells how far to trust them.
 
     Args:
-        task: the model's.
-        metrics: what `Task.metrics` returned.
-        examples: the labelled rows.
-        encoded: their tokens.
-        predictions: what it was asked with.
+        task: whose `Task.metrics` were called with what follows.
+        baseline: of a classification, the run's; None if there is none.
 
     Returns:
-        `metrics` with confidence_level, bootstrap_samples and
-        confidence_intervals.
+        `metrics` with the keys confidence_level, bootstrap_samples,
+        confidence_intervals, of classes baselines and, of two, positive_class
+        and thresholds, as docs/results.md describes them.
     """
-    samples = intervals.resampled_task(task, examples, encoded, predictions)
-    return {
+    if task.is_multiclass:
+        class_names = metrics["labels"]
+        labels = np.array(labels_lib.class_ids(examples["label"], class_names))
+        samples = intervals.bootstrap_metrics(labels, predictions, class_names)
+    else:
+        samples = intervals.resampled_task(task, examples, encoded, predictions)
+    completed = {
         **metrics,
         "confidence_level": intervals.LEVEL,
         "bootstrap_samples": intervals.SAMPLES,
@@ -52,42 +56,12 @@ def with_intervals(
             name: intervals.interval(values) for name, values in samples.items()
         },
     }
-
-
-def complete_metrics(
-    metrics: dict,
-    examples: pd.DataFrame,
-    probabilities: np.ndarray,
-    baseline: Baseline | None,
-) -> dict:
-    """Returns the metrics and what tells how far to trust them.
-
-    Args:
-        metrics: what `classification_metrics` returned.
-        examples: the labelled rows.
-        probabilities: <float32>[rows, classes], in the order of the rows.
-        baseline: the run's, or None where there is none.
-
-    Returns:
-        `metrics` with the keys confidence_level, bootstrap_samples,
-        confidence_intervals, baselines and, of two classes, positive_class
-        and thresholds, as docs/results.md describes them.
-    """
-    class_names = metrics["labels"]
-    labels = np.array(labels_lib.class_ids(examples["label"], class_names))
-    confidence_intervals = intervals.confidence_intervals(
-        labels, probabilities, class_names
-    )
-    completed = {
-        **metrics,
-        "confidence_level": intervals.LEVEL,
-        "bootstrap_samples": intervals.SAMPLES,
-        "confidence_intervals": confidence_intervals,
-        "baselines": {"majority": _majority(labels, class_names)},
-    }
+    if not task.is_multiclass:
+        return completed
+    completed["baselines"] = {"majority": _majority(labels, class_names)}
     if baseline is not None:
         completed["baselines"]["tfidf_logistic_regression"] = _trained(
-            baseline, examples, labels, probabilities, class_names
+            baseline, examples, labels, predictions, class_names
         )
         completed["baseline_train_runtime"] = baseline.train_runtime
     if len(class_names) == 2:
@@ -95,7 +69,7 @@ def complete_metrics(
         positive = class_names.index(name)
         completed["positive_class"] = name
         completed["thresholds"] = for_precision(
-            labels == positive, probabilities[:, positive]
+            labels == positive, predictions[:, positive]
         )
     return completed
 
@@ -175,25 +149,16 @@ def for_precision(
     precision, recall, thresholds = operating_points(is_positive, scores)
     rows = []
     for goal in wanted:
+        row = dict.fromkeys(("threshold", "precision", "recall"))
         reached = np.flatnonzero(precision >= goal)
         if len(reached):
             best = reached[np.argmax(recall[reached])]
-            values = (thresholds[best], precision[best], recall[best])
-        else:
-            values = (None, None, None)
-        rows.append(
-            {
-                "wanted_precision": goal,
-                **{
-                    name: None if value is None else float(value)
-                    for name, value in zip(
-                        ("threshold", "precision", "recall"),
-                        values,
-                        strict=True,
-                    )
-                },
+            row = {
+                "threshold": float(thresholds[best]),
+                "precision": float(precision[best]),
+                "recall": float(recall[best]),
             }
-        )
+        rows.append({"wanted_precision": goal, **row})
     return rows
 
 

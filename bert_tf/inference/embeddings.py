@@ -29,10 +29,7 @@ def mean_pooled(
     """Returns normalized vectors <float32>[batch, width].
 
     Args:
-        weights: of a backbone.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
-        num_heads: of the attention.
-        exact_gelu: see `sequence_output`.
     """
     hidden = encoder.sequence_output(
         weights,

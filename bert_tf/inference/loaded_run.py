@@ -29,11 +29,6 @@ class LoadedRun:
     model: keras.Model
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """The task's."""
-        return self.task.class_names
-
-    @property
     def has_pairs(self) -> bool:
         """Whether an example is two texts."""
         return self.config.text_pair_column is not None

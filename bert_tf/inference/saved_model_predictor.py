@@ -72,11 +72,6 @@ class SavedModelPredictor:
         )
 
     @property
-    def class_names(self) -> tuple[str, ...]:
-        """In the order of the probabilities."""
-        return self.task.class_names
-
-    @property
     def has_pairs(self) -> bool:
         """Whether it takes two texts an example."""
         return len(self.inputs) == 2

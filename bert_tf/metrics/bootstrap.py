@@ -60,9 +60,7 @@ def correlation(
     """Returns Pearson's correlations <float64>[samples].
 
     Args:
-        weights: see above.
         first: <float>[rows] or [samples, rows].
-        second: the same.
     """
     total = weights.sum(axis=1, keepdims=True)
 

@@ -74,7 +74,6 @@ def scores_by_class(
         y_true: <int>[rows] class ids, or <int>[rows, classes], 1 where a row
             has the class.
         y_pred: what was predicted, likewise.
-        class_names: one per class.
     """
     scores = metrics.precision_recall_fscore_support(
         y_true, y_pred, labels=np.arange(len(class_names)), zero_division=0

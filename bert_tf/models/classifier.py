@@ -153,11 +153,8 @@ def classify(
     """Computes what a model of `build_classifier` does, faster.
 
     Args:
-        weights: the model's.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
-        num_heads: of the attention.
         dropouts: while training, see `dropouts`.
-        is_per_token: as of `build_classifier`.
         activation: from logits to probabilities.
 
     Returns:

@@ -97,9 +97,7 @@ def pooled_output(
     """Returns the pooled output <float>[batch, width].
 
     Args:
-        weights: of a backbone.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
-        num_heads: of the attention.
         drop: a `Dropout`, or `no_dropout`.
     """
     first = _hidden(
@@ -204,7 +202,6 @@ def _attend(
         projections: the weights.
         hidden: <float>[batch x length, width], the tokens.
         masked: <float32>[batch, length], added to the scores of a token.
-        num_heads: of the attention.
         drop: the dropout for the weights of the attention.
         only_first: needs a projection of its own for the query.
     """

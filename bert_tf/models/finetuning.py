@@ -36,8 +36,6 @@ def check_layers(
 
     Args:
         backbone_class: of the checkpoint.
-        trainable_layers: as of `check_trainable_layers`.
-        decay: see `rate_factors`.
     """
     if backbone_class is not backbones.CLASSES[backbones.ALBERT]:
         return

@@ -164,7 +164,6 @@ def masked_logits(
     product of a small model.
 
     Args:
-        weights: the model's.
         hidden: <float>[batch, length, width], the encoder's output.
         positions: <int32>[batch, masks].
     """

@@ -25,7 +25,6 @@ def read_vocabulary(
     Args:
         preset: as --preset; None starts from random weights.
         vocab_file: the vocabulary where there is no preset.
-        max_seq_length: in tokens.
 
     Raises:
         InputError: there is no such one, or it is too short.
@@ -72,8 +71,6 @@ def build_model(
         preset: the checkpoint.
         vocabulary: gives the rows of the embeddings.
         shape: arguments of the backbone where there is no checkpoint.
-        max_seq_length: likewise.
-        dropout: of all layers.
         dtype: a Keras dtype policy.
         has_pairs: whether there is a head for next sentences.
     """

@@ -21,7 +21,7 @@ from bert_tf.pretraining.evaluation import Evaluator
 from bert_tf.pretraining.metric_writer import MetricWriter
 from bert_tf.pretraining.trainer import PretrainingState, PretrainingTrainer
 from bert_tf.text.preprocessor import Preprocessor
-from bert_tf.training import checkpoints, new_run
+from bert_tf.training import new_run
 from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.preemption import PreemptionHandler
@@ -50,14 +50,7 @@ def pretrain(config: PretrainConfig) -> dict:
 
 def _pretrain(config: PretrainConfig, strategy) -> dict:
     _check_surroundings(config, strategy)
-    resuming = run_dir.check_output_dir(
-        config.output_dir,
-        overwrite=config.overwrite_output_dir,
-        resume=config.resume,
-    )
-    strategy_lib.check_agreement(
-        strategy, "whether there is a run to resume", [resuming]
-    )
+    resuming = new_run.check(config, strategy)
     preset, vocabulary = initialization.read_vocabulary(
         preset=config.preset,
         vocab_file=config.vocab_file,
@@ -114,7 +107,8 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
     )
     trainer = _build_trainer(config, strategy, pretrainer, batches, limit)
     with run_dir.locked(config.output_dir), PreemptionHandler() as preemption:
-        state = _restore(trainer, state) if resuming else state
+        if resuming:
+            state = new_run.resume(trainer.checkpoints, state, strategy)
         outcome = trainer.run(state, preemption)
         metrics = _metrics(config, state, outcome, limit, strategy)
         if trainer.is_chief:
@@ -174,13 +168,6 @@ def _check_surroundings(config: PretrainConfig, strategy) -> None:
             "pretraining runs in one process so far, on one device or on all "
             "GPUs of a machine (--distribution_strategy=mirrored)"
         )
-    strategy_lib.check_compilation(strategy, config.jit_compile)
-    strategy_lib.check_batch_sizes(
-        strategy.num_replicas_in_sync,
-        train_batch_size=config.train_batch_size,
-        eval_batch_size=config.eval_batch_size,
-        accumulate_steps=config.accumulate_steps,
-    )
 
 
 def _read_corpora(config: PretrainConfig, preprocessor: Preprocessor) -> dict:
@@ -228,18 +215,6 @@ def _budget(config: PretrainConfig, steps_an_epoch: int) -> Budget:
     if config.max_steps is not None:
         return Budget(steps=config.max_steps)
     return Budget(steps=config.num_train_epochs * steps_an_epoch)
-
-
-def _restore(
-    trainer: PretrainingTrainer, fresh: PretrainingState
-) -> PretrainingState:
-    state = trainer.checkpoints.restore()
-    if state is None:
-        logging.info("The run had not started.")
-        return fresh
-    checkpoints.check_same("data", state.data, fresh.data)
-    logging.info("Resuming from step %d.", state.step)
-    return state
 
 
 def _metrics(config, state, outcome, limit, strategy) -> dict:

@@ -47,19 +47,18 @@ class PretrainingState:
     summed_steps: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
 
+    def describe(self) -> str:
+        """Says in words where."""
+        return f"step {self.step}"
+
 
 @dataclasses.dataclass(kw_only=True)
 class PretrainingTrainer:
     """The steps of one pretraining.
 
     Attributes:
-        pretrainer: the model.
-        optimizer: built for its variables.
-        strategy: what both were built under.
-        batches: of the training.
         evaluator: of the held-out documents.
         budget: ends the training.
-        metric_writer: writes history.csv.
         output_dir: the run folder, which is there.
         jit_compile: as of `train_step.build_step`.
 

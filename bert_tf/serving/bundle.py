@@ -118,7 +118,6 @@ def write(
 
     Args:
         folder: where the files go.
-        name: the model's.
         newest: the version that was just exported.
         example: inputs of serving_default, for request.json.
         staging_dir: an existing folder on the same file system, from which

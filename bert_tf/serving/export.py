@@ -49,8 +49,6 @@ def export(
 
     Args:
         run_path: a finished run.
-        name: the model's.
-        models_dir: folder of all models.
         serving_version: the TensorFlow Serving that must be able to run it;
             by default the oldest that is known.
         keep: how many versions stay, see `versions.publish`.
@@ -86,15 +84,8 @@ def export(
             serving_version,
         )
         examples = warm_up.example_texts(segments)
-        if warm_up.is_available():
-            count = warm_up.write(predictor, name=name, texts=examples)
-            logging.info("%d warm-up requests written and replayed.", count)
-        else:
-            logging.info(
-                "No warm-up requests: they need tensorflow-serving-api, "
-                'pip install ".[serving]" in the clone. The first requests to '
-                "a server will be slow."
-            )
+        count = warm_up.write(predictor, name=name, texts=examples)
+        logging.info("%d warm-up requests written and replayed.", count)
         return versions.publish(
             staged,
             models_dir,
@@ -140,7 +131,6 @@ def check_parity(
     Args:
         predictor: its `serving_default` is asked, batch by batch.
         trained: tells the margins of its answers.
-        segments: the texts.
         expected: rows of predictions.csv.
         tolerance: of a number, and of a margin.
 
@@ -155,6 +145,8 @@ def check_parity(
     differences = np.array(
         [
             task.max_abs_difference(wanted, answer_row)
+            # Numbers of a regression may be large; all others are up to 1.
+            / max(1.0, abs(float(wanted.get("score", 0.0))))
             for wanted, answer_row in zip(expected, served, strict=True)
         ]
     )
@@ -184,7 +176,7 @@ def _write_extra_assets(run_path: str, folder: str, trained) -> None:
     extra = os.path.join(folder, model_files.EXTRA)
     os.makedirs(extra)
     labels_lib.write_labels(
-        os.path.join(extra, run_dir.LABELS), trained.class_names
+        os.path.join(extra, run_dir.LABELS), trained.task.class_names
     )
     registry.write_task(extra, trained.task, name_it=True)
     vocabulary.write_tokens(
@@ -203,8 +195,8 @@ def _readme(run_path: str, folder: str, trained) -> str:
         signatures.descriptions(trained.task),
     )
     classes = ""
-    if trained.class_names:
-        classes = f"\n- Classes: {', '.join(trained.class_names)}"
+    if trained.task.class_names:
+        classes = f"\n- Classes: {', '.join(trained.task.class_names)}"
     figures = ", ".join(
         f"{title} {metrics[key]:.4f}"
         for title, key in trained.task.metric_rows

@@ -63,8 +63,6 @@ def publish(
 
     Args:
         staged: a folder of `staging` that holds the complete SavedModel.
-        models_dir: folder of all models.
-        name: the model's.
         example: inputs of serving_default, for the bundle.
         keep: delete the oldest versions beyond so many, but never one that
             models.config names, before or after; None keeps all.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_tf.inference import model_files
 from bert_tf.inference.model_files import token_inputs
@@ -19,15 +20,6 @@ PATH = os.path.join(model_files.EXTRA, "tf_serving_warmup_requests")
 # What the server takes.
 _MOST_RECORDS = 1000
 _LARGE_BATCH = 8
-
-
-def is_available() -> bool:
-    """Tells whether the extra `serving` is installed."""
-    try:
-        import tensorflow_serving  # noqa: F401
-    except ModuleNotFoundError:
-        return False
-    return True
 
 
 def example_texts(
@@ -50,14 +42,11 @@ def write(
 
     Args:
         predictor: the SavedModel, to whose folder they go.
-        name: the model's.
         texts: a few examples of different lengths, each of one or two texts.
 
     Returns:
         The number of records, all of which were replayed.
     """
-    from tensorflow_serving.apis import prediction_log_pb2
-
     batches = [[text] for text in texts] + [[texts[-1]] * _LARGE_BATCH]
     signatures = [
         name
@@ -99,8 +88,6 @@ def replay(predictor: SavedModelPredictor) -> int:
         TypeError: a record's inputs are not those of its signature.
         tf.errors.OpError: a record fails.
     """
-    from tensorflow_serving.apis import prediction_log_pb2
-
     count = 0
     path = os.path.join(predictor.path, PATH)
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():

@@ -26,8 +26,6 @@ def build_answer_rows(
     """Returns the cells of each row of the predictions file.
 
     Args:
-        task: the model's.
-        segments: the texts.
         encoded: their tokens, where the task needs to know their offsets.
         predictions: as `Task.metrics` takes it.
     """

@@ -126,8 +126,6 @@ class Task:
         """Returns what metrics.json holds; every number finite or None.
 
         Args:
-            examples: the labelled rows.
-            encoded: their tokens.
             predictions: <float32>[rows, outputs], or [all tokens, outputs] of a
                 head on each token.
         """
@@ -180,7 +178,6 @@ class Task:
 
         Args:
             expected: a row of predictions.csv by column.
-            answer_row: what `to_row` returned.
         """
         raise NotImplementedError
 

@@ -41,7 +41,6 @@ def forward(
     """Returns the model's outputs, see `classify`.
 
     Args:
-        task: the model's.
         model: of `build_model`.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         weights: the model's, where they are to be had already.

@@ -54,7 +54,6 @@ def collect(
     """Returns the predictions of batches in the order of the texts.
 
     Args:
-        task: the model's.
         encoded: the tokens of all texts.
         batches: row numbers <int>[batch], -1 where a batch was filled up, and
             outputs <float32>[batch, outputs] or [batch, length, outputs].
@@ -102,7 +101,6 @@ def by_window(
         task: without windows its rows stay as they are.
         labels: [texts, ...].
         weights: <float32>[texts].
-        encoded: the windows.
         steps: batches of an epoch.
     """
     if task.stride is None or task.with_offsets:

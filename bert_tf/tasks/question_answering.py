@@ -210,17 +210,14 @@ class QuestionAnswering(Task):
         for example in np.unique(encoded.example_index):
             rows = np.flatnonzero(encoded.example_index == example)
             totals = spans["totals"][rows].ravel()
-            places = spans["spans"][rows].reshape([-1, 2])
+            ends = spans["spans"][rows].reshape([-1, 2])
             first = totals.argmax()
             # Another window may have the same span.
-            is_other = (places != places[first]).any(axis=1)
-            rivals = [
-                *totals[is_other],
-                best["no_answer"][rows].min() - self.threshold,
-            ]
-            leads = np.abs(1.0 - np.exp(np.minimum(rivals - totals[first], 9)))
+            rivals = totals[(ends != ends[first]).any(axis=1)]
+            none = best["no_answer"][rows].min() - self.threshold
+            behind = np.minimum([*rivals, none] - totals[first], 9)
             chance = best["probability"][rows[first // 2]]
-            margins.append(leads.min() * chance / 2)
+            margins.append(np.abs(1 - np.exp(behind)).min() * chance / 2)
         return np.array(margins)
 
     def max_abs_difference(
@@ -311,8 +308,7 @@ def best_in_windows(
 def _totals(logits, offsets) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Returns logits of first and last tokens, and of spans.
 
-    They are <float32>[windows, length] and [windows, length x length], very
-    small where there can be no answer.
+    <float32>[windows, length] and [windows, length x length].
     """
     length = tf.shape(logits)[1]
     possible = offsets[:, :, 1] > 0
@@ -330,10 +326,7 @@ def _totals(logits, offsets) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 
 def _two_best(outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Returns the two best spans of each window, in characters.
-
-    They are totals <float32>[windows, 2] and spans <int32>[windows, 2, 2].
-    """
+    """Returns totals <float32>[windows, 2] and spans, in characters."""
     offsets = outputs["offsets"]
     length = tf.shape(offsets)[1]
     totals, best = tf.math.top_k(_totals(outputs["logits"], offsets)[2], k=2)
@@ -354,7 +347,6 @@ def best_of_windows(
     """Returns the answer to each question: the best span of all its windows.
 
     Args:
-        windows: what `best_in_windows` returned.
         example_index: <int64>[windows], whose question's they are, ascending.
         contexts: <string>[batch].
         threshold: there is no answer where that scores more than the best

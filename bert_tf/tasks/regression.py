@@ -87,8 +87,7 @@ class Regression(Task):
     def max_abs_difference(
         self, expected: Mapping[str, str], answer_row
     ) -> float:
-        """Returns the difference of the numbers, relative to large ones."""
-        difference = base_lib.largest_difference(
+        """Returns the difference of the numbers."""
+        return base_lib.largest_difference(
             expected, self.answer_columns, answer_row[0]
         )
-        return difference / max(1.0, abs(float(expected["score"])))

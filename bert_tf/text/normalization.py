@@ -61,11 +61,6 @@ def normalize(
     Each character by itself gives what it gives within its text, whose
     characters' results one after the other are the text's. (Where accents are
     stripped, canonical order aside, which a few marks have that stay.)
-
-    Args:
-        texts: valid UTF-8.
-        lowercase: as of `split_words`.
-        strip_accents: as of `split_words`.
     """
     texts = remove_control(texts)
     texts = _replace(texts, WHITESPACE, " ")

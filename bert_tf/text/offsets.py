@@ -44,8 +44,6 @@ def tokenize(
     Args:
         texts: <string>[batch].
         tokenizer: for words that are already split.
-        lowercase: as of `split_words`.
-        strip_accents: as of `split_words`.
     """
     characters = tf.strings.unicode_split(
         normalization.valid_utf8(texts), "UTF-8"

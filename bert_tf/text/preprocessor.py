@@ -53,7 +53,6 @@ class Preprocessor:
         """Builds the tokenizer.
 
         Args:
-            vocabulary: the model's.
             sequence_length: the longest, in tokens.
             long_text: what is kept of a longer single text: its beginning
                 (truncate), or a quarter of the length from its beginning and
@@ -121,7 +120,6 @@ class Preprocessor:
         Args:
             segments: texts, or questions and contexts: <string>[batch].
                 Questions are cut to 64 pieces, or half the length.
-            stride: see `cut_windows`.
 
         Returns:
             token_ids, segment_ids and padding_mask <int32>[windows, longest]

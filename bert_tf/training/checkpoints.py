@@ -29,7 +29,7 @@ _FORMER_NAMES = {"hits": "num_correct"}
 
 @dataclasses.dataclass
 class TrainingState:
-    """Where a training stands.
+    """Where a fine-tuning stands.
 
     Attributes:
         epoch: epochs that are trained and validated.
@@ -52,6 +52,10 @@ class TrainingState:
     best_epoch: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+
+    def describe(self) -> str:
+        """Says in words where."""
+        return f"epoch {self.epoch + 1}, step {self.step}"
 
 
 class Checkpoints:

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 
 import keras
+import tensorflow as tf
 from absl import logging
 
 from bert_tf import run_dir
@@ -19,15 +20,39 @@ from bert_tf.tasks import registry
 from bert_tf.text import tokenizers
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
-from bert_tf.training import checkpoints
+from bert_tf.training import checkpoints as checkpoints_lib
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training.checkpoints import TrainingState
-from bert_tf.training.trainer import Trainer
+from bert_tf.training.checkpoints import Checkpoints, TrainingState
 
 _PACKAGES = (
     "bert_tf", "tensorflow", "tensorflow-text", "keras", "keras-nlp",
     "keras-hub", "numpy", "pandas", "scikit-learn",
 )  # fmt: skip
+
+
+def check(config: BaseConfig, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether there is a run to resume.
+
+    Raises:
+        InputError: the settings do not go with the run folder or the strategy.
+    """
+    resuming = run_dir.check_output_dir(
+        config.output_dir,
+        overwrite=config.overwrite_output_dir,
+        resume=config.resume,
+    )
+    # Also a barrier: all have looked before the chief writes.
+    strategy_lib.check_agreement(
+        strategy, "whether there is a run to resume", [resuming]
+    )
+    strategy_lib.check_compilation(strategy, config.jit_compile)
+    strategy_lib.check_batch_sizes(
+        strategy.num_replicas_in_sync,
+        train_batch_size=config.train_batch_size,
+        eval_batch_size=config.eval_batch_size,
+        accumulate_steps=config.accumulate_steps,
+    )
+    return resuming
 
 
 @contextlib.contextmanager
@@ -64,31 +89,34 @@ def begin(
 def check_settings(config: BaseConfig) -> None:
     """Raises InputError unless the run was started with these settings."""
     saved = type(config).read(config.output_dir)
-    checkpoints.check_same(
+    checkpoints_lib.check_same(
         "settings", saved.result_settings(), config.result_settings()
     )
 
 
-def resume(trainer: Trainer, start: TrainingState) -> TrainingState:
-    """Returns the state to resume from, the same on every worker."""
-    state = trainer.checkpoints.restore()
-    position = [-1, 0] if state is None else [state.epoch, state.step]
+def resume(
+    checkpoints: Checkpoints,
+    fresh: TrainingState,
+    strategy: tf.distribute.Strategy,
+) -> TrainingState:
+    """Returns the state to resume from, the same on every worker.
+
+    Of a pretraining it is its `PretrainingState`.
+
+    Raises:
+        InputError: it is of other data than `fresh`, where training starts.
+    """
+    state = checkpoints.restore()
     strategy_lib.check_agreement(
-        trainer.strategy,
+        strategy,
         "the checkpoint (every worker must see the chief's --output_dir)",
-        [*position, trainer.checkpoints.checksum()],
+        [-1 if state is None else state.step, checkpoints.checksum()],
     )
     if state is None:
-        logging.info("The run in %s had not started.", trainer.output_dir)
-        return start
-    checkpoints.check_same("data", state.data, start.data)
-    logging.info(
-        "Resuming the run in %s: epoch %d, step %d of %d.",
-        trainer.output_dir,
-        state.epoch + 1,
-        state.step,
-        trainer.steps,
-    )
+        logging.info("The run had not started.")
+        return fresh
+    checkpoints_lib.check_same("data", state.data, fresh.data)
+    logging.info("Resuming the run from %s.", state.describe())
     return state
 
 

@@ -19,15 +19,7 @@ def build_callbacks(
     labels: np.ndarray | None,
     class_weight: str,
 ) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of every training, for the process that writes.
-
-    Args:
-        run_path: the run folder.
-        batch_size: texts per step.
-        log_steps: see `Progress`.
-        labels: of `WarningCallback`; None where a text has not one class.
-        class_weight: as `labels`.
-    """
+    """Returns the callbacks of every training, for the process that writes."""
     callbacks = [
         Progress(batch_size=batch_size, log_steps=log_steps),
         keras.callbacks.TensorBoard(

@@ -84,14 +84,8 @@ def evaluate_splits(
     """Evaluates the model on the test split, if any, and on validation.
 
     Args:
-        trainer: has trained the model.
         task: with what was fitted.
-        outcome: what `Trainer.fit` returned.
         model_path: the run folder, as the pages name it.
-        data_report: what `build_data_report` returned.
-        calibration: what `calibrate` returned, if it was asked for.
-        seed: for metrics.json, like the rest.
-        mixed_precision: of the training.
     """
     facts = {
         **outcome["train"],
@@ -134,21 +128,14 @@ def find_texts(
     tokens: tuple[str, ...],
 ) -> Findings | None:
     """Finds the texts to look at; every worker has to, as it predicts."""
-    if not trainer.task.is_multiclass:
-        return None
-    name, evaluation = next(iter(evaluations.items()))
-    encoded = {
-        split: texts
-        for split, texts in trainer.encoded.items()
-        if not isinstance(texts, TokenizedRecords)
-    }
     passes = trainer.rows * trainer.num_train_epochs // _TRAINED_PER_PASS
     return error_analysis.gather(
-        name,
-        evaluation.predictions,
-        evaluation.class_names,
-        splits={split: trainer.splits[split] for split in encoded},
-        encoded=encoded,
+        next(iter(evaluations.values())),
+        {
+            name: (trainer.splits[name], encoded)
+            for name, encoded in trainer.encoded.items()
+            if not isinstance(encoded, TokenizedRecords)
+        },
         predict=trainer.predict,
         tokens=tokens,
         most_passes=min(_MOST_PASSES, max(_FEWEST_PASSES, passes)),

@@ -173,17 +173,13 @@ def check_batch_sizes(
     accumulate_steps: int,
 ) -> None:
     """Raises InputError unless the global batches divide as they must."""
-    everywhere = f"all {replicas} replicas together"
-    pieces = f", in {accumulate_steps} pieces" if accumulate_steps > 1 else ""
-    for flag, size, parts, reason in (
-        ("eval_batch_size", eval_batch_size, replicas, everywhere),
-        (
-            "train_batch_size",
-            train_batch_size,
-            replicas * accumulate_steps,
-            everywhere + pieces,
-        ),
-    ):
+    reason = f"all {replicas} replicas together"
+    sizes = [("eval_batch_size", eval_batch_size, replicas, reason)]
+    if accumulate_steps > 1:
+        reason += f", in {accumulate_steps} pieces"
+    parts = replicas * accumulate_steps
+    sizes.append(("train_batch_size", train_batch_size, parts, reason))
+    for flag, size, parts, reason in sizes:
         if size % parts:
             raise InputError(
                 f"--{flag}={size} is the batch of {reason} and must be "

@@ -50,8 +50,6 @@ def train(
     """Trains a model and writes the run folder config.output_dir.
 
     Args:
-        splits: what `read_splits` read.
-        config: every setting.
         callbacks: called beside the ones for progress, history and
             TensorBoard.
         build_loss_fn: takes the model that is to be trained and returns what
@@ -106,22 +104,7 @@ def _train(
     after_save=None,
     address: str | None = None,
 ) -> dict:
-    resuming = run_dir.check_output_dir(
-        config.output_dir,
-        overwrite=config.overwrite_output_dir,
-        resume=config.resume,
-    )
-    # Also a barrier: all have looked before the chief writes.
-    strategy_lib.check_agreement(
-        strategy, "whether there is a run to resume", [resuming]
-    )
-    strategy_lib.check_compilation(strategy, config.jit_compile)
-    strategy_lib.check_batch_sizes(
-        strategy.num_replicas_in_sync,
-        train_batch_size=config.train_batch_size,
-        eval_batch_size=config.eval_batch_size,
-        accumulate_steps=config.accumulate_steps,
-    )
+    resuming = new_run.check(config, strategy)
     preset = presets.resolve(config.preset)
     new_run.check_preset(config, preset)
     if splits.records is not None:
@@ -232,7 +215,7 @@ def _train(
         ]
     with lock, PreemptionHandler() as preemption:
         if resuming:
-            state = new_run.resume(trainer, state)
+            state = new_run.resume(trainer.checkpoints, state, strategy)
         outcome = trainer.fit(state, callbacks, preemption)
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
@@ -276,11 +259,7 @@ def resolve(
 ) -> TrainConfig:
     """Returns the settings with what was left to the data and the model.
 
-    Args:
-        config: its columns, metric and learning rate may be None.
-        splits: name the columns.
-        task: has the metric that selects the best epoch.
-        backbone: its size decides the learning rate.
+    These are columns, the metric for the best epoch, and the learning rate.
     """
     learning_rate = config.learning_rate
     if learning_rate is None:

@@ -114,13 +114,6 @@ def build_step(
             dropout <uint32>[batch]; returns the loss and other sums, of which
             the replicas' add up, <float32>[] each.
         results: how many `loss_fn` returns, and the step.
-        strategy: what the step runs under.
-        variables: the trained ones.
-        optimizer: built for them.
-        element_spec: of the batches.
-        seed: of the dropout.
-        accumulate_steps: as in `build_train_step`.
-        jit_compile: as in `build_train_step`.
     """
     replicas = strategy.num_replicas_in_sync
 

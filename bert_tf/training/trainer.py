@@ -31,9 +31,7 @@ class Trainer:
     """The epochs of one training, and the best of them.
 
     Attributes:
-        model: to be trained; has its optimizer.
-        task: what it is trained for.
-        strategy: what it was built under.
+        model: has its optimizer.
         splits: labelled rows: `train`, `validation` and perhaps `test`.
         encoded: their tokens.
         predict: from tokens to what `Task.metrics` takes.
@@ -41,11 +39,9 @@ class Trainer:
             `train_step.build_train_step`.
         checkpoints: of the model, its optimizer and `TrainingState`.
         output_dir: the run folder, which is there.
-        pad_token_id: id of [PAD].
         fixed_length: as of `build_dataset`.
         is_chief: whether this process writes files.
-        rows: of an epoch.
-        steps: of an epoch.
+        rows, steps: of an epoch.
         labels: the task's targets of the training examples.
         targets: of the training rows, which may be windows of these.
 

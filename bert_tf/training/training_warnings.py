@@ -59,12 +59,9 @@ def before_training(
     """Returns and logs what is wrong before the first step.
 
     Args:
-        data_report: what `build_data_report` returned.
         labels: <int>[rows] class ids of the training rows; None where a text
             has not one class.
         lengths: <int>[rows] tokens of the training rows.
-        batch_size: of the training.
-        seed: of the training.
         max_truncated_share: of the texts, how many may be cut.
     """
     data_warnings = of_data(
@@ -91,33 +88,33 @@ def of_data(
     Args:
         labels: <int>[rows] class ids of the training rows, in their order;
             None where they have not one class each.
-        data_report: what `build_data_report` returned.
         max_truncated_share: of the texts, how many may be cut.
     """
-    warnings = []
+    messages = {}
     if labels is not None and _are_sorted(labels):
-        warnings.append(
-            TrainingWarning(
-                "labels_sorted",
-                None,
-                "the training rows are sorted by label. Training shuffles "
-                "them, but what reads the files in their order, or takes the "
-                "first or the last rows of them, meets one class at a time.",
-            )
+        messages["labels_sorted"] = (
+            "the training rows are sorted by label. Training shuffles "
+            "them, but what reads the files in their order, or takes the "
+            "first or the last rows of them, meets one class at a time."
         )
     share = data_report["truncated_share"]
     if share > max_truncated_share:
-        warnings.append(
-            TrainingWarning(
-                "truncation",
-                None,
-                f"{share:.1%} of the texts are longer than --max_seq_length="
-                f"{data_report['max_seq_length']} and are cut; "
-                f"--max_seq_length={data_report['recommended_max_seq_length']} "
-                "would leave 99% of them whole.",
-            )
+        messages["truncation"] = (
+            f"{share:.1%} of the texts are longer than --max_seq_length="
+            f"{data_report['max_seq_length']} and are cut; "
+            f"--max_seq_length={data_report['recommended_max_seq_length']} "
+            "would leave 99% of them whole."
         )
-    return warnings
+    return _warnings(messages)
+
+
+def _warnings(
+    messages: dict[str, str], epoch: int | None = None
+) -> list[TrainingWarning]:
+    return [
+        TrainingWarning(kind, epoch, message)
+        for kind, message in messages.items()
+    ]
 
 
 def _are_sorted(labels: np.ndarray) -> bool:
@@ -144,16 +141,13 @@ def of_batches(
     by_chance = (shares ** len(plan[0])).sum()
     if single <= _ONE_CLASS_BATCHES or by_chance > _MOST_BY_CHANCE:
         return []
-    return [
-        TrainingWarning(
-            "one_class_batches",
-            None,
-            f"{single:.0%} of the batches hold texts of one class only: the "
-            "length of a text gives its class away, or the rows are not "
-            "shuffled. Look at the texts; a larger --train_batch_size mixes "
-            "them better.",
-        )
-    ]
+    message = (
+        f"{single:.0%} of the batches hold texts of one class only: the "
+        "length of a text gives its class away, or the rows are not "
+        "shuffled. Look at the texts; a larger --train_batch_size mixes "
+        "them better."
+    )
+    return _warnings({"one_class_batches": message})
 
 
 def of_history(
@@ -164,20 +158,15 @@ def of_history(
     Args:
         history: rows as in history.csv.
         labels: <int>[rows] class ids of the training rows.
-        class_weight: as in the configuration.
     """
-    warnings = []
+    messages = {}
     last = history.iloc[-1]
     epoch = int(last["epoch"])
     if last["eval_predicted_classes"] == 1:
-        warnings.append(
-            TrainingWarning(
-                "one_class",
-                epoch,
-                f"epoch {epoch}: the model answers one class to every "
-                "validation text. Try another --learning_rate, or "
-                "--class_weight=balanced where one class is rare.",
-            )
+        messages["one_class"] = (
+            f"epoch {epoch}: the model answers one class to every validation "
+            "text. Try another --learning_rate, or --class_weight=balanced "
+            "where one class is rare."
         )
     counts = np.bincount(labels)
     shares = counts[counts > 0] / len(labels)
@@ -187,42 +176,30 @@ def of_history(
         else -(shares * np.log(shares)).sum()
     )
     if last["loss"] >= _UNMOVED * guessing:
-        warnings.append(
-            TrainingWarning(
-                "loss_not_moving",
-                epoch,
-                f"epoch {epoch}: the training loss is {last['loss']:.4f}; "
-                f"guessing by the classes' shares gives {guessing:.4f}. The "
-                "model has not begun to learn: try a higher --learning_rate, "
-                "more epochs, or check that the labels belong to the texts.",
-            )
+        messages["loss_not_moving"] = (
+            f"epoch {epoch}: the training loss is {last['loss']:.4f}; "
+            f"guessing by the classes' shares gives {guessing:.4f}. The "
+            "model has not begun to learn: try a higher --learning_rate, "
+            "more epochs, or check that the labels belong to the texts."
         )
     gap = last["accuracy"] - last["eval_accuracy"]
     if gap > _OVERFITTED:
-        warnings.append(
-            TrainingWarning(
-                "overfitting",
-                epoch,
-                f"epoch {epoch}: accuracy is {last['accuracy']:.3f} in "
-                f"training and {last['eval_accuracy']:.3f} in validation. "
-                "Fewer epochs, more --dropout or more texts narrow the gap.",
-            )
+        messages["overfitting"] = (
+            f"epoch {epoch}: accuracy is {last['accuracy']:.3f} in training "
+            f"and {last['eval_accuracy']:.3f} in validation. Fewer epochs, "
+            "more --dropout or more texts narrow the gap."
         )
     best = int(history["eval_loss"].argmin())
     if len(history) - 1 - best >= _WORSENING:
         first = history.iloc[best]
-        warnings.append(
-            TrainingWarning(
-                "validation_worsens",
-                epoch,
-                f"epoch {epoch}: the validation loss was lowest in epoch "
-                f"{int(first['epoch'])} ({first['eval_loss']:.4f}) and is now "
-                f"{last['eval_loss']:.4f}: stop at epoch "
-                f"{int(first['epoch'])}, with --num_train_epochs="
-                f"{int(first['epoch'])} or --early_stopping_patience.",
-            )
+        lowest = int(first["epoch"])
+        messages["validation_worsens"] = (
+            f"epoch {epoch}: the validation loss was lowest in epoch {lowest} "
+            f"({first['eval_loss']:.4f}) and is now {last['eval_loss']:.4f}: "
+            f"stop at epoch {lowest}, with --num_train_epochs={lowest} or "
+            "--early_stopping_patience."
         )
-    return warnings
+    return _warnings(messages, epoch)
 
 
 class WarningCallback(keras.callbacks.Callback):
@@ -259,9 +236,7 @@ def check_finite(
     """Raises InputError where the loss of a step is not finite.
 
     Args:
-        loss: what it became.
         where: in words, "in epoch 1, step 3 of 90".
-        learning_rate: of the step.
         mixed_precision: whether another precision might help.
     """
     if math.isfinite(loss):

@@ -9,6 +9,15 @@ TRUE_ACCURACY = 0.8
 SIMULATED_SETS = 200
 
 
+def confidence_intervals(labels, probabilities, names, seed=0):
+    samples = intervals.bootstrap_metrics(
+        labels, probabilities, names, seed=seed
+    )
+    return {
+        name: intervals.interval(values) for name, values in samples.items()
+    }
+
+
 def simulated(generator, rows, classes=2):
     """Labels, and probabilities whose argmax is right in 80% of the rows."""
     labels = generator.integers(0, classes, rows)
@@ -36,9 +45,7 @@ def test_coverage(rows):
         truth[name] = metrics.classification_metrics(*big, NAMES)[name]
     inside = dict.fromkeys(truth, 0)
     for _ in range(SIMULATED_SETS):
-        found = intervals.confidence_intervals(
-            *simulated(generator, rows), NAMES
-        )
+        found = confidence_intervals(*simulated(generator, rows), NAMES)
         for name, value in truth.items():
             inside[name] += found[name][0] <= value <= found[name][1]
     print(inside)
@@ -67,7 +74,7 @@ def test_intervals_hold_the_metric_and_shrink_with_more_rows():
     widths = []
     for rows in (100, 2500):
         labels, probabilities = simulated(np.random.default_rng(2), rows)
-        found = intervals.confidence_intervals(labels, probabilities, NAMES)
+        found = confidence_intervals(labels, probabilities, NAMES)
         value = np.mean(probabilities.argmax(axis=1) == labels)
         low, high = found["eval_accuracy"]
         assert low < value < high
@@ -78,7 +85,7 @@ def test_intervals_hold_the_metric_and_shrink_with_more_rows():
 def test_undefined_metrics_have_no_interval():
     labels = np.zeros(20, int)
     probabilities = np.tile([0.7, 0.3], (20, 1))
-    found = intervals.confidence_intervals(labels, probabilities, NAMES)
+    found = confidence_intervals(labels, probabilities, NAMES)
     assert found["eval_roc_auc"] is None
     assert found["eval_accuracy"] == [1.0, 1.0]
 

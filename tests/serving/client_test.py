@@ -23,7 +23,7 @@ def test_every_signature(server, address):
     answer = asked.predict({"text": TEXTS})
     expected = server.predictor.probabilities((TEXTS,))
     np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
-    names = server.predictor.class_names
+    names = server.predictor.task.class_names
     assert answer["label"] == [names[i] for i in expected.argmax(axis=1)]
     top = asked.predict({"text": TEXTS}, signature="top_k")
     assert [labels[0] for labels in top["labels"]] == answer["label"]

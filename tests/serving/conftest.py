@@ -6,8 +6,6 @@ import pathlib
 
 import pytest
 
-pytest.importorskip("tensorflow_serving", reason="the extra serving is absent")
-
 from bert_tf.inference.model_files import find_version
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from tests.serving.stand_in import StandIn

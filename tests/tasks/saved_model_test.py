@@ -274,7 +274,6 @@ def test_an_export_with_other_names_is_refused(
 @pytest.mark.parametrize("name", ["windows", "span"])
 def test_warm_up_asks_nothing_that_batching_refuses(trained_task, name):
     """Answers of more rows than texts: the server would not load the model."""
-    pytest.importorskip("tensorflow_serving")
     from tests.serving.warm_up_test import records
 
     found = trained_task(name)
@@ -289,7 +288,6 @@ def test_warm_up_asks_nothing_that_batching_refuses(trained_task, name):
 def test_query_server_asks_every_task(
     trained_task, tmp_path, monkeypatch, name
 ):
-    pytest.importorskip("tensorflow_serving")
     from tests.serving.client_test import query
     from tests.serving.conftest import Server
     from tests.serving.stand_in import StandIn
@@ -401,7 +399,7 @@ def test_multi_label_answers(trained_task):
     model = SavedModelPredictor(trained_task("multi_label").model)
     texts = ["the plot good bad x", "the plot good x", "the plot x"]
     answers = ask(model, texts)
-    names = np.array(model.class_names)
+    names = np.array(model.task.class_names)
     limits = np.float32(model.task.thresholds)
     cells = model.predict_rows((texts,))
     for row, chances in enumerate(answers["probabilities"]):

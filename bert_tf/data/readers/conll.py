@@ -22,7 +22,6 @@ def read_sentences(
     Args:
         lines: words first, tags last, between tabs or else spaces; without
             tags, a word a line.
-        name: of the file, for messages.
 
     Yields:
         The line and the fields `text` and, where there are tags, `label`:

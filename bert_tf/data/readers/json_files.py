@@ -54,7 +54,6 @@ def _read_questions(
 
     Args:
         lines: of the whole file.
-        name: of the file, for messages.
 
     Raises:
         InputError: it is not such a file.

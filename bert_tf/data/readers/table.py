@@ -42,7 +42,6 @@ class Table:
 
         Args:
             records: the line of each, and its fields.
-            path: of the file, for messages.
 
         Raises:
             InputError: there is no record, or half a character in the first.

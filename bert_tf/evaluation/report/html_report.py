@@ -27,7 +27,6 @@ _METRICS = (
     ("loss", "cross-entropy"),
     ("expected_calibration_error", "expected calibration error"),
 )  # fmt: skip
-_CURVES_CAPTION = "Validation that falls behind training is overfitting."
 _MOST_CONFUSED = 15
 # The page's search for a threshold needs no more.
 _MOST_POINTS = 400
@@ -45,7 +44,6 @@ def write_page(
     """Writes report.html, which loads nothing from anywhere.
 
     Args:
-        folder: where to.
         evaluations: the one reported, and others whose metrics stand beside.
         answer_rows: the answers to the examples of the first.
         drawn: figures by the names of their PNG files.
@@ -87,7 +85,7 @@ def _classification_values(evaluations, drawn, findings) -> dict:
     evaluation, *others = evaluations
     metrics, class_names = evaluation.metrics, evaluation.class_names
     captions = {
-        "learning_curves": _CURVES_CAPTION,
+        "learning_curves": "Validation behind training is overfitting.",
         **{name: caption for name, (_, caption) in plots.PLOTS.items()},
     }
     # It has a section of its own.

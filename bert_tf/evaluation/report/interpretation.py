@@ -27,7 +27,6 @@ def interpret(metrics: dict, *, split: str) -> list[Sentence]:
     """Returns what to think of an evaluation, in words.
 
     Args:
-        metrics: what `complete_metrics` returned.
         split: what was evaluated, e.g. "the test split".
     """
     sentences = [_against_majority(metrics, split)]

@@ -92,7 +92,6 @@ def render(
 
     Args:
         template: its name; it extends card.md.
-        folder: the run folder.
         config: its settings.
         metrics: of the split reported.
         front: what hubs read, besides the checkpoint, licence and language.
@@ -176,7 +175,6 @@ def read_facts(path: str, metrics: dict) -> dict:
     """Returns settings, epochs and data of a run as report.html shows them.
 
     Args:
-        path: the run folder.
         metrics: of the evaluation that is reported; `best` names the epoch.
     """
     config = TrainConfig.read(path)

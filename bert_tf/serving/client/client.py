@@ -1,6 +1,6 @@
 """Queries TensorFlow Serving over REST or gRPC.
 
-REST needs the standard library only; gRPC needs the extra `serving`.
+REST needs the standard library only, and no TensorFlow.
 """
 
 import base64

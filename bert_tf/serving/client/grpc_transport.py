@@ -20,8 +20,7 @@ try:
     )
 except ModuleNotFoundError as error:
     raise InstallationError(
-        f"grpc:// needs the package {error.name}: "
-        'pip install ".[serving]" in the clone'
+        f"grpc:// needs the package {error.name}: pip install . in the clone"
     ) from error
 
 # The default of 4 MiB is less than a batch of embeddings may take.
