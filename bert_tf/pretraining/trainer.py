@@ -239,6 +239,7 @@ class PretrainingTrainer:
             schedules.factor(
                 self.learning_rate_schedule,
                 progress,
+                total=1.0,
                 warmup=self.warmup_proportion,
             )
         )

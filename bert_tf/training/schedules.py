@@ -1,7 +1,7 @@
-"""Learning-rate schedules: a warm-up, then a decay by the share that is done.
+"""Learning-rate schedules: a warm-up, then a decay by what is left.
 
-To add one, write a function of that share and a line of SCHEDULES, and its name
-in `config/base.py`, which knows them without TensorFlow.
+To add one, write a function of the share that is left and a line of SCHEDULES,
+and its name in `config/base.py`, which knows them without TensorFlow.
 """
 
 import math
@@ -12,40 +12,43 @@ from keras import ops
 from bert_tf.config.base import SCHEDULES as NAMES
 
 
-def linear(share):
+def linear(left):
     """Falls linearly to 0, as in google-research/bert."""
-    return 1.0 - share
+    return left
 
 
-def cosine(share):
+def cosine(left):
     """Falls along half a cosine to 0 (1608.03983)."""
-    return 0.5 * (1.0 + ops.cos(math.pi * share))
+    return 0.5 * (1.0 - ops.cos(math.pi * left))
 
 
-def constant(share):
+def constant(left):
     """Stays."""
-    return ops.ones_like(share)
+    return ops.ones_like(left)
 
 
-# From the share of the steps after the warm-up, 0 to 1, to a factor.
+# From the share that is left after the warm-up, 1 to 0, to a factor.
 SCHEDULES = dict(zip(NAMES, (linear, cosine, constant), strict=True))
 
 
-def factor(name: str, progress, *, warmup: float, step: float = 0.0):
+def factor(name: str, done, *, total: float, warmup: float, ahead: float = 0.0):
     """Returns the factor on the peak learning rate, 0 to 1.
 
     Args:
         name: one of SCHEDULES.
-        progress: share of the training that is done, a number or <float32>[].
-        warmup: share in which the factor rises linearly; with half the budget
+        done: of `total`, a number or <float32>[]; in steps or in any unit.
+        total: the whole training.
+        warmup: of `total`, while the factor rises linearly; with half of it
             `linear` is the one-cycle schedule of 2212.14034.
-        step: share of one step, which the warm-up is ahead, so that the first
-            step counts.
+        ahead: of `total`, how far the rise is ahead: a step, where the first
+            one is to count.
     """
-    progress = ops.convert_to_tensor(progress, "float32")
-    rising = (progress + step) / warmup if warmup else 1.0
-    share = ops.clip((progress - warmup) / (1.0 - warmup), 0.0, 1.0)
-    return ops.clip(ops.minimum(rising, SCHEDULES[name](share)), 0.0, 1.0)
+    done = ops.convert_to_tensor(done, "float32")
+    rising = (done + ahead) / warmup if warmup else ops.ones_like(done)
+    # A single step may be all warm-up.
+    left = (total - done) / max(total - warmup, ahead)
+    falling = SCHEDULES[name](ops.clip(left, 0.0, 1.0))
+    return ops.clip(ops.minimum(rising, falling), 0.0, 1.0)
 
 
 @keras.saving.register_keras_serializable(package="bert_tf")
@@ -65,12 +68,12 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         """Returns the learning rate of a step, counted from 0."""
-        total = self._config["total_steps"]
         return self._config["peak"] * factor(
             self._config["name"],
-            ops.cast(step, "float32") / total,
-            warmup=self._config["warmup_steps"] / total,
-            step=1.0 / total,
+            ops.cast(step, "float32"),
+            total=self._config["total_steps"],
+            warmup=self._config["warmup_steps"],
+            ahead=1.0,
         )
 
     def get_config(self):

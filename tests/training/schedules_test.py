@@ -25,6 +25,10 @@ def test_warmup_then_linear_decay():
     assert linear[12] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_a_single_step_counts():
+    assert rates("linear", 1, 1)[0] == 1.0
+
+
 def test_no_warmup():
     assert rates("linear", 0, 10)[0] == 1.0
 
@@ -37,11 +41,11 @@ def test_cosine_and_constant():
 
 def test_of_a_budget():
     factors = [
-        float(schedules.factor("linear", progress, warmup=0.5))
+        float(schedules.factor("linear", progress, total=1.0, warmup=0.5))
         for progress in (0, 0.25, 0.5, 0.75, 1)
     ]
     assert factors == [0, 0.5, 1, 0.5, 0]
-    assert float(schedules.factor("linear", 0.0, warmup=0.0)) == 1
+    assert float(schedules.factor("linear", 0.0, total=1.0, warmup=0.0)) == 1
 
 
 def test_an_unknown_one_is_refused(tiny_config):
@@ -55,7 +59,7 @@ def test_one_is_added_where_the_docs_say(tiny_config, monkeypatch, tmp_path):
     monkeypatch.setitem(
         schedules.SCHEDULES,
         "steps",
-        lambda share: keras.ops.where(share > 0.6, 0.5, 1.0),
+        lambda left: keras.ops.where(left < 0.4, 0.5, 1.0),
     )
     config = tiny_config(
         learning_rate_schedule="steps", num_train_epochs=2, learning_rate=1e-3,
