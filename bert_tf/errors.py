@@ -1,4 +1,4 @@
-"""Errors that users can fix, and pieces of their messages."""
+"""Errors that users can fix, and helpers for their messages."""
 
 import difflib
 from collections.abc import Iterable, Sequence

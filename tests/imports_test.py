@@ -8,8 +8,8 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-# A room may import from its own and from those before it.
-ROOMS = (
+# A file or folder may import from its own and from those before it.
+RANKS = (
     "__init__", "errors", "files", "labels", "run_dir", "config", "text",
     "data", "metrics", "models", "presets", "tasks", "inference", "serving",
     "evaluation", "training", "pretraining", "distillation", "diagnostics",
@@ -20,10 +20,9 @@ LIGHT = (
     "bert_tf.config.distillation", "bert_tf.config.pretraining",
     "bert_tf.config.training", "bert_tf.data.examples", "bert_tf.data.splits",
     "bert_tf.inference.batch_prediction", "bert_tf.inference.model_files",
-    "bert_tf.inference.model_files",
     "bert_tf.pretraining.documents", "bert_tf.pretraining.vocabulary_training",
     "bert_tf.serving.client.client", "bert_tf.serving.versions",
-    "bert_tf.serving.versions", "bert_tf.text.vocabulary",
+    "bert_tf.text.vocabulary",
 )  # fmt: skip
 MODULES = sorted(
     path.relative_to(ROOT)
@@ -39,9 +38,9 @@ SCRIPTS = sorted(
 
 
 def rank(parts: tuple[str, ...]) -> int:
-    room = parts[1] if parts[0] == "bert_tf" and len(parts) > 1 else parts[0]
-    room = "__init__" if room == "bert_tf" else room
-    return ROOMS.index(room)
+    place = parts[1] if parts[0] == "bert_tf" and len(parts) > 1 else parts[0]
+    place = "__init__" if place == "bert_tf" else place
+    return RANKS.index(place)
 
 
 def imported(path: pathlib.Path) -> list[tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Settings of a distillation: loss weights and the student's config."""
+"""Distillation settings: loss weights and the student's config."""
 
 import dataclasses
 

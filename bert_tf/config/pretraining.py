@@ -1,4 +1,4 @@
-"""Settings of a pretraining, validated on creation."""
+"""Pretraining settings, validated on construction."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Settings of a fine-tuning, validated on creation."""
+"""Fine-tuning settings, validated on construction."""
 
 import dataclasses
 
@@ -6,7 +6,6 @@ from bert_tf.config.base import BaseConfig
 from bert_tf.errors import InputError
 
 CLASS_WEIGHTS = ("none", "balanced")
-TASKS = ("classification", "regression", "multi_label", "token", "span")
 LONG_TEXTS = ("truncate", "head_tail", "window")
 WINDOW_POOLINGS = ("mean", "max")
 # What --metric_for_best_model takes, by task.
@@ -20,6 +19,7 @@ _METRICS_OF_TASK = {
     "span": ("exact_match", "f1", "loss"),
     "token": ("f1", "precision", "recall", "f1_macro", "loss"),
 }  # fmt: skip
+TASKS = tuple(_METRICS_OF_TASK)
 # All of them, and whether more is better.
 SELECTION_METRICS = {
     metric: metric not in ("loss", "mean_squared_error")

@@ -1,4 +1,4 @@
-"""Rows to labelled examples; rows without text or label are refused."""
+"""Converts rows to labelled examples; rejects rows without text or label."""
 
 from collections.abc import Iterator, Sequence
 

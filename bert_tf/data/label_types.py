@@ -1,6 +1,6 @@
 """Reads, validates and counts the labels of each task.
 
-Free of TensorFlow, so that a fault in a file is told before it is loaded.
+Free of TensorFlow, so that file errors are reported before it is loaded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads and validates the training, validation and test splits.
 
-Without TensorFlow, so that a fault in a file is told before it is loaded.
+Free of TensorFlow, so that file errors are reported before it is loaded.
 """
 
 import dataclasses

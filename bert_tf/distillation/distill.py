@@ -1,4 +1,4 @@
-"""Trains a student of a fine-tuned teacher, as DistilBERT."""
+"""Trains a student from a fine-tuned teacher, following DistilBERT."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Compares a model's answers with the labels of rows."""
+"""Evaluates a loaded model on labelled examples."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Completes metrics: intervals, baseline and thresholds."""
+"""Adds intervals, baselines and thresholds to the metrics."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a model's files say about it, without TensorFlow."""
+"""Reads a model's metadata from its files, without TensorFlow."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Metrics of multi-class classification, by scikit-learn."""
+"""Multi-class classification metrics, computed with scikit-learn."""
 
 from collections.abc import Sequence
 

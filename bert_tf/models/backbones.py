@@ -1,6 +1,6 @@
 """The KerasNLP backbones that can be trained, and their layers.
 
-BERT, and what is BERT with other embeddings: `encoder_weights` gives them all
+BERT and its variants with other embeddings: `encoder_weights` gives them all
 to one encoder.
 """
 

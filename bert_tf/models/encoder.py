@@ -1,4 +1,4 @@
-"""A faster encoder on the weights of a KerasNLP backbone.
+"""A faster encoder that reuses a KerasNLP backbone's weights.
 
 The same function as KerasNLP's backbones, of fewer and larger operations:
 

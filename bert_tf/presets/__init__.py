@@ -1,1 +1,1 @@
-"""What --preset names: one converter per kind of checkpoint."""
+"""Resolves --preset: one converter per checkpoint format."""

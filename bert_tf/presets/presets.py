@@ -44,7 +44,7 @@ class Preset:
         exact_gelu: whether it was trained with GELU itself, as Transformers'
             folders say, not with its approximation.
         kind: what reads its weights: bert (KerasNLP), tf1, or one of
-            `relatives.KINDS`.
+            `transformers.KINDS`.
         backbone_class: of KerasNLP.
     """
 

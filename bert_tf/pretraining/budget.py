@@ -1,4 +1,4 @@
-"""The length of a pretraining in steps or by the clock."""
+"""The budget of a pretraining, in steps or wall-clock time."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The pretraining loop, by steps or by the clock."""
+"""The pretraining loop, bounded by steps or wall-clock time."""
 
 import dataclasses
 import os
@@ -116,6 +116,7 @@ class PretrainingTrainer:
             self._evaluate(state, clock)
         last_rate, begun = None, (state.step, state.tokens, time.monotonic())
         logged = begun
+        eval_steps = self.eval_steps or self.batches.steps
         for batch in self._batches(state.step):
             # As it will be at the end of the step: a time budget is not
             # overrun, and the last step has a rate of about 0.
@@ -153,9 +154,7 @@ class PretrainingTrainer:
                 preemption.stop()
             if self.checkpoints.is_due():
                 self.checkpoints.save(state)
-            if state.step % (
-                self.eval_steps or self.batches.steps
-            ) == 0 and self._fits(clock):
+            if state.step % eval_steps == 0 and self._fits(clock):
                 self._evaluate(state, clock)
                 logged = (state.step, state.tokens, time.monotonic())
         self._set_learning_rate(1.0)

@@ -1,4 +1,4 @@
-"""Checks that TensorFlow Serving has a SavedModel's operations."""
+"""Checks that TensorFlow Serving supports a SavedModel's operations."""
 
 import os
 

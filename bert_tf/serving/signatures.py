@@ -11,7 +11,6 @@ from bert_tf.inference import model_files
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.inference.model_files import TOKEN_INPUTS, text_inputs
 from bert_tf.models import classifier
-from bert_tf.serving import signatures as signatures_lib
 from bert_tf.tasks import head, pooling, registry
 from bert_tf.tasks.base import Task
 
@@ -221,7 +220,7 @@ def read_descriptions(path: str) -> dict[str, str]:
     ):
         return {}
     info = model_files.read_info(path)
-    return signatures_lib.descriptions(
+    return descriptions(
         registry.build_task(info.task, info.class_names, info.parameters)
     )
 

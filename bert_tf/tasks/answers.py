@@ -1,4 +1,4 @@
-"""A task's answers from predictions, as its SavedModel gives them."""
+"""Converts predictions to answers, as the SavedModel does."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Puts predictions of batches and windows in the order of the texts."""
+"""Reorders predictions of batches and windows to match the texts."""
 
 from collections.abc import Iterable
 

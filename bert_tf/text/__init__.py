@@ -1,1 +1,1 @@
-"""Text to token ids as google-research/bert does it, in the graph."""
+"""In-graph tokenization, compatible with google-research/bert."""

@@ -1,4 +1,4 @@
-"""BERT's AdamW, and the learning rate for a model's size."""
+"""BERT's AdamW, and the default learning rate by model size."""
 
 from collections.abc import Collection, Sequence
 

@@ -1,15 +1,13 @@
-"""Learning-rate schedules: a warm-up, then a decay by what is left.
+"""Learning-rate schedules: warm-up, then decay by the fraction that is left.
 
-To add one, write a function of the share that is left and a line of SCHEDULES,
-and its name in `config/base.py`, which knows them without TensorFlow.
+To add one, write a function of that fraction, add it to SCHEDULES, and its name
+to `config/base.py`, which lists them without TensorFlow.
 """
 
 import math
 
 import keras
 from keras import ops
-
-from bert_tf.config.base import SCHEDULES as NAMES
 
 
 def linear(left):
@@ -27,8 +25,8 @@ def constant(left):
     return ops.ones_like(left)
 
 
-# From the share that is left after the warm-up, 1 to 0, to a factor.
-SCHEDULES = dict(zip(NAMES, (linear, cosine, constant), strict=True))
+# From the fraction left after the warm-up, 1 to 0, to a factor.
+SCHEDULES = {"linear": linear, "cosine": cosine, "constant": constant}
 
 
 def factor(name: str, done, *, total: float, warmup: float, ahead: float = 0.0):

@@ -1,4 +1,4 @@
-"""The file formats by suffix; opens a file as a table.
+"""Maps file suffixes to formats and opens a file as a table.
 
 To add a format, write a file that reads it and a line of FORMATS.
 """
