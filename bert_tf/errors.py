@@ -1,6 +1,7 @@
 """Errors that users can fix, and helpers for their messages."""
 
 import difflib
+import signal
 from collections.abc import Iterable, Sequence
 
 
@@ -17,7 +18,11 @@ class ServerError(RuntimeError):
 
 
 class InterruptedTrainingError(RuntimeError):
-    """SIGTERM ended a training that is saved; exit status 143."""
+    """A signal ended a training that is saved; exit status 128 and it."""
+
+    def __init__(self, message: str, signal_number: int = signal.SIGTERM):
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
 
 
 def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:

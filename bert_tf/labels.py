@@ -1,9 +1,15 @@
-"""Class names, their ids and labels.txt."""
+"""Class names, their ids and labels.txt; sets of labels."""
 
+import json
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bert_tf import files
 from bert_tf.errors import InputError
+
+# Labels that say that there is none, in any case: pandas and R write them.
+MISSING = frozenset(("nan", "null", "none", "na", "n/a"))
 
 
 def class_names(labels: Iterable[str]) -> tuple[str, ...]:
@@ -63,3 +69,64 @@ def _is_whole_number(label: str) -> bool:
     return label.removeprefix("-").isascii() and (
         label.removeprefix("-").isdigit()
     )
+
+
+def unified_names(
+    counts: Counter, *, merge_case: bool | None
+) -> dict[str, str]:
+    """Returns the names of classes that are written in several ways.
+
+    Where all are numbers, equal ones get the shortest way to write them; with
+    `merge_case` those that differ by case alone the most frequent one.
+    """
+    if counts and all(map(is_number, counts)):
+        return _merged(counts, float, lambda name: (-len(name), name))
+    if merge_case is None:
+        return {}
+    names = _merged(counts, str.casefold, lambda name: (counts[name], name))
+    if names and not merge_case:
+        (one, other), *_ = names.items()
+        raise InputError(
+            f'the labels "{one}" ({counts[one]:,} rows) and "{other}" '
+            f"({counts[other]:,} rows) differ by case alone; rename one, or "
+            "take them for one class with --merge_label_case"
+        )
+    return names
+
+
+def _merged(counts: Counter, key, best) -> dict[str, str]:
+    groups: dict = {}
+    for name in counts:
+        groups.setdefault(key(name), []).append(name)
+    return {
+        name: max(group, key=best)
+        for group in groups.values()
+        for name in group
+        if name != max(group, key=best)
+    }
+
+
+def split(labels: str, separator: str) -> list[str]:
+    """Returns the labels of a text, each once: of a JSON list, or between."""
+    listed = json_value(labels)
+    names = listed if isinstance(listed, list) else labels.split(separator)
+    names = (str(name).strip() for name in names)
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def json_value(labels: str) -> object:
+    """Returns what a list or an object of a JSON lines file was."""
+    if not labels.startswith(("[", "{")):
+        return None
+    try:
+        return json.loads(labels)
+    except json.JSONDecodeError:
+        return None
+
+
+def is_number(label: str) -> bool:
+    """Whether a label reads as a finite number."""
+    try:
+        return math.isfinite(float(label))
+    except ValueError:
+        return False

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ TASK = "task.json"
 CALIBRATION = "calibration.json"
 DISTILLATION = "distillation.json"
 MODEL_CARD = "README.md"
+_ASIDE = re.compile(r"\.[0-9a-f]{8}\..+")
 # Of a pretraining: a KerasNLP preset folder.
 PRESET = "preset"
 
@@ -171,9 +173,19 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
             raise InputError(
                 f"--output_dir={path}: another process is training there"
             ) from None
+        if not shared:
+            _remove_leftovers(path)
         yield
     finally:
         os.close(descriptor)
+
+
+def _remove_leftovers(path: str) -> None:
+    """Removes files that a kill kept `written_aside` from renaming."""
+    for place in (path, os.path.join(path, os.path.dirname(WEIGHTS))):
+        for name in os.listdir(place):
+            if _ASIDE.fullmatch(name):
+                os.remove(os.path.join(place, name))
 
 
 def check_is_run(path: str) -> None:

@@ -113,7 +113,7 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
     except (InstallationError, ServerError) as error:
         return _fail(error, 2)
     except InterruptedTrainingError as error:
-        return _fail(error, 143)
+        return _fail(error, error.exit_status)
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except BrokenPipeError:

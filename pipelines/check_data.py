@@ -14,6 +14,7 @@ common_flags.define_columns("Data")
 common_flags.define_label_column()
 common_flags.define_text()
 common_flags.define_task()
+common_flags.define_incomplete()
 with help_page.group("Output"):
     _JSON = flags.DEFINE_boolean("json", False, "Print JSON instead of lines.")
 
@@ -22,6 +23,7 @@ def main(argv: list[str]) -> None:
     """Reads and tokenizes the files and prints the report."""
     del argv
     from bert_tf.data import examples, label_types
+    from bert_tf.data import splits as splits_lib
 
     flag = common_flags.FLAGS
     label_type = label_types.of_task(
@@ -30,12 +32,16 @@ def main(argv: list[str]) -> None:
     splits = {
         name: examples.read_examples(
             flag[f"{name}_file"].value,
-            labels_may_be_empty=label_type.may_be_empty,
+            label_type=label_type,
+            drop_incomplete=flag["drop_incomplete"].value,
             **common_flags.column_names(),
         )[0]
         for name in ("train", "validation", "test")
         if flag[f"{name}_file"].value
     }
+    splits = splits_lib.unify_labels(
+        splits, label_type, merge_case=flag["merge_label_case"].value
+    )
     class_names = label_type.class_names(splits["train"])
     for split in splits.values():
         label_type.check(split, class_names)
@@ -54,7 +60,8 @@ def main(argv: list[str]) -> None:
         },
         max_seq_length=length,
         max_positions=preset.max_positions,
-        count_labels=label_type.count,
+        label_type=label_type,
+        unknown_id=preprocessor.special_ids.unknown,
     )
     if _JSON.value:
         print(json.dumps(report, indent=2))

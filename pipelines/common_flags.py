@@ -101,13 +101,6 @@ def define_files() -> None:
         flags.DEFINE_list(
             "test_file", [], "Labelled files that only the final model meets."
         )
-    with help_page.group("Advanced"):
-        flags.DEFINE_float(
-            "validation_split",
-            0.1,
-            "Share of each class split off for validation where there is no "
-            "--validation_file; equal texts stay on one side.",
-        )
 
 
 def define_raw_text() -> None:
@@ -144,6 +137,23 @@ def define_text(preset: str | None = "minilm_l6_en_uncased") -> None:
             128,
             "Longest text in tokens, [CLS] and [SEP] included; the rest is "
             "cut off. pipelines.check_data recommends a value.",
+        )
+
+
+def define_incomplete() -> None:
+    """Declares what becomes of rows and labels that are not as they should."""
+    with help_page.group("Advanced"):
+        flags.DEFINE_boolean(
+            "drop_incomplete",
+            False,
+            "Leave out rows without text or label, and say how many; they are "
+            "refused otherwise. Labels such as nan, None or N/A are none.",
+        )
+        flags.DEFINE_boolean(
+            "merge_label_case",
+            False,
+            "Take labels that differ by case alone for one class; they are "
+            "refused otherwise.",
         )
 
 

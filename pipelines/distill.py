@@ -81,14 +81,15 @@ def main(argv: list[str]) -> None:
         num_train_epochs=_NUM_TRAIN_EPOCHS.value,
         learning_rate=_LEARNING_RATE.value,
         train_batch_size=_TRAIN_BATCH_SIZE.value,
-        **training_flags.values(),
+        **training_flags.given_values(),
     )
     run_dir.check_is_local(config.output_dir)
-    run_dir.check_output_dir(
-        config.output_dir,
-        overwrite=config.overwrite_output_dir,
-        resume=config.resume,
-    )
+    if not distillation_config.is_only_trained(config):
+        run_dir.check_output_dir(
+            config.output_dir,
+            overwrite=config.overwrite_output_dir,
+            resume=config.resume,
+        )
     from bert_tf.data import examples
 
     columns = config.text_columns()

@@ -42,6 +42,13 @@ with help_page.group("Advanced"):
         "The oldest TensorFlow Serving that is to run the model; the export is "
         "refused if it lacks an operation.",
     )
+    _WARM_UP_TEXTS = flags.DEFINE_string(
+        "warm_up_texts",
+        "synthetic",
+        "Texts of the warm-up requests and of request.json, which are "
+        "published with the model: synthetic, of words of the vocabulary; "
+        "evaluation, from the run's predictions.csv; or a file of texts.",
+    )
     _KEEP = flags.DEFINE_integer(
         "keep",
         None,
@@ -91,6 +98,7 @@ def _export() -> None:
         models_dir=_MODELS_DIR.value,
         serving_version=_SERVING_VERSION.value,
         keep=_KEEP.value,
+        warm_up_texts=_WARM_UP_TEXTS.value,
     )
     logging.info(
         "Exported %s. Next:\n"

@@ -20,6 +20,7 @@ common_flags.define_columns()
 common_flags.define_label_column()
 common_flags.define_text()
 common_flags.define_task()
+common_flags.define_incomplete()
 training_flags.define()
 with help_page.group("Training"):
     flags.DEFINE_integer(
@@ -49,6 +50,12 @@ with help_page.group("Training"):
         "Stop after so many epochs without a better one. Default: never.",
     )
 with help_page.group("Advanced"):
+    flags.DEFINE_float(
+        "validation_split",
+        0.1,
+        "Share of each class split off for validation where there is no "
+        "--validation_file; equal texts stay on one side.",
+    )
     flags.DEFINE_integer(
         "doc_stride",
         64,
@@ -129,6 +136,13 @@ with help_page.group("Advanced"):
         list(config_lib.SELECTION_METRICS),
         "Validation metric that chooses the best epoch. Default: f1 for two "
         "classes, accuracy for more; pearson, f1_micro and f1 of entities.",
+    )
+    flags.DEFINE_string(
+        "positive_label",
+        None,
+        "Of two classes, the one that precision, recall and F1 are of. "
+        "Default: 1, yes, true, positive or pos, or the one that the other "
+        "negates (spam, not spam), else the rarer one in training.",
     )
     _NUM_SEEDS = flags.DEFINE_integer(
         "num_seeds",

@@ -83,7 +83,7 @@ def define() -> None:
         )
 
 
-def values() -> dict:
-    """Returns the values of the flags that `define` declares, by name."""
+def given_values() -> dict:
+    """Returns the values of those flags that the command names."""
     module = flags.FLAGS.flags_by_module_dict()[__name__]
-    return {flag.name: flag.value for flag in module}
+    return {flag.name: flag.value for flag in module if flag.present}

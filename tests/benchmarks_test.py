@@ -81,7 +81,9 @@ def test_generated_tasks(tmp_path):
         cwd=ROOT, check=True,
     )  # fmt: skip
     path = f"{tmp_path}/tasks/questions_train.json"
-    questions, _ = examples.read_examples([path], labels_may_be_empty=True)
+    questions, _ = examples.read_examples(
+        [path], label_type=label_types.of_task("span")
+    )
     # Raises where an answer is not at its place.
     label_types.of_task("span").check(questions, ())
     assert 0 < (questions["label"] == "[]").sum() < 20

@@ -1,6 +1,8 @@
 """Settings that every training shares: validation, JSON and flags."""
 
+import csv
 import dataclasses
+import io
 import json
 import math
 import os
@@ -152,7 +154,10 @@ class BaseConfig:
             if value in (None, ()) or name == "overwrite_output_dir":
                 continue
             if isinstance(value, tuple):
-                value = ",".join(value)
+                # As absl's lists read it: names may hold commas.
+                line = io.StringIO()
+                csv.writer(line, lineterminator="").writerow(value)
+                value = line.getvalue()
             if isinstance(value, bool):
                 value = str(value).lower()
             lines.append(f"--{name}={value}\n")

@@ -1,6 +1,7 @@
 """Distillation settings: loss weights and the student's config."""
 
 import dataclasses
+import os
 
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
@@ -49,7 +50,28 @@ def student_config(teacher: str, **changes) -> TrainConfig:
     # The teacher's was for its size.
     changes.setdefault("learning_rate", None)
     # A student has to learn with all its weights.
-    whole = {
-        "freeze_backbone": False, "trainable_layers": None, "lora_rank": None
+    own = {
+        "freeze_backbone": False, "trainable_layers": None, "lora_rank": None,
+        "resume": "auto", "overwrite_output_dir": False,
     }  # fmt: skip
-    return dataclasses.replace(config, **whole, **changes)
+    return dataclasses.replace(config, **{**own, **changes})
+
+
+def start_folder(output_dir: str) -> str:
+    """Returns where a distillation keeps what it starts from until its end."""
+    return f"{output_dir.rstrip(os.sep)}.start"
+
+
+def is_only_trained(config: TrainConfig) -> bool:
+    """Whether a student is trained, and not yet compared with its teacher."""
+    files = (run_dir.METRICS, run_dir.DISTILLATION)
+    is_trained, is_compared = (
+        os.path.exists(os.path.join(config.output_dir, file)) for file in files
+    )
+    return (
+        is_trained
+        and not is_compared
+        and os.path.exists(start_folder(config.output_dir))
+        and config.resume != "never"
+        and not config.overwrite_output_dir
+    )

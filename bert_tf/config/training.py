@@ -26,6 +26,7 @@ SELECTION_METRICS = {
     for metrics in _METRICS_OF_TASK.values()
     for metric in metrics
 }
+_SEPARATOR_WORDS = {" ": "space", "\t": "tab"}
 # [CLS], one word piece and [SEP].
 _SHORTEST_SEQUENCE = 3
 
@@ -45,6 +46,8 @@ class TrainConfig(BaseConfig):
     label_column: str | None = None
     id_column: str | None = None
     label_separator: str = ","
+    drop_incomplete: bool = False
+    merge_label_case: bool = False
     doc_stride: int = 64
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
@@ -60,6 +63,7 @@ class TrainConfig(BaseConfig):
     layerwise_learning_rate_decay: float = 1.0
     class_weight: str = "none"
     metric_for_best_model: str | None = None
+    positive_label: str | None = None
     early_stopping_patience: int | None = None
     steps_per_execution: int = 1
     max_truncated_share: float = 0.05
@@ -111,6 +115,9 @@ class TrainConfig(BaseConfig):
             )
         if not self.label_separator:
             raise InputError("--label_separator must not be empty")
+        # White space does not stand in a flag file.
+        word = _SEPARATOR_WORDS.get(self.label_separator, self.label_separator)
+        object.__setattr__(self, "label_separator", word)
         if self.long_text != "truncate" and self.task in ("token", "span"):
             raise InputError(
                 f"--long_text={self.long_text} does not go with "
@@ -144,6 +151,12 @@ class TrainConfig(BaseConfig):
             "text_column": self.text_column,
             "text_pair_column": self.text_pair_column,
         }
+
+    @property
+    def separator(self) -> str:
+        """What stands between labels: --label_separator, words replaced."""
+        characters = {word: one for one, word in _SEPARATOR_WORDS.items()}
+        return characters.get(self.label_separator, self.label_separator)
 
     @property
     def window_stride(self) -> int | None:

@@ -1,20 +1,24 @@
 """Statistics and problems of the data: duplicates, truncation, classes."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from bert_tf.data.examples import text_keys
+from bert_tf.data.examples import group_keys, near_keys, text_keys
 from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.data.label_types import LabelType
 from bert_tf.data.tfrecords import TokenizedRecords
-from bert_tf.errors import list_some
+from bert_tf.errors import list_some, shorten
 
 _PERCENTILES = (50, 90, 95, 99, 100)
 # The recommended length holds this share of the texts whole.
 _COVERAGE = 0.99
 _LENGTH_MULTIPLE = 8
+_EXAMPLES = 3
+# Of English texts with an English vocabulary it is below 0.1%.
+LARGE_UNKNOWN_SHARE = 0.02
 
 
 def build_data_report(
@@ -23,7 +27,8 @@ def build_data_report(
     *,
     max_seq_length: int,
     max_positions: int | None,
-    count_labels: Callable[[pd.Series], dict[str, int]],
+    label_type: LabelType,
+    unknown_id: int,
 ) -> dict:
     """Returns rows, classes, duplicates, leaks and lengths, for JSON.
 
@@ -33,28 +38,38 @@ def build_data_report(
             known, so nothing is said of their duplicates.
         max_seq_length: the length that is to be used.
         max_positions: the model's longest, if known.
-        count_labels: from labels to how many examples have each.
+        label_type: counts the labels.
+        unknown_id: of the token for what the vocabulary lacks.
     """
-    keys = {
-        name: text_keys(split)
+    frames = {
+        name: split
         for name, split in splits.items()
         if not isinstance(encoded[name], TokenizedRecords)
     }
+    keys = {name: text_keys(split) for name, split in frames.items()}
+    groups = {
+        name: group_keys(split, label_type.group_field)
+        for name, split in frames.items()
+        if split["text_pair"].iloc[0] is not None
+    }
     counts = np.concatenate([split.token_counts for split in encoded.values()])
+    recommended = recommended_length(counts, max_positions)
     return {
         "schema_version": 1,
         "parts": {
             name: {
                 "files": list(dict.fromkeys(split["path"])),
                 "rows": len(split),
-                "classes": count_labels(split["label"]),
+                "classes": label_type.count(split["label"]),
                 **(_duplicates(split, keys[name]) if name in keys else {}),
             }
             for name, split in splits.items()
         },
-        "shared_texts": {
-            f"{first} and {second}": int(keys[second].isin(keys[first]).sum())
-            for first, second in itertools.combinations(keys, 2)
+        "shared_texts": _shared(keys),
+        "shared_groups": _shared(groups),
+        "near_equal_texts": {
+            f"{first} and {second}": _near_equal(frames[first], frames[second])
+            for first, second in itertools.combinations(frames, 2)
         },
         "tokens": {
             f"percentile_{p}": int(
@@ -65,8 +80,81 @@ def build_data_report(
         "max_seq_length": max_seq_length,
         "truncated": int((counts > max_seq_length).sum()),
         "truncated_share": float((counts > max_seq_length).mean()),
-        "recommended_max_seq_length": recommended_length(counts, max_positions),
+        "recommended_max_seq_length": recommended,
+        "recommended_whole_share": float((counts <= recommended).mean()),
+        **_unknown(frames, encoded, unknown_id),
     }
+
+
+def unknown_shares(encoded: EncodedTexts, unknown_id: int) -> np.ndarray:
+    """Returns which part of each row's tokens is unknown <float>[rows]."""
+    is_unknown = (encoded.token_ids == unknown_id).astype(np.int64)
+    # Summed up from the start, since rows may be empty.
+    sums = np.concatenate([[0], np.cumsum(is_unknown)])
+    counts = np.diff(sums[encoded.row_splits])
+    return counts / np.maximum(encoded.lengths, 1)
+
+
+def _unknown(frames: dict, encoded: dict, unknown_id: int) -> dict:
+    """Returns the unknown share of all tokens, and the texts with the most."""
+    unknown = total = 0.0
+    worst = []
+    for name, frame in frames.items():
+        one = encoded[name]
+        shares = unknown_shares(one, unknown_id)
+        unknown += (shares * one.lengths).sum()
+        total += one.lengths.sum()
+        for row in np.argsort(-shares, kind="stable")[:_EXAMPLES]:
+            text = row if one.example_index is None else one.example_index[row]
+            worst.append(
+                (float(shares[row]), shorten(frame["text"].iloc[text]))
+            )
+    worst.sort(key=lambda item: -item[0])
+    return {
+        "unknown_share": float(unknown / total) if total else 0.0,
+        "unknown_examples": [
+            text for share, text in worst[:_EXAMPLES] if share
+        ],
+    }
+
+
+def describe_unknown(share: float, examples: Sequence[str]) -> str:
+    """Says how much a vocabulary lacks, and what to do about it."""
+    shown = "; ".join(repr(text) for text in examples)
+    return (
+        f"{share:.1%} of the tokens are unknown to the vocabulary, which the "
+        f"model takes for one another ({shown}); a --preset of this language "
+        "or script, such as bert_base_multi, knows them"
+    )
+
+
+def _shared(keys: dict[str, pd.Series]) -> dict[str, int]:
+    """Returns how many rows of the second split are in the first, too."""
+    return {
+        f"{first} and {second}": int(keys[second].isin(keys[first]).sum())
+        for first, second in itertools.combinations(keys, 2)
+    }
+
+
+def _near_equal(first: pd.DataFrame, second: pd.DataFrame) -> dict:
+    """Returns how many texts of the second are nearly in the first, and some.
+
+    Not counted are those that are in it.
+    """
+    near, other = near_keys(first), near_keys(second)
+    rows = np.flatnonzero(
+        other.isin(near) & ~text_keys(second).isin(text_keys(first))
+    )
+    examples = []
+    for row in rows[:_EXAMPLES]:
+        twin = first.iloc[np.flatnonzero(near == other.iloc[row])[0]]
+        examples.append(
+            [
+                f"{one['path']}:{one['line']} {shorten(one['text'])}"
+                for one in (twin, second.iloc[row])
+            ]
+        )
+    return {"count": len(rows), "examples": examples}
 
 
 def recommended_length(counts: np.ndarray, max_positions: int | None) -> int:
@@ -105,6 +193,21 @@ def describe(report: dict) -> str:
     for names, count in report["shared_texts"].items():
         warning = "  <- these make the figures too good" if count else ""
         lines.append(f"  texts shared between {names}: {count:,}{warning}")
+    for names, count in report["shared_groups"].items():
+        if count:
+            lines.append(
+                f"  {count:,} pairs share a text between {names}, which makes "
+                "the figures too good"
+            )
+    for names, near in report["near_equal_texts"].items():
+        if near["count"]:
+            lines.append(
+                f"  {near['count']:,} more texts of {names} are nearly equal "
+                "(case, punctuation, addresses and digits aside), such as"
+            )
+            lines += [
+                f"    {text}" for pair in near["examples"] for text in pair
+            ]
     tokens = report["tokens"]
     lines.append(
         f"  tokens per text: median {tokens['percentile_50']}, "
@@ -114,9 +217,27 @@ def describe(report: dict) -> str:
     lines.append(
         f"  max_seq_length {report['max_seq_length']} truncates "
         f"{report['truncated']:,} texts ({report['truncated_share']:.1%}); "
-        f"{report['recommended_max_seq_length']} would leave 99% whole"
+        f"{describe_recommended(report)}"
     )
+    if report["unknown_share"] > LARGE_UNKNOWN_SHARE:
+        unknown = describe_unknown(
+            report["unknown_share"], report["unknown_examples"]
+        )
+        lines.append(f"  {unknown}")
     return "\n".join(lines)
+
+
+def describe_recommended(report: dict) -> str:
+    """Says what the recommended length would change."""
+    length = report["recommended_max_seq_length"]
+    # Reports of earlier versions do not have it.
+    share = report.get("recommended_whole_share", _COVERAGE)
+    if share >= _COVERAGE:
+        return f"{length} would leave 99% whole"
+    return (
+        f"{length}, the longest that the model takes, would leave {share:.0%} "
+        "whole: --long_text=window reads all of a text"
+    )
 
 
 def _duplicates(split: pd.DataFrame, keys: pd.Series) -> dict:

@@ -1,5 +1,6 @@
 """Converts rows to labelled examples; rejects rows without text or label."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +14,9 @@ from bert_tf.errors import InputError, list_some
 
 # The columns of every examples frame; text_pair and label are None throughout
 # where the files have none.
+_URL = re.compile(r"https?://\S+|www\.\S+")
+_DIGIT = re.compile(r"\d")
+_PUNCTUATION = re.compile(r"[^\w\s]|_")
 FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
 
 
@@ -20,7 +24,8 @@ def read_examples(
     patterns: Sequence[str],
     *,
     labelled: bool = True,
-    labels_may_be_empty: bool = False,
+    label_type: LabelType | None = None,
+    drop_incomplete: bool = False,
     **column_names: str | None,
 ) -> tuple[pd.DataFrame, Columns]:
     """Reads files into one frame with the columns of FRAME_COLUMNS.
@@ -29,7 +34,10 @@ def read_examples(
         patterns: paths and globs; every file must have the columns of the
             first.
         labelled: whether a label column is needed.
-        labels_may_be_empty: whether it may be so in some rows.
+        label_type: says which labels are missing ones, and whether they may
+            be; None takes empty ones for that.
+        drop_incomplete: leave out rows without text or label, and say how
+            many, where they are else refused.
         **column_names: text_column, text_pair_column, label_column, id_column
             where the caller knows them.
 
@@ -48,7 +56,27 @@ def read_examples(
             raise InputError(f"{table.path} has a header and no rows below it")
         logging.info("%s: %s", table.path, columns.describe())
     examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
-    _check_filled(examples, columns, labels_may_be_empty)
+    if columns.label is not None:
+        examples["label"] = examples["label"].str.strip()
+        missing = label_type.missing if label_type else frozenset()
+        is_missing = examples["label"].str.lower().isin(missing)
+        examples.loc[is_missing, "label"] = ""
+    may_be_empty = label_type is not None and label_type.may_be_empty
+    is_empty = _find_empty(examples, columns, labels_may_be_empty=may_be_empty)
+    if not drop_incomplete:
+        _check_filled(examples, columns, is_empty)
+    dropped = np.any(list(is_empty.values()), axis=0)
+    if dropped.all():
+        raise InputError(f"{patterns[0]}: no row has both text and label")
+    if dropped.any():
+        logging.warning(
+            "%d of %d rows have no text or no label and are left out (lines "
+            "%s).",
+            dropped.sum(),
+            len(examples),
+            list_some(list(examples["line"][dropped])),
+        )
+        examples = examples[~dropped].reset_index(drop=True)
     return examples, columns
 
 
@@ -74,9 +102,17 @@ def read_labelled(
     Raises:
         InputError: as of `read_examples`; or a label is not the model's.
     """
-    examples, _ = read_examples(
-        patterns, labels_may_be_empty=label_type.may_be_empty, **column_names
+    examples, _ = read_examples(patterns, label_type=label_type, **column_names)
+    # What is a number may be written in another way here: 0.0 for 0.
+    names = label_type.unified(
+        [examples["label"], pd.Series(class_names, dtype=object)],
+        merge_case=None,
     )
+    to_known = {names.get(name, name): name for name in class_names}
+    examples["label"] = [
+        to_known.get(names.get(label, label), label)
+        for label in examples["label"]
+    ]
     label_type.check(examples, class_names)
     return examples
 
@@ -122,6 +158,33 @@ def text_keys(examples: pd.DataFrame) -> pd.Series:
     )
 
 
+def group_keys(examples: pd.DataFrame, field: str) -> pd.Series:
+    """Returns what examples share that are to be on one side of a split.
+
+    Args:
+        field: of pairs, the text that many share: `text` or `text_pair`.
+    """
+    if not len(examples) or examples["text_pair"].iloc[0] is None:
+        return text_keys(examples)
+    return examples[field].map(_folded)
+
+
+def near_keys(examples: pd.DataFrame) -> pd.Series:
+    """Returns what texts share that differ in little that tells them apart.
+
+    Case, white space, punctuation, addresses and digits are masked.
+    """
+    return (
+        text_keys(examples)
+        .map(
+            lambda key: _PUNCTUATION.sub(
+                " ", _DIGIT.sub("0", _URL.sub(" ", key))
+            )
+        )
+        .map(_folded)
+    )
+
+
 def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
@@ -140,23 +203,35 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
         )  # fmt: skip
 
 
+_WANTED = {
+    "text": ("an empty text", "remove or fill them"),
+    "text_pair": ("an empty second text", "remove or fill them"),
+    "label": ("no label", "remove or label them"),
+}
+
+
+def _find_empty(
+    examples: pd.DataFrame, columns: Columns, *, labels_may_be_empty: bool
+) -> dict[str, np.ndarray]:
+    """Returns for each field that is needed which rows lack it <bool>[rows]."""
+    return {
+        field: np.array([not text.strip() for text in examples[field]])
+        for field in _WANTED
+        if getattr(columns, field) is not None
+        and not (field == "label" and labels_may_be_empty)
+    }
+
+
 def _check_filled(
-    examples: pd.DataFrame, columns: Columns, labels_may_be_empty: bool
+    examples: pd.DataFrame, columns: Columns, is_empty: dict[str, np.ndarray]
 ) -> None:
-    for field, what, todo in (
-        ("text", "an empty text", "remove or fill them"),
-        ("text_pair", "an empty second text", "remove or fill them"),
-        ("label", "no label", "remove or label them"),
-    ):
-        if getattr(columns, field) is None:
-            continue
-        if field == "label" and labels_may_be_empty:
-            continue
-        empty = examples[[not text.strip() for text in examples[field]]]
-        for path, rows in empty.groupby("path", sort=False):
+    for field, mask in is_empty.items():
+        what, todo = _WANTED[field]
+        for path, rows in examples[mask].groupby("path", sort=False):
             total = int((examples["path"] == path).sum())
             raise InputError(
                 f"{len(rows):,} of {total:,} rows of {path} have {what} in "
                 f'column "{getattr(columns, field)}" (lines '
-                f"{list_some(list(rows['line']))}); {todo}"
+                f"{list_some(list(rows['line']))}); {todo}, or pass "
+                "--drop_incomplete to leave them out"
             )

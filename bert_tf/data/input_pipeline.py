@@ -136,9 +136,12 @@ def build_dataset(
         if isinstance(label, tf.RaggedTensor):
             label = label.to_tensor(-1, shape=[batch_size, fixed_length])
         mask = tf.cast(positions < lengths[:, tf.newaxis], tf.int32)
+        # TPUs want every shape to be known.
+        shape = [batch_size, fixed_length]
+        mask = tf.ensure_shape(mask, shape)
         weight = tf.where(rows < 0, 0.0, tf.gather(weights, source))
         return {
-            "token_ids": tf.ensure_shape(ids, [batch_size, fixed_length]),
+            "token_ids": tf.ensure_shape(ids, shape),
             "segment_ids": tf.cast(positions >= first[:, tf.newaxis], tf.int32)
             * mask,
             "padding_mask": mask,

@@ -6,7 +6,6 @@ Free of TensorFlow, so that file errors are reported before it is loaded.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -33,6 +32,10 @@ class LabelType:
     """
 
     may_be_empty = False
+    # Of pairs, the text that many share: these stay on one side of a split.
+    group_field = "text"
+    # Labels that say that there is none, in any case: pandas and R write them.
+    missing: frozenset[str] = frozenset()
 
     def __init__(self, separator: str):
         self.separator = separator
@@ -57,9 +60,34 @@ class LabelType:
         """Returns how many examples have each label, for the data report."""
         raise NotImplementedError
 
+    def unified(
+        self, labels: Sequence[pd.Series], *, merge_case: bool | None
+    ) -> dict[str, str]:
+        """Returns what some labels are to be called, of all files' labels.
+
+        Args:
+            labels: of each file.
+            merge_case: whether those that differ by case alone are one, and
+                else refused; None leaves them alone.
+
+        Raises:
+            InputError: labels differ by case alone.
+        """
+        del labels, merge_case
+        return {}
+
 
 class ClassLabel(LabelType):
     """One class of several."""
+
+    missing = labels_lib.MISSING
+
+    def unified(
+        self, labels: Sequence[pd.Series], *, merge_case: bool | None
+    ) -> dict[str, str]:
+        """See `LabelType`."""
+        counts = Counter(label for one in labels for label in one)
+        return labels_lib.unified_names(counts, merge_case=merge_case)
 
     def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """See `LabelType`."""
@@ -99,6 +127,8 @@ class ClassLabel(LabelType):
 class NumberLabel(LabelType):
     """A number."""
 
+    missing = labels_lib.MISSING
+
     def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns (); the numbers must differ."""
         values = train["label"]
@@ -116,7 +146,7 @@ class NumberLabel(LabelType):
             examples["label"], examples["path"], examples["line"], strict=True
         )
         for label, path, line in labels:
-            if not _is_number(label):
+            if not labels_lib.is_number(label):
                 raise InputError(
                     f'{path}, line {line}: the label "{label}" is not a '
                     "number, as --task=regression needs; is --label_column "
@@ -133,14 +163,41 @@ class LabelSet(LabelType):
     """Any number of labels, with the separator between them."""
 
     may_be_empty = True
+    missing = labels_lib.MISSING
+
+    def unified(
+        self, labels: Sequence[pd.Series], *, merge_case: bool | None
+    ) -> dict[str, str]:
+        """See `LabelType`."""
+        sets = {
+            text: labels_lib.split(text, self.separator)
+            for one in labels
+            for text in one
+        }
+        counts = Counter(
+            label for one in labels for text in one for label in sets[text]
+        )
+        names = labels_lib.unified_names(counts, merge_case=merge_case)
+        return {
+            text: json.dumps([names.get(label, label) for label in one])
+            for text, one in sets.items()
+            if names.keys() & set(one)
+        }
 
     def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """See `LabelType`."""
+        _check_lists(train)
         names = labels_lib.class_names(
             label
             for labels in train["label"]
-            for label in split(labels, self.separator)
+            for label in labels_lib.split(labels, self.separator)
         )
+        for name in names:
+            if self.separator in name:
+                raise InputError(
+                    f"the label {name!r} holds the separator; name another "
+                    "with --label_separator"
+                )
         if len(names) < 2:
             raise InputError(
                 f"the {len(train):,} training rows have "
@@ -153,12 +210,13 @@ class LabelSet(LabelType):
 
     def check(self, examples: pd.DataFrame, class_names: Sequence[str]) -> None:
         """See `LabelType`."""
+        _check_lists(examples)
         known = set(class_names)
         rows = zip(
             examples["label"], examples["path"], examples["line"], strict=True
         )
         for labels, path, line in rows:
-            for label in split(labels, self.separator):
+            for label in labels_lib.split(labels, self.separator):
                 if label not in known:
                     raise InputError(
                         f"{path}, line {line}: the label "
@@ -168,7 +226,9 @@ class LabelSet(LabelType):
     def count(self, labels: pd.Series) -> dict[str, int]:
         """See `LabelType`."""
         counts = Counter(
-            label for one in labels for label in split(one, self.separator)
+            label
+            for one in labels
+            for label in labels_lib.split(one, self.separator)
         )
         return {name: counts[name] for name in labels_lib.class_names(counts)}
 
@@ -217,6 +277,8 @@ class TagSequence(LabelType):
 class AnswerSpans(LabelType):
     """The answers to a question, each with its place in the context."""
 
+    group_field = "text_pair"
+
     def class_names(self, train: pd.DataFrame) -> tuple[str, ...]:
         """Returns (); there must be contexts."""
         if train["text_pair"].iloc[0] is None:
@@ -263,10 +325,21 @@ def of_task(task: str, *, separator: str = ",") -> LabelType:
     return _LABEL_TYPES[task](separator)
 
 
-def split(labels: str, separator: str) -> list[str]:
-    """Returns the labels of a text, each once."""
-    names = (name.strip() for name in labels.split(separator))
-    return list(dict.fromkeys(name for name in names if name))
+def _check_lists(examples: pd.DataFrame) -> None:
+    """Raises InputError where labels are no list of strings, and no string."""
+    rows = zip(
+        examples["label"], examples["path"], examples["line"], strict=True
+    )
+    for labels, path, line in rows:
+        value = labels_lib.json_value(labels)
+        items = value if isinstance(value, list) else []
+        if isinstance(value, dict) or not all(
+            isinstance(item, str | int | float) for item in items
+        ):
+            raise InputError(
+                f"{path}, line {line}: the labels {labels[:60]} are neither a "
+                'list of strings, such as ["sports", "politics"], nor a string'
+            )
 
 
 def answers_of(row) -> list[tuple[str, int]]:
@@ -289,13 +362,6 @@ def _not_in_training(label: str, class_names: Sequence[str]) -> str:
         f'"{label}" is not in the training data; it has: '
         f"{list_some(class_names, 20)}"
     )
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return math.isfinite(float(label))
-    except ValueError:
-        return False
 
 
 def _line(row, word: int) -> int:

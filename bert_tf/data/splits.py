@@ -12,8 +12,12 @@ from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples, label_types, tfrecords
 from bert_tf.data.columns import Columns
 from bert_tf.data.examples import text_keys
+from bert_tf.data.label_types import LabelType
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
+
+# A text that more of the pairs share is a constant, not what leaks.
+_LARGEST_GROUP = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +52,14 @@ def read_splits(config: TrainConfig) -> Splits:
             "text_column", "text_pair_column", "label_column", "id_column"
         )
     }  # fmt: skip
-    label_type = label_types.of_task(
-        config.task, separator=config.label_separator
-    )
+    label_type = label_types.of_task(config.task, separator=config.separator)
 
     def read(patterns):
         frame, chosen = examples.read_examples(
-            patterns, labels_may_be_empty=label_type.may_be_empty, **columns
+            patterns,
+            label_type=label_type,
+            drop_incomplete=config.drop_incomplete,
+            **columns,
         )
         columns.update(chosen.names())
         return frame, chosen
@@ -71,12 +76,20 @@ def read_splits(config: TrainConfig) -> Splits:
             _check_pairs(records, chosen)
     if config.test_file:
         frames["test"], _ = read(config.test_file)
+    if records is None:
+        frames = unify_labels(
+            {"train": train, **frames},
+            label_type,
+            merge_case=config.merge_label_case,
+        )
+        train = frames.pop("train")
     if "validation" not in frames:
         train, validation = split(
             train,
             fraction=config.validation_split,
             seed=config.seed,
             strata=label_type.strata(train["label"]),
+            keys=_split_keys(train, label_type),
         )
         frames = {"validation": validation, **frames}
     limits = {"train": config.max_train_samples}
@@ -99,12 +112,41 @@ def read_splits(config: TrainConfig) -> Splits:
     return Splits(frames, class_names, columns, records)
 
 
+def _split_keys(train: pd.DataFrame, label_type: LabelType) -> pd.Series:
+    """Returns the keys of a split: of pairs what many of them share."""
+    keys = examples.group_keys(train, label_type.group_field)
+    if keys.value_counts().iloc[0] <= _LARGEST_GROUP * len(train):
+        return keys
+    return text_keys(train)
+
+
+def unify_labels(
+    frames: dict[str, pd.DataFrame],
+    label_type: LabelType,
+    *,
+    merge_case: bool,
+) -> dict[str, pd.DataFrame]:
+    """Returns the splits with one name for each class, see `LabelType`.
+
+    Raises:
+        InputError: labels differ by case alone.
+    """
+    names = label_type.unified(
+        [frame["label"] for frame in frames.values()], merge_case=merge_case
+    )
+    return {
+        split: frame.assign(label=frame["label"].replace(names))
+        for split, frame in frames.items()
+    }
+
+
 def split(
     examples: pd.DataFrame,
     *,
     fraction: float,
     seed: int,
     strata: pd.Series | None = None,
+    keys: pd.Series | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Splits off about `fraction` of every class, as (rest, split off).
 
@@ -116,11 +158,13 @@ def split(
     Args:
         fraction: share that is split off.
         strata: the class of each row, where it is not the label.
+        keys: what rows share that are to be on one side; by default the text.
 
     Raises:
         InputError: nothing would be left on one side.
     """
-    keys = text_keys(examples)
+    if keys is None:
+        keys = text_keys(examples)
     labels = examples["label"] if strata is None else strata
     label_of_key = labels.groupby(keys).min()
     generator = np.random.default_rng(seed)

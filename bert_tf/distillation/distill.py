@@ -10,11 +10,16 @@ from collections.abc import Callable, Sequence
 
 import keras
 import keras_nlp
+import pandas as pd
 import tensorflow as tf
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config.distillation import LossWeights
+from bert_tf.config.distillation import (
+    LossWeights,
+    is_only_trained,
+    start_folder,
+)
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples
 from bert_tf.data.splits import read_splits
@@ -25,11 +30,14 @@ from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.presets import presets
+from bert_tf.training import checkpoints
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training import train as train_lib
 
 # Both models predict the same texts, interleaved.
 _TURNS = 9
+# Of the folder beside an unfinished run.
+_SETTINGS, _UNLABELLED = "settings.json", "unlabelled.jsonl"
 
 
 def distill(
@@ -65,6 +73,11 @@ def distill(
         or config.distribution_strategy == "multi_worker"
     ):
         raise InputError("distillation runs in one process so far")
+    if config.tpu is not None or config.distribution_strategy == "tpu":
+        raise InputError(
+            "distillation does not run on TPUs so far: the teacher is outside "
+            "the strategy; name another --distribution_strategy"
+        )
     loaded = loaded_run.load(teacher)
     if loaded.task.name != "classification":
         raise InputError(
@@ -80,33 +93,35 @@ def distill(
     )
     num_layers = num_layers or max(1, backbone.num_layers // 2)
     chosen_layers(backbone.num_layers, num_layers)
+    settings = {
+        "teacher": teacher,
+        "num_layers": num_layers,
+        "unlabelled_file": list(unlabelled_file),
+        "unlabelled_only": unlabelled_only,
+        **dataclasses.asdict(weights),
+    }
     # Beside the run, for a run folder has to be new; --resume needs it.
-    start = f"{config.output_dir.rstrip(os.sep)}.start"
-    resuming = run_dir.check_output_dir(
-        config.output_dir,
-        overwrite=config.overwrite_output_dir,
-        resume=config.resume,
-    )
-    if os.path.exists(start) and not resuming:
-        shutil.rmtree(start)
-    if not os.path.exists(start):
-        with run_dir.staged(start) as aside:
-            _write_start(aside, teacher, loaded, num_layers, unlabelled_file)
-    texts = os.path.join(start, "unlabelled.jsonl")
-    config = dataclasses.replace(
-        config,
-        preset=os.path.join(start, run_dir.PRESET),
-        train_file=(
-            *(() if unlabelled_only else config.train_file),
-            *([texts] if os.path.exists(texts) else []),
-        ),
-    )
-
-    def build_loss_fn(student: keras.Model):
-        copy_head(loaded, student)
-        return build_loss(weights, loaded.model, student)
-
-    train_lib.train(read_splits(config), config, build_loss_fn=build_loss_fn)
+    start = start_folder(config.output_dir)
+    if not is_only_trained(config):
+        resuming = run_dir.check_output_dir(
+            config.output_dir,
+            overwrite=config.overwrite_output_dir,
+            resume=config.resume,
+        )
+        if os.path.exists(start) and not resuming:
+            shutil.rmtree(start)
+        if not os.path.exists(start):
+            with run_dir.staged(start) as aside:
+                _write_start(
+                    aside, teacher, loaded, num_layers, unlabelled_file
+                )
+                run_dir.write_json(os.path.join(aside, _SETTINGS), settings)
+        checkpoints.check_same(
+            "settings",
+            run_dir.read_json(os.path.join(start, _SETTINGS)),
+            settings,
+        )
+        _train(start, config, loaded, weights, unlabelled_only)
     report = {
         "schema_version": 1,
         "teacher": teacher,
@@ -119,6 +134,37 @@ def distill(
     )
     shutil.rmtree(start)
     return report
+
+
+def _train(
+    start: str,
+    config: TrainConfig,
+    teacher: LoadedRun,
+    weights: LossWeights,
+    unlabelled_only: bool,
+) -> None:
+    config = dataclasses.replace(
+        config, preset=os.path.join(start, run_dir.PRESET)
+    )
+    splits = read_splits(config)
+    texts = os.path.join(start, _UNLABELLED)
+    if os.path.exists(texts):
+        # After the split: what validation measures is people's labels alone.
+        labelled, _ = examples.read_examples(
+            [texts],
+            label_column=config.label_column,
+            **config.text_columns(),
+        )
+        train = [] if unlabelled_only else [splits.frames["train"]]
+        splits.frames["train"] = pd.concat(
+            [*train, labelled], ignore_index=True
+        )
+
+    def build_loss_fn(student: keras.Model):
+        copy_head(teacher, student)
+        return build_loss(weights, teacher.model, student)
+
+    train_lib.train(splits, config, build_loss_fn=build_loss_fn)
 
 
 def _write_start(
@@ -148,9 +194,7 @@ def _write_start(
     )
     answers = model.predict_encoded(model.encode(segments)).argmax(axis=1)
     columns = [config.text_column, config.text_pair_column]
-    with open(
-        os.path.join(folder, "unlabelled.jsonl"), "w", encoding="utf-8"
-    ) as file:
+    with open(os.path.join(folder, _UNLABELLED), "w", encoding="utf-8") as file:
         for *texts, answer in zip(*segments, answers, strict=True):
             row = dict(zip(columns, texts, strict=False))
             row[config.label_column] = teacher.task.class_names[answer]

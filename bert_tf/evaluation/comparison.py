@@ -56,7 +56,9 @@ def compare(first: Evaluation, second: Evaluation) -> dict:
     ]
     samples = [
         # The same seed, hence the same rows in each sample of both.
-        intervals.bootstrap_metrics(labels, values, names, seed=0)
+        intervals.bootstrap_metrics(
+            labels, values, names, positive=first.task.positive_class
+        )
         for values in (first.predictions, probabilities)
     ]
     return {

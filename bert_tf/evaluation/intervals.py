@@ -33,6 +33,7 @@ def bootstrap_metrics(
     probabilities: np.ndarray,
     class_names: Sequence[str],
     *,
+    positive: str | None = None,
     seed: int = 0,
 ) -> dict[str, np.ndarray]:
     """Returns metrics of rows drawn with replacement, by metrics.json's keys.
@@ -43,6 +44,7 @@ def bootstrap_metrics(
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes].
+        positive: as of `classification_metrics`.
 
     Returns:
         <float64>[SAMPLES] by name (fewer of the ROC AUC of many classes), NaN
@@ -60,13 +62,17 @@ def bootstrap_metrics(
         _indicator(labels, classes, kept=labels == predictions),
     ]
     samples: dict[str, list] = {}
+    positive_id = None
+    if classes == 2:
+        positive = positive or positive_class(class_names)
+        positive_id = list(class_names).index(positive)
     drawn = 0
     for weights in _weights(rows, seed):
         num_true, num_predicted, num_correct = (
             (m.T @ weights.T).T for m in indicators
         )
         values = _count_metrics(
-            num_true, num_predicted, num_correct, class_names
+            num_true, num_predicted, num_correct, positive_id
         )
         values["eval_loss"] = weights @ losses / rows
         if classes == 2 or drawn < _AUC_SAMPLES_OF_MANY_CLASSES:
@@ -120,7 +126,7 @@ def _indicator(ids: np.ndarray, classes: int, kept=None) -> sparse.csr_matrix:
 
 
 def _count_metrics(
-    num_true, num_predicted, num_correct, class_names
+    num_true, num_predicted, num_correct, positive: int | None
 ) -> dict[str, np.ndarray]:
     """Returns what follows from <float64>[samples, classes] counts."""
     total = num_true.sum(axis=1)
@@ -134,8 +140,7 @@ def _count_metrics(
         "eval_precision_macro": precision.mean(axis=1),
         "eval_recall_macro": recall.mean(axis=1),
     }
-    if len(class_names) == 2:
-        positive = list(class_names).index(positive_class(class_names))
+    if positive is not None:
         values["eval_precision"] = precision[:, positive]
         values["eval_recall"] = recall[:, positive]
         values["eval_f1"] = f1[:, positive]

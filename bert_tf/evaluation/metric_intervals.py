@@ -45,7 +45,10 @@ def complete_metrics(
     if task.is_multiclass:
         class_names = metrics["labels"]
         labels = np.array(labels_lib.class_ids(examples["label"], class_names))
-        samples = intervals.bootstrap_metrics(labels, predictions, class_names)
+        positive = task.positive_class
+        samples = intervals.bootstrap_metrics(
+            labels, predictions, class_names, positive=positive
+        )
     else:
         samples = intervals.resampled_task(task, examples, encoded, predictions)
     completed = {
@@ -58,37 +61,47 @@ def complete_metrics(
     }
     if not task.is_multiclass:
         return completed
-    completed["baselines"] = {"majority": _majority(labels, class_names)}
+    completed["baselines"] = {
+        "majority": _majority(labels, class_names, positive)
+    }
     if baseline is not None:
         completed["baselines"]["tfidf_logistic_regression"] = _trained(
-            baseline, examples, labels, predictions, class_names
+            baseline, examples, labels, predictions, class_names, positive
         )
         completed["baseline_train_runtime"] = baseline.train_runtime
     if len(class_names) == 2:
-        name = positive_class(class_names)
-        positive = class_names.index(name)
+        name = positive or positive_class(class_names)
+        number = class_names.index(name)
         completed["positive_class"] = name
         completed["thresholds"] = for_precision(
-            labels == positive, predictions[:, positive]
+            labels == number, predictions[:, number]
         )
     return completed
 
 
-def _majority(labels: np.ndarray, class_names: Sequence[str]) -> dict:
+def _majority(
+    labels: np.ndarray, class_names: Sequence[str], positive: str | None
+) -> dict:
     """Returns what always answering the largest class would reach."""
     largest = int(np.bincount(labels, minlength=len(class_names)).argmax())
     always = np.zeros([len(labels), len(class_names)])
     always[:, largest] = 1.0
-    values = classification_metrics(labels, always, class_names)
+    values = classification_metrics(
+        labels, always, class_names, positive=positive
+    )
     return {
         "class": class_names[largest],
         **{name: values[f"eval_{name}"] for name in _OF_BASELINES[:5]},
     }
 
 
-def _trained(baseline, examples, labels, probabilities, class_names) -> dict:
+def _trained(
+    baseline, examples, labels, probabilities, class_names, positive
+) -> dict:
     answers = baseline.probabilities(examples_lib.segments(examples))
-    values = classification_metrics(labels, answers, class_names)
+    values = classification_metrics(
+        labels, answers, class_names, positive=positive
+    )
     test = intervals.mcnemar(
         probabilities.argmax(axis=1) == labels, answers.argmax(axis=1) == labels
     )

@@ -5,8 +5,10 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from absl import logging
+
 from bert_tf.data.columns import open_tables
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, list_some
 
 if TYPE_CHECKING:
     # pipelines.query_server reads files where TensorFlow is not installed.
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 # Rows that are in memory at a time, and sorted by length among themselves.
 _ROWS_AT_A_TIME = 1024
+# As `data_report`'s.
+_LARGE_UNKNOWN_SHARE = 0.02
 
 # Ids, then the texts of one or two segments.
 Batch = tuple[list[str], tuple[list[str], ...]]
@@ -83,12 +87,14 @@ def predict(
     the file is told first.
     """
     first = next(batches, None)
+    if first is None:
+        raise InputError("--input_file: there are no rows to answer")
     predictor = load()
     writer = PredictionWriter(
         file, predictor.task, has_pairs=predictor.has_pairs
     )
-    count = 0
-    for ids, segments in itertools.chain([first] if first else [], batches):
+    count, empty = 0, []
+    for ids, segments in itertools.chain([first], batches):
         if len(segments) != 1 + predictor.has_pairs:
             raise InputError(
                 f"{predictor.path} takes {1 + predictor.has_pairs} texts per "
@@ -101,7 +107,28 @@ def predict(
             answer_rows=predictor.predict_rows(segments, batch_size=batch_size),
         )
         file.flush()
+        if not count:
+            share = predictor.unknown_share(segments)
+            if share > _LARGE_UNKNOWN_SHARE:
+                logging.warning(
+                    "%.1f%% of the tokens of the first %d texts are unknown to "
+                    "the model's vocabulary: is it of another language?",
+                    100 * share,
+                    len(ids),
+                )
         count += len(ids)
+        empty += [
+            name
+            for name, *texts in zip(ids, *segments, strict=True)
+            if not all(text.strip() for text in texts)
+        ]
+    if empty:
+        logging.warning(
+            "%d of %d texts are empty; their answers mean nothing (ids %s).",
+            len(empty),
+            count,
+            list_some(empty),
+        )
     return count
 
 

@@ -22,6 +22,8 @@ from bert_tf.tasks.answers import AnswerRow, LoadedModel, build_answer_rows
 from bert_tf.text import vocabulary
 
 _TOKENIZE_BATCH_SIZE = 1024
+# Special tokens are among these.
+_FIRST_TOKENS = 1000
 # One batch's small operations run while another's products wait for a core:
 # 1.09 times the texts per second on two cores. More threads add 0.02.
 _CONCURRENT_BATCHES = 2
@@ -123,6 +125,18 @@ class SavedModelPredictor:
             token_counts=lengths.astype(np.int32),
             **columns,
         )
+
+    def unknown_share(self, segments: tuple[Sequence[str], ...]) -> float:
+        """Returns the share of tokens that the vocabulary lacks."""
+        extra = os.path.join(self.path, EXTRA, run_dir.VOCABULARY)
+        tokens = vocabulary.read_tokens(extra)
+        unknown = [
+            number
+            for number, token in enumerate(tokens[:_FIRST_TOKENS])
+            if token in ("[UNK]", "<unk>")
+        ]
+        ids = self.encode(segments).token_ids
+        return float(np.isin(ids, unknown).mean()) if len(ids) else 0.0
 
     def predict_encoded(
         self, encoded: EncodedTexts, *, batch_size: int = 64

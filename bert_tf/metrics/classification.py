@@ -7,19 +7,23 @@ from sklearn import metrics
 
 from bert_tf.metrics import calibration
 
+_POSITIVE_NAMES = frozenset(("1", "yes", "true", "positive", "pos"))
+
 
 def classification_metrics(
     labels: np.ndarray,
     probabilities: np.ndarray,
     class_names: Sequence[str],
+    *,
+    positive: str | None = None,
 ) -> dict:
     """Returns the metrics of `metrics.json`; every number finite or None.
 
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes].
-        class_names: one per class. Of two classes, the positive one is
-            `positive_class(class_names)`.
+        class_names: one per class.
+        positive: the positive one of two; by default `positive_class`.
     """
     predictions = probabilities.argmax(axis=1)
     # A float32 softmax adds up to 1 only within float32's precision.
@@ -33,7 +37,7 @@ def classification_metrics(
     for average in ("macro", "weighted"):
         values.update(_precision_recall_f1(labels, predictions, ids, average))
     if len(class_names) == 2:
-        positive = class_names.index(positive_class(class_names))
+        positive = class_names.index(positive or positive_class(class_names))
         binary = metrics.precision_recall_fscore_support(
             labels == positive,
             predictions == positive,
@@ -89,18 +93,28 @@ def scores_by_class(
     }
 
 
-def positive_class(class_names: Sequence[str]) -> str:
+def positive_class(
+    class_names: Sequence[str], counts: Sequence[int] = (0, 0)
+) -> str:
     """Returns the class of two that precision, recall and F1 are about.
 
-    The second one, as everywhere (0/1, no/yes), unless exactly one name is a
-    negation of the other: `not_disaster`, `non-spam`, `unrelated`.
+    The one that says so by its name, or whose negation the other is:
+    `not_disaster`, `non-spam`, `unrelated`; else the rarer one, and of equally
+    rare ones the second.
+
+    Args:
+        class_names: two.
+        counts: rows of each in the training split.
     """
+    named = [name for name in class_names if name.lower() in _POSITIVE_NAMES]
+    if len(named) == 1:
+        return named[0]
     first, second = class_names
     for name, other in ((first, second), (second, first)):
         for prefix in ("not_", "not ", "not-", "non_", "non-", "no_", "un"):
             if name.lower() == prefix + other.lower():
                 return other
-    return second
+    return first if counts[0] < counts[1] else second
 
 
 def headline_metric(class_names: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """A backbone with a dense head, per text or per token."""
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import keras
@@ -28,6 +29,7 @@ def build_classifier(
     num_classes: int,
     dropout: float,
     freeze_backbone: bool = False,
+    has_pooler: bool = True,
     is_per_token: bool = False,
 ) -> keras.Model:
     """Puts dropout and a dense softmax layer on the encoder's output.
@@ -44,6 +46,8 @@ def build_classifier(
         freeze_backbone: train the head only (the feature-based way); build
             the backbone without dropout then, which Keras keeps up in frozen
             layers.
+        has_pooler: whether the backbone's was trained before; else it is
+            trained with the head.
         is_per_token: puts the head on each token, not on each text.
 
     Returns:
@@ -52,7 +56,11 @@ def build_classifier(
     """
     # === Layers ===
     if freeze_backbone:
-        backbone.trainable = False
+        # Not the backbone itself, which would freeze all of its layers.
+        for layer in backbone.layers:
+            layer.trainable = False
+    if not has_pooler and hasattr(backbone, _POOLER):
+        backbone.pooled_dense.trainable = True
     head_dropout = keras.layers.Dropout(dropout, name="head_dropout")
     logits_dense = keras.layers.Dense(
         num_classes,
@@ -186,6 +194,18 @@ def classify(
 
 
 _LAST_LAYER = "logits"
+
+
+@contextlib.contextmanager
+def rescaled(model: keras.Model, factor: float, offset: float) -> Iterator:
+    """Gives a model whose logits are multiplied and shifted meanwhile."""
+    layer = model.get_layer(_LAST_LAYER)
+    kernel, bias = (v.numpy() for v in (layer.kernel, layer.bias))
+    layer.kernel.assign(kernel * factor)
+    layer.bias.assign(bias * factor + offset)
+    yield
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
 
 
 def apply_temperature(model: keras.Model, temperature: float) -> None:

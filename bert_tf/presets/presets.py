@@ -46,6 +46,8 @@ class Preset:
         kind: what reads its weights: bert (KerasNLP), tf1, or one of
             `transformers.KINDS`.
         backbone_class: of KerasNLP.
+        has_pooler: whether its pooler was trained; else it starts anew, and
+            is trained with the head.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Preset:
     exact_gelu: bool = False
     kind: str = _BERT
     backbone_class: type = backbones.CLASSES[backbones.BERT]
+    has_pooler: bool = True
 
     def check_length(self, length: int, longest: int | None) -> None:
         """Raises InputError where texts are longer than the model's longest."""
@@ -82,9 +85,7 @@ class Preset:
         elif self.kind in transformers.KINDS:
             path = os.path.join(self.source, "config.json")
             config = vocabularies.read_config(self.name, path)
-            backbone = build(
-                **transformers.backbone_settings(config, self.name)
-            )
+            backbone = build(**transformers.backbone_settings(config))
             transformers.read_weights(
                 backbone, self.source, kind=self.kind, name=self.name
             )
@@ -172,6 +173,7 @@ def _resolve_folder(name: str, folder: str) -> Preset:
                 f"--preset={name} is of the kind {config['model_type']!r}; "
                 f"supported are {', '.join((_BERT, *transformers.KINDS))}"
             )
+        transformers.check_config(config, name)
         if not any(
             os.path.exists(os.path.join(folder, weights))
             for weights in (
@@ -216,23 +218,33 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         or config.get("class_name") == backbones.ROBERTA,
         kind=config.get("model_type", _BERT),
         backbone_class=backbone_class,
+        has_pooler=config.get("model_type") not in transformers.NO_POOLER
+        and vocabularies.read_own(folder).get("has_pooler", True),
     )
 
 
 def save_preset(
-    folder: str, model: keras.Model, vocabulary: Vocabulary
+    folder: str,
+    model: keras.Model,
+    vocabulary: Vocabulary,
+    *,
+    has_pooler: bool = True,
 ) -> None:
     """Writes a KerasNLP preset folder, which --preset takes.
 
     Args:
         folder: to write to.
         model: a BertBackbone, or a task of KerasNLP on one.
-        vocabulary: of its tokens. Accents are taken to go with case.
+        vocabulary: of its tokens.
+        has_pooler: whether its pooler was trained.
     """
     model.save_to_preset(folder)
     keras_nlp.models.BertTokenizer(
         list(vocabulary.tokens), lowercase=vocabulary.lowercase
     ).save_to_preset(folder)
+    vocabularies.write_own(
+        folder, strip_accents=vocabulary.strip_accents, has_pooler=has_pooler
+    )
 
 
 _CONNECT_SECONDS = 3
@@ -243,9 +255,17 @@ _PACKAGE_HINT = (
 
 
 def from_preset(cls: type, source: str, name: str, **kwargs):
-    """Calls KerasNLP; what goes wrong on a network becomes one message."""
+    """Calls KerasNLP; what goes wrong becomes one message."""
     if os.path.isdir(source):
-        return cls.from_preset(source, **kwargs)
+        try:
+            return cls.from_preset(source, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a file can lack
+            first_line = str(error).strip().split("\n")[0][:200]
+            raise InputError(
+                f"--preset={name}: KerasNLP cannot read {source} "
+                f"({type(error).__name__}: {first_line}); is a weight or a "
+                "file missing, as the pooler of a model for masked words?"
+            ) from error
     reachable = _hub_is_reachable(source)
     if not reachable:
         # What is in the cache can be used; nothing is asked for again and

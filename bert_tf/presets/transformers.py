@@ -20,6 +20,7 @@ from bert_tf.errors import InputError
 from bert_tf.models import backbones
 
 KINDS = ("distilbert", "electra", "roberta", "albert")
+NO_POOLER = ("distilbert", "electra")
 WEIGHTS = "model.safetensors"
 # What DistilBERT calls them.
 _DISTILBERT = {
@@ -44,6 +45,9 @@ _ALBERT = {
     "output.LayerNorm": "full_layer_layer_norm",
 }
 _PARTS = {"distilbert": _DISTILBERT, "albert": _ALBERT}
+# One function, or its approximation, which is what is computed.
+_ACTIVATIONS = ("gelu", "gelu_new", "gelu_python", "gelu_pytorch_tanh",
+                "gelu_fast")  # fmt: skip
 _POSITIONS = "embeddings.position_embeddings.weight"
 _SEGMENTS = "embeddings.token_type_embeddings.weight"
 
@@ -68,19 +72,28 @@ def max_positions(config: dict) -> int:
     return positions
 
 
-def backbone_settings(config: dict, name: str) -> dict:
-    """Returns its arguments.
-
-    Raises:
-        InputError: it normalizes otherwise than all published ones do.
-    """
+def check_config(config: dict, name: str) -> None:
+    """Raises InputError where config.json is of another model than is built."""
     built = backbone_class(config)
     epsilon = 1e-5 if built is backbones.CLASSES[backbones.ROBERTA] else 1e-12
-    if config.get("layer_norm_eps", epsilon) != epsilon:
-        raise InputError(
-            f"--preset={name}: its layer_norm_eps is "
-            f"{config['layer_norm_eps']}; only {epsilon} is supported"
-        )
+    supported = {
+        "layer_norm_eps": (epsilon,),
+        # DistilBERT's name for it is `activation`.
+        "hidden_act": _ACTIVATIONS,
+        "activation": _ACTIVATIONS,
+        "position_embedding_type": ("absolute",),
+    }
+    for key, values in supported.items():
+        if config.get(key, values[0]) not in values:
+            raise InputError(
+                f"--preset={name}: its config.json has {key}={config[key]!r}; "
+                f"supported: {', '.join(map(str, values))}"
+            )
+
+
+def backbone_settings(config: dict) -> dict:
+    """Returns its arguments."""
+    built = backbone_class(config)
     if config["model_type"] == "distilbert":
         return {
             "vocabulary_size": config["vocab_size"],

@@ -13,6 +13,8 @@ from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import SENTENCE_PIECE, Vocabulary
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
+# What KerasNLP's folders do not say.
+_OWN = "bert_tf.json"
 
 
 def read_transformers(name: str, folder: str, kind: str) -> Vocabulary:
@@ -61,9 +63,24 @@ def read_keras(name: str, folder: str, class_name: str) -> Vocabulary:
         return _sentence_pieces(_existing(name, folder, path), False, False)
     path = _existing(name, folder, os.path.join(assets, "vocabulary.txt"))
     # KerasNLP stores strip_accents=False for uncased vocabularies too, whose
-    # tokens were made from text without accents.
+    # tokens were made from text without accents; `save_preset` says so apart.
     lowercase = config.get("lowercase", False)
-    return Vocabulary(vocabulary_lib.read_tokens(path), lowercase, lowercase)
+    return Vocabulary(
+        vocabulary_lib.read_tokens(path),
+        lowercase,
+        read_own(folder).get("strip_accents", lowercase),
+    )
+
+
+def write_own(folder: str, **values) -> None:
+    """Writes what KerasNLP's files do not say: strip_accents, has_pooler."""
+    run_dir.write_json(os.path.join(folder, _OWN), values)
+
+
+def read_own(folder: str) -> dict:
+    """Reads what `write_own` wrote; of others' folders nothing."""
+    path = os.path.join(folder, _OWN)
+    return run_dir.read_json(path) if os.path.exists(path) else {}
 
 
 def read_word_pieces(path: str) -> Vocabulary:

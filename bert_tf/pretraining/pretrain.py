@@ -56,6 +56,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         vocab_file=config.vocab_file,
         max_seq_length=config.max_seq_length,
     )
+    strategy_lib.set_precision(config.mixed_precision)
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length
@@ -243,7 +244,12 @@ def _write_results(config, vocabulary, pretrainer, metrics) -> None:
     folder = os.path.join(config.output_dir, run_dir.PRESET)
     if not os.path.exists(folder):
         with run_dir.staged(folder) as aside:
-            presets.save_preset(aside, pretrainer.masked_lm, vocabulary)
+            presets.save_preset(
+                aside,
+                pretrainer.masked_lm,
+                vocabulary,
+                has_pooler=config.has_pairs,
+            )
     run_dir.write_json(
         os.path.join(config.output_dir, run_dir.METRICS), metrics
     )

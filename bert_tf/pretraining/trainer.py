@@ -112,11 +112,15 @@ class PretrainingTrainer:
             InterruptedTrainingError: SIGTERM came; the state is saved.
         """
         clock = Clock(self._clock_path, state.seconds)
-        if not state.history:
+        eval_steps = self.eval_steps or self.batches.steps
+        # A kill may come between the checkpoint of a step and its evaluation.
+        is_due = state.step % eval_steps == 0
+        if not state.history or (
+            is_due and state.history[-1]["step"] < state.step
+        ):
             self._evaluate(state, clock)
         last_rate, begun = None, (state.step, state.tokens, time.monotonic())
         logged = begun
-        eval_steps = self.eval_steps or self.batches.steps
         for batch in self._batches(state.step):
             # As it will be at the end of the step: a time budget is not
             # overrun, and the last step has a rate of about 0.

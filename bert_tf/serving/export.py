@@ -13,7 +13,7 @@ from absl import logging
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.errors import InputError
-from bert_tf.inference import loaded_run, model_files
+from bert_tf.inference import batch_prediction, loaded_run, model_files
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.serving import (
     bundle,
@@ -31,6 +31,7 @@ _TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 # So many evaluation texts are asked again, evenly spread.
 _MOST_PARITY_TEXTS = 500
 _PREDICTIONS = "predictions.csv"
+SYNTHETIC, EVALUATION = WARM_UP_TEXTS = ("synthetic", "evaluation")
 
 
 def export(
@@ -40,6 +41,7 @@ def export(
     models_dir: str,
     serving_version: str | None = None,
     keep: int | None = None,
+    warm_up_texts: str = SYNTHETIC,
 ) -> str:
     """Exports a run as the next version of a model and returns its folder.
 
@@ -52,6 +54,8 @@ def export(
         serving_version: the TensorFlow Serving that must be able to run it;
             by default the oldest that is known.
         keep: how many versions stay, see `versions.publish`.
+        warm_up_texts: what the warm-up requests and request.json hold:
+            synthetic or evaluation texts, or those of a file of this name.
 
     Raises:
         InputError: there is no finished run, the name is not one, the server
@@ -67,10 +71,11 @@ def export(
         operation_check.check(staged, serving_version)
         _write_extra_assets(run_path, staged, trained)
         predictor = SavedModelPredictor(staged)
+        model = loaded_run.as_model(trained, path=run_path, batch_size=64)
         segments, expected = _evaluation_texts(run_path, predictor)
         difference = check_parity(
             predictor,
-            loaded_run.as_model(trained, path=run_path, batch_size=64),
+            model,
             segments,
             expected,
             tolerance=_TOLERANCE[trained.config.mixed_precision],
@@ -83,7 +88,11 @@ def export(
             difference,
             serving_version,
         )
+        if warm_up_texts not in WARM_UP_TEXTS:
+            segments = _read_segments(warm_up_texts, predictor)
         examples = warm_up.example_texts(segments)
+        if warm_up_texts == SYNTHETIC:
+            examples = warm_up.synthetic_texts(examples, model.tokens)
         count = warm_up.write(predictor, name=name, texts=examples)
         logging.info("%d warm-up requests written and replayed.", count)
         return versions.publish(
@@ -113,6 +122,19 @@ def _evaluation_texts(
     rows = list(itertools.islice(rows, 0, None, step))
     columns = ("text", "text_pair") if predictor.has_pairs else ("text",)
     return tuple([row[column] for row in rows] for column in columns), rows
+
+
+def _read_segments(
+    path: str, predictor: SavedModelPredictor
+) -> tuple[list[str], ...]:
+    """Returns the first texts of a file; InputError where they are not ours."""
+    _, segments = next(batch_prediction.read_batches([path]), (None, ()))
+    if len(segments) != len(predictor.inputs):
+        raise InputError(
+            f"--warm_up_texts={path}: its rows have {len(segments)} texts, and "
+            f"the model takes {len(predictor.inputs)}"
+        )
+    return segments
 
 
 def check_parity(

@@ -32,6 +32,24 @@ def example_texts(
     return [examples[0], examples[len(examples) // 2], examples[-1]]
 
 
+def synthetic_texts(
+    examples: Sequence[tuple[str, ...]], tokens: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Returns texts of as many words as the examples', of the vocabulary's.
+
+    So that the published files hold no text that somebody wrote.
+    """
+    words = [token for token in tokens if token.isalpha()] or list(tokens)
+    generator = np.random.default_rng(0)
+    return [
+        tuple(
+            " ".join(generator.choice(words, max(1, len(text.split()))))
+            for text in texts
+        )
+        for texts in examples
+    ]
+
+
 def write(
     predictor: SavedModelPredictor,
     *,

@@ -23,11 +23,13 @@ class TaskOptions:
         label_separator: stands between labels, where there are several.
         stride: of windows; None cuts long texts off.
         window_pooling: how windows become one answer.
+        positive_label: of two classes, the one that F1 is of; None chooses.
     """
 
     label_separator: str
     stride: int | None
     window_pooling: str
+    positive_label: str | None = None
 
 
 class Task:
@@ -77,6 +79,15 @@ class Task:
         if self.stride is None:
             return {}
         return {"stride": self.stride, "window_pooling": self.window_pooling}
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Factor and offset from logits in training to those that are saved."""
+        return 1.0, 0.0
+
+    def saved_form(self) -> Self:
+        """Returns the task for weights as they are saved."""
+        return self
 
     @classmethod
     def from_splits(

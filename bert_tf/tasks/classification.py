@@ -6,9 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from sklearn.utils.class_weight import compute_class_weight
 
 from bert_tf import labels as labels_lib
+from bert_tf.errors import InputError, list_some
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.tasks import base as base_lib
 from bert_tf.tasks.base import Signature, Task
@@ -24,6 +26,9 @@ class Classification(Task):
     class_names: tuple[str, ...]
     stride: int | None = None
     window_pooling: str = "mean"
+    # Of two, what precision, recall and F1 are about; None in runs and exports
+    # of before December 2026, where the names decide.
+    positive_class: str | None = None
 
     name: ClassVar[str] = "classification"
     prediction_key: ClassVar[str] = "probabilities"
@@ -56,9 +61,41 @@ class Classification(Task):
 
     @classmethod
     def from_splits(cls, splits, class_names, options) -> "Classification":
+        """See `Task`.
+
+        Raises:
+            InputError: the positive class is none of two.
+        """
+        positive = options.positive_label
+        if positive is not None and (
+            len(class_names) != 2 or positive not in class_names
+        ):
+            raise InputError(
+                f"--positive_label={positive} names one of two classes, and "
+                f"there are: {list_some(class_names, 20)}"
+            )
+        if len(class_names) == 2:
+            labels = splits["train"]["label"]
+            counts = [int((labels == name).sum()) for name in class_names]
+            chosen = metrics_lib.positive_class(class_names, counts)
+            positive = positive or chosen
+            logging.info(
+                "Precision, recall and F1 are those of %r (%d of %d training "
+                "rows); --positive_label names another class.",
+                positive,
+                counts[class_names.index(positive)],
+                sum(counts),
+            )
+        return cls(
+            class_names, options.stride, options.window_pooling, positive
+        )
+
+    @property
+    def parameters(self) -> dict:
         """See `Task`."""
-        del splits
-        return cls(class_names, options.stride, options.window_pooling)
+        if self.positive_class is None:
+            return super().parameters
+        return {**super().parameters, "positive_class": self.positive_class}
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns class ids <int32>[rows]."""
@@ -89,6 +126,7 @@ class Classification(Task):
             self.targets(examples, encoded),
             predictions,
             self.class_names,
+            positive=self.positive_class,
         )
 
     def signatures(self) -> dict[str, Signature]:

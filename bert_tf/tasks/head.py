@@ -19,6 +19,7 @@ def build_model(
     *,
     dropout: float,
     freeze_backbone: bool = False,
+    has_pooler: bool = True,
 ) -> keras.Model:
     """Puts the task's head on a backbone, see `build_classifier`."""
     return classifier.build_classifier(
@@ -26,6 +27,7 @@ def build_model(
         num_classes=task.num_outputs,
         dropout=dropout,
         freeze_backbone=freeze_backbone,
+        has_pooler=has_pooler,
         is_per_token=task.is_per_token,
     )
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.label_types import split
+from bert_tf.labels import split
 from bert_tf.metrics import multi_label as metrics_lib
 from bert_tf.metrics.bootstrap import BootstrapMetrics
 from bert_tf.tasks import base as base_lib

@@ -20,6 +20,11 @@ class Regression(Task):
     class_names: tuple[str, ...] = ()
     stride: int | None = None
     window_pooling: str = "mean"
+    # Of the training targets: the head learns them standardized, since AdamW
+    # moves a weight by about the sum of the learning rates, which would not
+    # reach prices. Saved weights have both folded in, see `saved_form`.
+    mean: float = 0.0
+    deviation: float = 1.0
 
     name: ClassVar[str] = "regression"
     prediction_key: ClassVar[str] = "logits"
@@ -37,8 +42,23 @@ class Regression(Task):
     @classmethod
     def from_splits(cls, splits, class_names, options) -> "Regression":
         """See `Task`."""
-        del splits, class_names
-        return cls(stride=options.stride, window_pooling=options.window_pooling)
+        del class_names
+        targets = np.array(list(map(float, splits["train"]["label"])))
+        return cls(
+            stride=options.stride,
+            window_pooling=options.window_pooling,
+            mean=float(targets.mean()),
+            deviation=float(targets.std()),
+        )
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """See `Task`."""
+        return self.deviation, self.mean
+
+    def saved_form(self) -> "Regression":
+        """Returns the task of weights that answer on the targets' scale."""
+        return dataclasses.replace(self, mean=0.0, deviation=1.0)
 
     def targets(self, examples, encoded) -> np.ndarray:
         """Returns the numbers <float32>[rows, 1]."""
@@ -51,8 +71,9 @@ class Regression(Task):
         return logits
 
     def loss(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the squared error."""
-        return tf.reduce_mean(tf.math.squared_difference(logits, labels), 1)
+        """Returns the squared error, of standardized targets."""
+        targets = (labels - self.mean) / self.deviation
+        return tf.reduce_mean(tf.math.squared_difference(logits, targets), 1)
 
     def num_correct(self, labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         """Returns 0: no number is right."""
@@ -62,7 +83,8 @@ class Regression(Task):
     def metrics(self, examples, encoded, predictions) -> dict:
         """See `regression_metrics`."""
         targets = self.targets(examples, encoded)[:, 0]
-        return metrics_lib.regression_metrics(targets, predictions[:, 0])
+        answers = predictions[:, 0] * self.deviation + self.mean
+        return metrics_lib.regression_metrics(targets, answers)
 
     def bootstrap_metrics(
         self, examples, encoded, predictions

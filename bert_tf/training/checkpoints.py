@@ -7,6 +7,7 @@ say where the data stands; the dropout's seeds are variables like the weights.
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ class TrainingState:
         loss_sum: over these steps.
         num_correct: likeliest classes that were right, over these steps.
         best: the best validation metric so far, None where undefined.
+        best_loss: its validation loss, which breaks ties.
         best_epoch: its epoch, counted from 1; 0 before the first.
         history: a row of history.csv for each epoch.
         seconds: spent training.
@@ -49,6 +51,7 @@ class TrainingState:
     loss_sum: float = 0.0
     num_correct: float = 0.0
     best: float | None = None
+    best_loss: float = math.inf
     best_epoch: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
@@ -170,6 +173,12 @@ class Checkpoints:
         for path in (self._path, f"{self._path}.partial"):
             if self._writes and os.path.exists(path):
                 os.remove(path)
+
+
+def as_number(fingerprint: dict[str, str]) -> float:
+    """Returns a number that tells fingerprints apart, exact as a float."""
+    digest = hashlib.sha256(json.dumps(fingerprint).encode()).digest()
+    return float(int.from_bytes(digest[:6]))
 
 
 def data_fingerprint(

@@ -10,6 +10,7 @@ from absl import logging
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
+from bert_tf.training import strategy as strategy_lib
 from bert_tf.training import train as train_lib
 
 SUMMARY = "seeds.json"
@@ -38,6 +39,14 @@ def train_seeds(config: TrainConfig, num_seeds: int) -> dict:
         InputError: see `train`; or a finished run has other settings.
     """
     run_dir.check_is_local(config.output_dir)
+    if (
+        strategy_lib.count_workers() > 1
+        or config.distribution_strategy == "multi_worker"
+    ):
+        raise InputError(
+            "--num_seeds trains in one process: start the workers for each "
+            "--seed apart"
+        )
     configs = [
         dataclasses.replace(
             config,

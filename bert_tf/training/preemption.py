@@ -1,53 +1,65 @@
-"""Handles SIGTERM: training stops at a safe point."""
+"""Handles SIGTERM and Ctrl-C: training stops at a safe point."""
 
 import signal
 import threading
 
+from absl import logging
+
 from bert_tf.errors import InterruptedTrainingError
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class PreemptionHandler:
-    """Notes SIGTERM while the `with` block lasts.
+    """Notes SIGTERM and SIGINT while the `with` block lasts.
 
-    Outside the main thread, where no signal arrives, it notes nothing.
+    A second SIGINT ends the process where it is. Outside the main thread,
+    where no signal arrives, nothing is noted.
     """
 
     def __init__(self):
         self.requested = False
+        self._number = signal.SIGTERM
         self._at_once = False
 
     def __enter__(self):
-        """Takes SIGTERM over."""
-        self._in_main_thread = (
-            threading.current_thread() is threading.main_thread()
-        )
-        if self._in_main_thread:
-            self._before = signal.signal(signal.SIGTERM, self._note)
+        """Takes the signals over."""
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            self._before = {
+                number: signal.signal(number, self._note) for number in _SIGNALS
+            }
         return self
 
     def __exit__(self, *args):
-        """Gives it back."""
-        if self._in_main_thread:
-            signal.signal(signal.SIGTERM, self._before)
+        """Gives them back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def stop_at_once(self) -> None:
-        """From here on SIGTERM raises where it arrives: all is saved."""
+        """From here on a signal raises where it arrives: all is saved."""
         self._at_once = True
         if self.requested:
             self.stop()
 
     def stop_at_steps(self) -> None:
-        """From here on SIGTERM only sets `requested`."""
+        """From here on a signal only sets `requested`."""
         self._at_once = False
 
     def stop(self) -> None:
         """Ends the training."""
         raise InterruptedTrainingError(
-            "terminated; the training is saved, and the same command (without "
-            "--overwrite_output_dir) resumes it"
+            ("terminated" if self._number == signal.SIGTERM else "interrupted")
+            + "; the training is saved, and the same command (without "
+            "--overwrite_output_dir) resumes it",
+            self._number,
         )
 
     def _note(self, number, frame) -> None:
-        self.requested = True
+        if self.requested and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested, self._number = True, number
         if self._at_once:
             self.stop()
+        if number == signal.SIGINT:
+            logging.info("Stopping after this step; Ctrl-C again ends at once.")

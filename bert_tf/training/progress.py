@@ -17,9 +17,14 @@ def build_callbacks(
     batch_size: int,
     log_steps: int,
     labels: np.ndarray | None,
-    class_weight: str,
+    **options,
 ) -> list[keras.callbacks.Callback]:
-    """Returns the callbacks of every training, for the process that writes."""
+    """Returns the callbacks of every training, for the process that writes.
+
+    Args:
+        labels: None where a text has not one class.
+        **options: of `training_warnings.of_history`.
+    """
     callbacks = [
         Progress(batch_size=batch_size, log_steps=log_steps),
         keras.callbacks.TensorBoard(
@@ -27,7 +32,7 @@ def build_callbacks(
         ),
     ]
     if labels is not None:
-        callbacks.append(WarningCallback(run_path, labels, class_weight))
+        callbacks.append(WarningCallback(run_path, labels, **options))
     return callbacks
 
 

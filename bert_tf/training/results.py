@@ -15,6 +15,7 @@ from bert_tf.metrics import calibration
 from bert_tf.tasks import registry
 from bert_tf.tasks.base import Task
 from bert_tf.training import new_run, training_warnings
+from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.training_warnings import TrainingWarning
 
@@ -22,11 +23,13 @@ from bert_tf.training.training_warnings import TrainingWarning
 # asks each text several times as much, and at most some seconds.
 _FEWEST_PASSES, _MOST_PASSES = 64, 600
 _TRAINED_PER_PASS = 10
+# Of fewer, chance decides the temperature; of none it would be 0.
+_FEWEST_MISTAKES = 10
 
 
 def fit_thresholds(trainer: Trainer) -> Task:
     """Returns the task fitted to the validation split, and writes it."""
-    task = trainer.task
+    task = trainer.task.saved_form()
     if task.has_thresholds:
         predictions, _ = trainer.evaluate("validation", task)
         task = task.fit_thresholds(
@@ -50,12 +53,23 @@ def calibrate(trainer: Trainer) -> dict:
     labels = trainer.task.targets(
         trainer.splits["validation"], trainer.encoded["validation"]
     )
-    temperature = calibration.fit_temperature(labels, probabilities)
-    trainer.apply_temperature(temperature)
+    mistakes = int((probabilities.argmax(axis=1) != labels).sum())
+    if mistakes < _FEWEST_MISTAKES:
+        temperature = 1.0
+        logging.warning(
+            "--calibrate: the validation split has %d mistakes, and a "
+            "temperature needs %d to be told: the scores stay as they are.",
+            mistakes,
+            _FEWEST_MISTAKES,
+        )
+    else:
+        temperature = calibration.fit_temperature(labels, probabilities)
+        trainer.apply_temperature(temperature)
     values = {
         "schema_version": 1,
         "temperature": temperature,
         "fitted_on": "validation",
+        "mistakes": mistakes,
         "loss_before": metrics["eval_loss"],
         "expected_calibration_error_before": metrics[
             "eval_expected_calibration_error"
@@ -98,6 +112,7 @@ def evaluate_splits(
         "seed": seed,
         "strategy": type(trainer.strategy).__name__,
         "replicas": trainer.strategy.num_replicas_in_sync,
+        "device": strategy_lib.device_name(),
         "mixed_precision": mixed_precision,
         "versions": new_run.versions(),
     }
@@ -148,10 +163,14 @@ def write_results(
     findings: Findings | None,
     data_warnings: list[TrainingWarning],
     *,
-    class_weight: str,
     seed: int,
+    **options,
 ) -> dict:
     """Writes tables, plots, report.html, README.md and metrics.json.
+
+    Args:
+        seed: of the baseline.
+        **options: of `training_warnings.of_history`.
 
     Returns:
         What metrics.json holds.
@@ -161,7 +180,7 @@ def write_results(
     if trainer.task.is_multiclass:
         trained = _train_baseline(trainer, seed)
         all_warnings += training_warnings.run_warnings(
-            folder, trainer.labels, class_weight
+            folder, trainer.labels, **options
         )
     completed = {
         name: evaluation.complete(trained)

@@ -110,6 +110,8 @@ def _train(
     if splits.records is not None:
         splits.records.check_vocabulary(preset.vocabulary)
 
+    strategy_lib.set_precision(config.mixed_precision)
+
     # === Data ===
     keras.utils.set_random_seed(config.seed)
     task = _build_task(splits, config)
@@ -129,9 +131,8 @@ def _train(
         encoded,
         max_seq_length=config.max_seq_length,
         max_positions=preset.max_positions,
-        count_labels=label_types.of_task(
-            config.task, separator=config.label_separator
-        ).count,
+        label_type=label_types.of_task(config.task, separator=config.separator),
+        unknown_id=preprocessor.special_ids.unknown,
     )
     logging.info("%s", data_report_lib.describe(data_report))
 
@@ -151,6 +152,7 @@ def _train(
             backbone,
             dropout=config.dropout,
             freeze_backbone=config.freeze_backbone,
+            has_pooler=preset.has_pooler,
         )
     config = resolve(config, splits=splits, task=task, backbone=backbone)
     logging.info(
@@ -166,6 +168,11 @@ def _train(
     # === Run folder ===
     state = TrainingState(
         data=checkpoints.data_fingerprint(splits.frames, encoded)
+    )
+    strategy_lib.check_agreement(
+        strategy,
+        "the data (every worker must read the same files)",
+        [checkpoints.as_number(state.data)],
     )
     if resuming:
         new_run.check_settings(config)
@@ -200,6 +207,14 @@ def _train(
         seed=config.seed,
         max_truncated_share=config.max_truncated_share,
     )
+    history_options = {
+        "class_weight": config.class_weight,
+        "from_epoch": training_warnings.first_telling_epoch(
+            steps=trainer.steps,
+            num_epochs=config.num_train_epochs,
+            warmup_proportion=config.warmup_proportion,
+        ),
+    }
     lock = contextlib.nullcontext()
     if trainer.is_chief:
         lock = run_dir.locked(config.output_dir)
@@ -209,7 +224,7 @@ def _train(
                 batch_size=config.train_batch_size,
                 log_steps=config.log_steps,
                 labels=trainer.labels if task.is_multiclass else None,
-                class_weight=config.class_weight,
+                **history_options,
             ),
             *callbacks,
         ]
@@ -247,8 +262,8 @@ def _train(
                 evaluations,
                 findings,
                 data_warnings,
-                class_weight=config.class_weight,
                 seed=config.seed,
+                **history_options,
             )
         trainer.checkpoints.delete()
     return metrics
@@ -282,9 +297,10 @@ def _build_task(splits: Splits, config: TrainConfig) -> Task:
         splits.frames,
         splits.class_names,
         TaskOptions(
-            label_separator=config.label_separator,
+            label_separator=config.separator,
             stride=config.window_stride,
             window_pooling=config.window_pooling,
+            positive_label=config.positive_label,
         ),
     )
 

@@ -129,7 +129,9 @@ def build_step(
         return sums, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def accumulated_results(batch):
-        rows = batch["row"].shape[0] // accumulate_steps
+        # Under several workers the shape is not known while tracing.
+        rows = batch["row"].shape[0] or tf.shape(batch["row"])[0]
+        rows //= accumulate_steps
         pieces = {
             name: tf.reshape(
                 value,

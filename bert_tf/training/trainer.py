@@ -79,6 +79,9 @@ class Trainer:
             self.task, self.labels, weights, encoded, steps=self.steps
         )
         self._train_step, self._train_steps = None, {}
+        if self.class_weight != "none" and self._weight_sum is None:
+            # Over the epoch: within a batch a rare class would count less.
+            self._weight_sum = float(self._weights.sum()) / self.steps
         # Predictions and their seconds: of the weights as they are, and of the
         # best ones, if this process has validated them.
         self._predicted: dict[str, tuple[np.ndarray, float]] = {}
@@ -103,9 +106,13 @@ class Trainer:
         )
 
     def load_best(self) -> None:
-        """Reads the best weights, which the run folder holds."""
+        """Reads the best weights, for the task's `saved_form`."""
         self.model.load_weights(os.path.join(self.output_dir, run_dir.WEIGHTS))
-        self._predicted = self._best_predicted
+        factor, offset = self.task.scale
+        self._predicted = {
+            name: (predictions * np.float32(factor) + np.float32(offset), time_)
+            for name, (predictions, time_) in self._best_predicted.items()
+        }
 
     def apply_temperature(self, value: float) -> None:
         """Divides the model's logits by a temperature from now on."""
@@ -177,7 +184,7 @@ class Trainer:
         if self.task.is_multiclass:
             logs["accuracy"] = state.num_correct / self.rows
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        _, metrics = self.evaluate("validation", self.task)
+        metrics = self._validation_metrics()
         logs.update(
             (key, value)
             for key, value in metrics.items()
@@ -188,8 +195,11 @@ class Trainer:
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.metric_for_best_model
         value = metrics[f"eval_{metric}"]
-        if state.best_epoch == 0 or is_better(value, state.best, metric):
+        if is_better(
+            value, state.best, metric, metrics["eval_loss"], state.best_loss
+        ):
             state.best, state.best_epoch = value, state.epoch
+            state.best_loss = metrics["eval_loss"]
             self._best_predicted = self._predicted
             if self.is_chief:
                 self._save_weights()
@@ -207,6 +217,16 @@ class Trainer:
                 pd.DataFrame(state.history).to_csv(index=False),
             )
         return logs
+
+    def _validation_metrics(self) -> dict:
+        """Returns those at the thresholds that would be fitted now."""
+        predictions, metrics = self.evaluate("validation", self.task)
+        if not self.task.has_thresholds:
+            return metrics
+        task = self.task.fit_thresholds(
+            self.splits["validation"], self.encoded["validation"], predictions
+        )
+        return self.evaluate("validation", task)[1]
 
     def _outcome(self, state: TrainingState) -> dict:
         samples = len(self.splits["train"])
@@ -269,7 +289,7 @@ class Trainer:
                 mixed_precision=self.model.compute_dtype != "float32",
             )
             state.step += count
-            state.loss_sum += loss
+            state.loss_sum += loss * self.task.scale[0] ** 2
             state.num_correct += num_correct
             callback_list.on_train_batch_end(
                 state.step - 1, {"loss": state.loss_sum / state.step}
@@ -287,12 +307,26 @@ class Trainer:
 
     def _save_weights(self) -> None:
         path = os.path.join(self.output_dir, run_dir.WEIGHTS)
-        with run_dir.written_aside(path) as aside:
+        with (
+            run_dir.written_aside(path) as aside,
+            classifier.rescaled(self.model, *self.task.scale),
+        ):
             self.model.save_weights(aside)
 
 
-def is_better(value: float | None, best: float | None, metric: str) -> bool:
-    """Whether a metric's value is better; None is where it is undefined."""
+def is_better(
+    value: float | None,
+    best: float | None,
+    metric: str,
+    loss: float,
+    best_loss: float,
+) -> bool:
+    """Whether a metric's value is better, or as good and the loss is lower.
+
+    None is where it is undefined, which nothing is worse than.
+    """
+    if value == best:
+        return loss < best_loss
     if value is None or best is None:
         return value is not None
     return value > best if SELECTION_METRICS[metric] else value < best

@@ -11,6 +11,7 @@ import pandas as pd
 from absl import logging
 
 from bert_tf import run_dir
+from bert_tf.data import data_report as data_report_lib
 from bert_tf.data import input_pipeline
 from bert_tf.errors import InputError
 
@@ -20,6 +21,8 @@ _UNMOVED = 0.98
 _OVERFITTED = 0.1
 # Epochs in a row with a worse validation loss than the best.
 _WORSENING = 2
+# Before so many no training has learned to tell classes apart.
+_FEWEST_STEPS = 30
 # Batches of a single class, where chance would make few such.
 _ONE_CLASS_BATCHES = 0.5
 _MOST_BY_CHANCE = 0.1
@@ -33,7 +36,7 @@ class TrainingWarning:
 
     Attributes:
         kind: one_class, loss_not_moving, overfitting, validation_worsens,
-            labels_sorted, one_class_batches or truncation.
+            labels_sorted, one_class_batches, truncation or unknown_tokens.
         epoch: the epoch it was seen in; None for the data.
         message: what it is and what to do.
     """
@@ -102,8 +105,12 @@ def of_data(
         messages["truncation"] = (
             f"{share:.1%} of the texts are longer than --max_seq_length="
             f"{data_report['max_seq_length']} and are cut; "
-            f"--max_seq_length={data_report['recommended_max_seq_length']} "
-            "would leave 99% of them whole."
+            f"{data_report_lib.describe_recommended(data_report)}."
+        )
+    share = data_report["unknown_share"]
+    if share > data_report_lib.LARGE_UNKNOWN_SHARE:
+        messages["unknown_tokens"] = data_report_lib.describe_unknown(
+            share, data_report["unknown_examples"]
         )
     return _warnings(messages)
 
@@ -150,19 +157,42 @@ def of_batches(
     return _warnings({"one_class_batches": message})
 
 
+def first_telling_epoch(
+    *, steps: int, num_epochs: int, warmup_proportion: float
+) -> int:
+    """Returns the epoch from which on it is told that nothing is learned.
+
+    Not before the warm-up is over and some steps are done; in the last one in
+    any case.
+
+    Args:
+        steps: of an epoch.
+        num_epochs: of the training.
+        warmup_proportion: of all steps.
+    """
+    needed = max(_FEWEST_STEPS, steps * num_epochs * warmup_proportion)
+    return min(num_epochs, math.ceil(needed / steps))
+
+
 def of_history(
-    history: pd.DataFrame, labels: np.ndarray, *, class_weight: str
+    history: pd.DataFrame,
+    labels: np.ndarray,
+    *,
+    class_weight: str,
+    from_epoch: int,
 ) -> list[TrainingWarning]:
     """Returns what the epochs so far tell.
 
     Args:
         history: rows as in history.csv.
         labels: <int>[rows] class ids of the training rows.
+        from_epoch: see `first_telling_epoch`.
     """
     messages = {}
     last = history.iloc[-1]
     epoch = int(last["epoch"])
-    if last["eval_predicted_classes"] == 1:
+    is_early = epoch < from_epoch
+    if last["eval_predicted_classes"] == 1 and not is_early:
         messages["one_class"] = (
             f"epoch {epoch}: the model answers one class to every validation "
             "text. Try another --learning_rate, or --class_weight=balanced "
@@ -175,7 +205,7 @@ def of_history(
         if class_weight == "balanced"
         else -(shares * np.log(shares)).sum()
     )
-    if last["loss"] >= _UNMOVED * guessing:
+    if last["loss"] >= _UNMOVED * guessing and not is_early:
         messages["loss_not_moving"] = (
             f"epoch {epoch}: the training loss is {last['loss']:.4f}; "
             f"guessing by the classes' shares gives {guessing:.4f}. The "
@@ -205,17 +235,17 @@ def of_history(
 class WarningCallback(keras.callbacks.Callback):
     """Logs what `of_history` finds, each kind once, after each epoch."""
 
-    def __init__(self, run_path: str, labels: np.ndarray, class_weight: str):
+    def __init__(self, run_path: str, labels: np.ndarray, **options):
         super().__init__()
         self._run_path = run_path
         self._labels = labels
-        self._class_weight = class_weight
+        self._options = options
         self._told: set[str] = set()
 
     def on_epoch_end(self, epoch, logs=None):
         """Looks at history.csv, which also has the epochs before a resume."""
         for warning in run_warnings(
-            self._run_path, self._labels, self._class_weight
+            self._run_path, self._labels, **self._options
         ):
             if warning.kind not in self._told:
                 self._told.add(warning.kind)
@@ -223,11 +253,11 @@ class WarningCallback(keras.callbacks.Callback):
 
 
 def run_warnings(
-    run_path: str, labels: np.ndarray, class_weight: str
+    run_path: str, labels: np.ndarray, **options
 ) -> list[TrainingWarning]:
-    """Returns what the history of a run folder tells."""
+    """Returns what the history of a run folder tells, see `of_history`."""
     history = pd.read_csv(os.path.join(run_path, run_dir.HISTORY))
-    return of_history(history, labels, class_weight=class_weight)
+    return of_history(history, labels, **options)
 
 
 def check_finite(

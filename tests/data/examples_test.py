@@ -11,7 +11,8 @@ def test_empty_texts_are_counted_and_named(tmp_path):
         examples.read_examples([str(path)])
     assert str(error.value) == (
         f'2 of 4 rows of {path} have an empty text in column "text" '
-        "(lines 3, 5); remove or fill them"
+        "(lines 3, 5); remove or fill them, or pass --drop_incomplete to leave "
+        "them out"
     )
 
 

@@ -85,3 +85,17 @@ def test_pairs_have_segments(preprocessor):
         [0, 0, 0, 1, 1, 1],
         [0, 0, 0, 0, 1, 1],
     ]
+
+
+def test_every_shape_is_known_where_the_length_is_fixed():
+    encoded = input_pipeline.EncodedTexts(
+        token_ids=np.arange(6, dtype=np.int32),
+        row_splits=np.array([0, 2, 6]),
+        first_lengths=np.array([2, 4], np.int32),
+        token_counts=np.array([2, 4], np.int32),
+    )
+    spec = input_pipeline.build_dataset(
+        encoded, [np.arange(2)], batch_size=2, pad_token_id=0, fixed_length=8
+    ).element_spec
+    assert all(one.shape.is_fully_defined() for one in spec.values()), spec
+    assert spec["padding_mask"].shape == spec["segment_ids"].shape == (2, 8)

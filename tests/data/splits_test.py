@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples, splits
 from bert_tf.errors import InputError
 
@@ -46,3 +47,38 @@ def test_every_class_stays_in_training():
 def test_too_few_rows():
     with pytest.raises(InputError, match="too few"):
         splits.split(frame([("a", "x"), ("b", "y")]), fraction=0.1, seed=1)
+
+
+@pytest.mark.parametrize("task", ["classification", "span"])
+def test_pairs_with_a_text_in_common_stay_together(tmp_path, task):
+    """Hypotheses of one premise, and questions on one context."""
+    rows = [
+        (f"t{i}", f"c{i // 5}", "[]" if task == "span" else "ab"[i % 2])
+        for i in range(100)
+    ]
+    if task == "classification":
+        rows = [(shared, own, label) for own, shared, label in rows]
+    columns = ("question", "context", "answers")
+    if task == "classification":
+        columns = ("premise", "hypothesis", "label")
+    lines = [",".join(row) for row in (columns, *rows)]
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found = splits.read_splits(
+        TrainConfig(train_file=(str(path),), output_dir="r", task=task)
+    )
+    shared = "text" if task == "classification" else "text_pair"
+    sides = [set(frame_[shared]) for frame_ in found.frames.values()]
+    assert not sides[0] & sides[1]
+    assert len(found.frames["validation"]) == 10
+
+
+def test_a_constant_first_text_is_no_group(tmp_path):
+    rows = [("is it so?", f"text {i}", "ab"[i % 2]) for i in range(40)]
+    lines = ["text_a,text_b,label", *(",".join(row) for row in rows)]
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    found = splits.read_splits(
+        TrainConfig(train_file=(str(path),), output_dir="r")
+    )
+    assert len(found.frames["validation"]) == 4

@@ -8,11 +8,12 @@ import pytest
 from bert_tf.config.distillation import LossWeights, student_config
 from bert_tf.distillation import distill as distill_lib
 from bert_tf.distillation.distill import distill
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, InterruptedTrainingError
 from bert_tf.inference import loaded_run
 from bert_tf.models import classifier
 from bert_tf.serving.export import export
 from tests.conftest import review_rows, tiny_backbone, write_csv
+from tests.scripts import run_script
 
 
 @pytest.fixture
@@ -133,3 +134,97 @@ def test_faults(trained_run, monkeypatch):
     config = student_config(trained_run, output_dir="student")
     with pytest.raises(InputError, match="in one process"):
         distill(trained_run, config)
+
+
+def test_tpus_are_refused(tiny_config, tmp_path):
+    with pytest.raises(InputError, match="does not run on TPUs"):
+        distill(str(tmp_path), tiny_config(distribution_strategy="tpu"))
+
+
+def student_of(trained_run, tmp_path, review_file, **changes):
+    return student_config(
+        trained_run,
+        **{
+            "output_dir": str(tmp_path / "student"),
+            "train_file": (review_file,),
+            "validation_file": (),
+            "num_train_epochs": 1,
+            **changes,
+        },
+    )
+
+
+def test_validation_has_peoples_labels_alone(
+    trained_run, tmp_path, review_file
+):
+    config = student_of(trained_run, tmp_path, review_file)
+    distill(trained_run, config, unlabelled_file=(write_csv_text(tmp_path),))
+    with open(tmp_path / "student" / "data_report.json") as file:
+        parts = json.load(file)["parts"]
+    assert parts["validation"]["files"] == [review_file]
+    assert len(parts["train"]["files"]) == 2
+    assert parts["train"]["rows"] == 120 - parts["validation"]["rows"] + 40
+
+
+def test_a_kill_while_comparing_loses_no_report(
+    trained_run, tmp_path, review_file, test_file, monkeypatch
+):
+    config = student_of(
+        trained_run, tmp_path, review_file, test_file=(test_file,)
+    )
+
+    def killed(*args):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(distill_lib, "_compare", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            distill(trained_run, config)
+    report = distill(trained_run, config)
+    assert report["kept_share"] is not None
+    assert not os.path.exists(f"{config.output_dir}.start")
+
+
+def test_resumed_with_other_losses(
+    trained_run, tmp_path, review_file, monkeypatch
+):
+    config = student_of(trained_run, tmp_path, review_file)
+    with pytest.raises(InterruptedTrainingError):
+        with monkeypatch.context() as patch:
+            patch.setattr(distill_lib.train_lib, "train", interrupted)
+            distill(trained_run, config)
+    # As if the run folder of the interrupted training were there.
+    os.makedirs(config.output_dir)
+    with open(f"{config.output_dir}/config.json", "w") as file:
+        json.dump(config.to_json(), file)
+    for changes in (
+        {"weights": LossWeights(temperature=3.0)}, {"num_layers": 3},
+    ):  # fmt: skip
+        with pytest.raises(InputError, match="temperature|num_layers"):
+            distill(trained_run, config, **changes)
+
+
+def interrupted(*args, **kwargs):
+    raise InterruptedTrainingError("terminated")
+
+
+def test_what_is_not_named_is_the_teachers(trained_run, tmp_path):
+    """A flag's default is not what the command says."""
+    script = run_script(
+        "distill", f"--teacher={trained_run}",
+        f"--output_dir={tmp_path / 'student'}", "--num_train_epochs=1",
+        "--weight_decay=0.05",
+    )  # fmt: skip
+    assert script.returncode == 0, script.stderr
+    configs = []
+    for folder in (trained_run, tmp_path / "student"):
+        with open(f"{folder}/config.json") as file:
+            configs.append(json.load(file))
+    different = {
+        name for name in configs[0] if configs[0][name] != configs[1][name]
+    }
+    assert "weight_decay" in different
+    assert different <= {
+        "weight_decay", "output_dir", "num_train_epochs", "learning_rate",
+        "preset",
+    }  # fmt: skip

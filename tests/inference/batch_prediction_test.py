@@ -123,3 +123,26 @@ def test_newest_version(tmp_path):
     assert find_version(str(tmp_path)) == str(tmp_path / "10")
     with pytest.raises(InputError, match="holds no SavedModel"):
         find_version(str(tmp_path / "2"))
+
+
+def test_empty_texts_are_told(saved_model, tmp_path, caplog):
+    path = tmp_path / "t.csv"
+    path.write_text("id,text\na,good\nb,\nc,  \n")
+    table = predict(saved_model, str(path))
+    assert len(table) == 3
+    assert "2 of 3 texts are empty" in caplog.text
+    assert "(ids b, c)" in caplog.text
+
+
+def test_no_rows_is_one_message(saved_model, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("id,text\n")
+    with pytest.raises(InputError, match="there are no rows"):
+        predict(saved_model, str(path))
+
+
+def test_texts_of_another_script_are_told(saved_model, tmp_path, caplog):
+    path = tmp_path / "t.csv"
+    path.write_text("text\nхорошо\nплохо\n")
+    predict(saved_model, str(path))
+    assert "unknown to the model's vocabulary" in caplog.text

@@ -53,10 +53,23 @@ def test_every_number_is_finite_or_null():
         (("non-spam", "spam"), "spam"),
         (("related", "unrelated"), "related"),
         (("ham", "spam"), "spam"),
+        (("false", "true"), "true"),
+        (("Yes", "never"), "Yes"),
+        (("pos", "rest"), "pos"),
     ],
 )
 def test_positive_class(names, positive):
     assert metrics.positive_class(names) == positive
+    # Whichever is rarer: the names say it.
+    if names != ("ham", "spam"):
+        assert metrics.positive_class(names, [1, 9]) == positive
+        assert metrics.positive_class(names, [9, 1]) == positive
+
+
+def test_the_rarer_class_is_positive():
+    names = ("fraud", "legit")
+    assert metrics.positive_class(names, [3, 90]) == "fraud"
+    assert metrics.positive_class(names, [90, 3]) == "legit"
 
 
 def test_f1_is_of_the_positive_class():

@@ -74,3 +74,16 @@ def test_logits_of_tokens_start_with_a_variance_of_about_1():
     logits = model(inputs(batch=8))["logits"].numpy()
     assert logits.shape == (8, 6, 64)
     assert 0.7 < logits.var() < 1.4
+
+
+def test_a_pooler_that_was_not_trained_is_trained_with_the_head():
+    for has_pooler, names in ((True, []), (False, ["pooled_dense"] * 2)):
+        model = classifier.build_classifier(
+            tiny_backbone(), num_classes=2, dropout=0.0, freeze_backbone=True,
+            has_pooler=has_pooler,
+        )  # fmt: skip
+        trained = [
+            variable.path.split("/")[-2]
+            for variable in model.trainable_variables
+        ]
+        assert trained == [*names, "logits", "logits"]

@@ -43,7 +43,7 @@ def write_folder(name, path):
     config = {**CONFIGS[name], "vocab_size": rows}
     (path / "config.json").write_text(json.dumps(config))
     build = transformers.backbone_class(config)
-    backbone = disturb(build(**transformers.backbone_settings(config, "x")))
+    backbone = disturb(build(**transformers.backbone_settings(config)))
     if kind == "distilbert":
         table = backbone.segment_embedding.embeddings
         table.assign(np.zeros(table.shape))

@@ -1,6 +1,8 @@
+import dataclasses
 import json
 import shutil
 
+import keras_nlp
 import numpy as np
 import pytest
 
@@ -108,3 +110,49 @@ def test_the_offline_default():
     assert found.max_positions == 512
     backbone = found.build_backbone(dropout=0.1, dtype="float32")
     assert backbone.num_layers == 6
+
+
+def test_accents_that_stay_are_kept(tmp_path, vocabulary):
+    kept = dataclasses.replace(vocabulary, strip_accents=False)
+    for name, one in (("kept", kept), ("stripped", vocabulary)):
+        folder = str(tmp_path / name)
+        presets.save_preset(folder, tiny_backbone(), one)
+        assert presets.resolve(folder).vocabulary == one
+        # KerasNLP still reads it.
+        keras_nlp.models.BertTokenizer.from_preset(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_act": "relu"}, {"position_embedding_type": "relative_key"},
+     {"layer_norm_eps": 1e-5}],
+)  # fmt: skip
+def test_another_model_is_refused_by_name(tmp_path, changes):
+    folder = transformers_folder(tmp_path, **changes)
+    (name,) = changes
+    with pytest.raises(InputError, match=f"config.json has {name}="):
+        presets.resolve(folder)
+
+
+def test_a_folder_that_keras_nlp_cannot_read(tmp_path, vocabulary):
+    folder = str(tmp_path / "preset")
+    presets.save_preset(folder, tiny_backbone(), vocabulary)
+    (tmp_path / "preset" / "model.weights.h5").write_bytes(b"no weights")
+    preset = presets.resolve(folder)
+    with pytest.raises(InputError, match="KerasNLP cannot read"):
+        preset.build_backbone(dropout=0.0, dtype="float32")
+
+
+def test_which_poolers_were_trained(tmp_path, vocabulary):
+    sizes = {"dim": 32, "n_heads": 2, "n_layers": 2, "hidden_size": 32}
+    for kind, has_pooler in (
+        ("bert", True), ("distilbert", False), ("electra", False),
+    ):  # fmt: skip
+        folder = tmp_path / kind
+        folder.mkdir()
+        transformers_folder(folder, model_type=kind, **sizes)
+        (folder / "model.safetensors").write_bytes(b"")
+        assert presets.resolve(str(folder)).has_pooler == has_pooler
+    folder = str(tmp_path / "words_alone")
+    presets.save_preset(folder, tiny_backbone(), vocabulary, has_pooler=False)
+    assert not presets.resolve(folder).has_pooler

@@ -138,7 +138,7 @@ def narrow_preset(tmp_path):
     folder = str(tmp_path / "narrow")
     config = {**CONFIGS["narrow electra"], "vocab_size": len(TOKENS)}
     backbone = keras_nlp.models.ElectraBackbone(
-        **transformers.backbone_settings(config, "x")
+        **transformers.backbone_settings(config)
     )
     vocabulary = Vocabulary(TOKENS, lowercase=True, strip_accents=True)
     presets.save_preset(folder, backbone, vocabulary)

@@ -227,3 +227,27 @@ def test_presets_know_no_unfinished_run(pretrain_config, tmp_path):
     os.rename(tmp_path / "language" / "preset", tmp_path / "elsewhere")
     with pytest.raises(InputError, match="did not finish"):
         presets.resolve(str(tmp_path / "language"))
+
+
+def test_killed_between_a_step_and_its_evaluation(
+    pretrain_config, tmp_path, monkeypatch
+):
+    """The checkpoint of the step is there, and its row of history is not."""
+    config = pretrain_config(
+        max_steps=30, eval_steps=10, checkpoint_seconds=0.0
+    )
+    evaluate = trainer.PretrainingTrainer._evaluate
+
+    def killed(self, state, clock):
+        if state.step == 20:
+            self.checkpoints.finish()
+            raise RuntimeError("killed")
+        evaluate(self, state, clock)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.PretrainingTrainer, "_evaluate", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            pretrain(config)
+    pretrain(config)
+    history = pd.read_csv(os.path.join(config.output_dir, "history.csv"))
+    assert list(history["step"]) == [0, 10, 20, 30]

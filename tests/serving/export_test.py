@@ -40,7 +40,7 @@ def test_parity_gate_refuses_other_answers(trained_run, tmp_path):
 def test_extra_assets(saved_model):
     extra = f"{saved_model}/assets.extra"
     assert sorted(os.listdir(extra)) == [
-        "README.md", "labels.txt", "metrics.json",
+        "README.md", "labels.txt", "metrics.json", "task.json",
         "tf_serving_warmup_requests", "vocab.txt",
     ]  # fmt: skip
     with open(f"{extra}/metrics.json") as file:

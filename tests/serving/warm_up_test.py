@@ -1,12 +1,15 @@
 import collections
+import json
+import pathlib
 import shutil
 
+import pandas as pd
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
-from bert_tf.serving import warm_up
+from bert_tf.serving import export, warm_up
 
 
 def records(saved_model):
@@ -76,3 +79,30 @@ def test_a_record_that_fails_is_found(saved_model, tmp_path):
 def test_examples_are_short_middle_and_long():
     texts = (["four", "", "sixsix", "1", "fives"],)
     assert warm_up.example_texts(texts) == [("",), ("four",), ("sixsix",)]
+
+
+def published(folder: str) -> str:
+    """The texts in request.json and in the warm-up requests."""
+    texts = []
+    for log in records(folder):
+        for values in log.predict_log.request.inputs.values():
+            if values.dtype == tf.string.as_datatype_enum:
+                texts += [t.decode() for t in tf.make_ndarray(values)]
+    with open(f"{folder}/../serving/request.json") as file:
+        texts += sum(json.load(file)["inputs"].values(), [])
+    return texts
+
+
+def test_no_evaluation_text_is_published(saved_model, trained_run, tmp_path):
+    evaluated = set(pd.read_csv(f"{trained_run}/predictions.csv")["text"])
+    assert not evaluated & set(published(saved_model))
+    path = tmp_path / "mine.txt"
+    path.write_text("a text\nof my own\n")
+    for choice, expected in (
+        ("evaluation", evaluated), (str(path), {"a text", "of my own"}),
+    ):  # fmt: skip
+        folder = export.export(
+            trained_run, name=pathlib.Path(choice).stem,
+            models_dir=str(tmp_path), warm_up_texts=choice,
+        )  # fmt: skip
+        assert set(published(folder)) <= expected

@@ -8,7 +8,8 @@ from bert_tf.errors import InputError
 from bert_tf.tasks.classification import Classification
 from bert_tf.tasks.multi_label import MultiLabel
 from bert_tf.training.train import train_files as train
-from tests.tasks.files import write_rows
+from tests.runs import evaluate_files
+from tests.tasks.files import pair_rows, write_rows
 
 
 def settings(folder, preset, **changes):
@@ -104,3 +105,37 @@ def test_difference_of_label_sets(thresholds, labels, difference):
     expected = {"label": "b;a", "probability_a": "0.4", "probability_b": "0.9"}
     found = task.max_abs_difference(expected, ([labels], ["0.4", "0.9"]))
     assert found == pytest.approx(difference, abs=1e-7)
+
+
+def test_regression_at_any_scale(tiny_config, tmp_path):
+    """Labels times 1,000 plus 500: the same model on another scale."""
+    metrics = {}
+    for name, factor, offset in (("plain", 1, 0), ("large", 1000, 500)):
+        rows = [
+            (first, second, factor * label + offset)
+            for first, second, label in pair_rows(160)
+        ]
+        path = write_rows(
+            tmp_path / f"{name}.csv", ("text_a", "text_b", "label"), rows
+        )
+        config = tiny_config(
+            train_file=(path,), output_dir=str(tmp_path / name),
+            task="regression", num_train_epochs=4, learning_rate=5e-3,
+        )  # fmt: skip
+        metrics[name] = train(config)
+    plain, large = metrics["plain"], metrics["large"]
+    assert plain["eval_pearson"] > 0.7
+    assert large["eval_pearson"] == pytest.approx(
+        plain["eval_pearson"], rel=0.01
+    )
+    for name, unit in (
+        ("eval_mean_squared_error", 1e6), ("eval_mean_absolute_error", 1e3),
+        ("eval_loss", 1e6), ("train_loss", 1e6),
+    ):  # fmt: skip
+        assert large[name] / unit == pytest.approx(plain[name], rel=0.01), name
+    # What is saved answers on the labels' scale.
+    evaluated = evaluate_files(
+        str(tmp_path / "large"), [str(tmp_path / "large.csv")]
+    )
+    assert evaluated.metrics["eval_pearson"] > 0.7
+    assert evaluated.predictions.min() > 1000

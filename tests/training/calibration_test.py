@@ -106,3 +106,14 @@ def test_predict_equals_evaluate_row_for_row(runs, tmp_path):
         expected[PROBABILITIES][:3],
         atol=1e-5,
     )
+
+
+def test_too_few_mistakes_leave_the_scores(tiny_config, tmp_path, caplog):
+    """Of a split without mistakes the best temperature is 0."""
+    metrics = train(
+        tiny_config(calibrate=True, num_train_epochs=8, learning_rate=5e-3)
+    )
+    assert metrics["eval_accuracy"] > 0.9
+    assert metrics["calibration"]["temperature"] == 1.0
+    assert metrics["calibration"]["mistakes"] < 10
+    assert "the scores stay as they are" in caplog.text

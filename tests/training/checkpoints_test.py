@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from bert_tf.data import input_pipeline
 from bert_tf.errors import InputError, InterruptedTrainingError, ServerError
-from bert_tf.training import remote
+from bert_tf.training import checkpoints, remote
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
+from bert_tf.training.preemption import PreemptionHandler
 from bert_tf.training.train import train_files as train
 from tests.conftest import review_rows, write_csv
 from tests.scripts import Script, run_script
@@ -316,3 +317,51 @@ def test_former_names_in_a_state_are_read(tmp_path):
     arrays["state"] = np.array(json.dumps(state))
     np.savez(path, **arrays)
     assert checkpoints.restore() == TrainingState(data={}, num_correct=3.0)
+
+
+def test_ctrl_c_saves_as_a_termination_does(tiny_config, monkeypatch):
+    """The first one stops at a step, the training resumes from there."""
+    monkeypatch.setattr(
+        os, "kill", lambda pid, number: signal.raise_signal(signal.SIGINT)
+    )
+    config = tiny_config(num_train_epochs=2)
+    with pytest.raises(InterruptedTrainingError) as caught:
+        train(config, callbacks=[Terminate(1, 2)])
+    assert caught.value.exit_status == 128 + signal.SIGINT
+    counter = CountRows()
+    train(config, callbacks=[counter])
+    assert counter.steps[0] == (1, 3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_ends_at_once(caplog):
+    with caplog.at_level("INFO", "absl"), PreemptionHandler() as preemption:
+        signal.raise_signal(signal.SIGINT)
+        assert preemption.requested
+        assert "Ctrl-C again" in caplog.text
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_what_a_kill_left_is_removed(tiny_config, tmp_path):
+    config = tiny_config(num_train_epochs=2)
+    with pytest.raises(InterruptedTrainingError):
+        train(config, callbacks=[Terminate(0, 2)])
+    leftovers = [
+        tmp_path / "run" / ".0123abcd.history.csv",
+        tmp_path / "run" / "checkpoints" / ".89abcdef.best.weights.h5",
+    ]
+    for path in leftovers:
+        path.write_text("half a f")
+    train(config)
+    assert not any(path.exists() for path in leftovers)
+
+
+def test_fingerprints_become_numbers():
+    numbers = {
+        checkpoints.as_number(one)
+        for one in ({"train": "a"}, {"train": "b"}, {"validation": "a"})
+    }
+    assert len(numbers) == 3
+    # Exact in the float64 that the workers compare.
+    assert all(number == int(number) < 2**48 for number in numbers)

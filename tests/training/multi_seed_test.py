@@ -40,3 +40,10 @@ def test_mean_and_standard_deviation(tiny_config, tmp_path, monkeypatch):
             ),
             2,
         )  # fmt: skip
+
+
+def test_several_workers_are_refused(tiny_config):
+    with pytest.raises(InputError, match="--num_seeds trains in one process"):
+        multi_seed.train_seeds(
+            tiny_config(distribution_strategy="multi_worker"), 2
+        )

@@ -146,3 +146,10 @@ def test_workers_with_other_checkpoints_are_stopped(command, tmp_path):
     told = finish(launch(["bash", str(script), *command]), status=2)
     assert "the workers differ in the checkpoint" in told
     assert not os.path.exists(f"{tmp_path}/run0/metrics.json")
+
+
+def test_pieces_of_a_batch(command, one_device, tmp_path):
+    """The rows of a batch are not known while the step is traced."""
+    run = str(tmp_path / "run")
+    finish(launch(command, f"--output_dir={run}", "--accumulate_steps=2"))
+    check_alike(one_device, run, atol=1e-4)

@@ -1,7 +1,9 @@
 import pytest
+import tensorflow as tf
 
 from bert_tf.errors import InputError, InstallationError
 from bert_tf.training import strategy
+from bert_tf.training.train import train_files
 
 
 def test_mirrors_over_logical_cpus():
@@ -59,3 +61,12 @@ def test_broken_clusters(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(InputError, match="TF_CONFIG is not a cluster"):
         strategy.build_strategy("auto")
+
+
+def test_float32_is_not_rounded_to_tf32(tiny_config):
+    is_on = tf.config.experimental.tensor_float_32_execution_enabled
+    strategy.set_precision("bfloat16")
+    assert is_on()
+    metrics = train_files(tiny_config(num_train_epochs=1))
+    assert not is_on()
+    assert metrics["device"].startswith("CPU")

@@ -10,13 +10,15 @@ import pytest
 from absl import flags
 
 from bert_tf.config.training import TrainConfig
-from bert_tf.data import tfrecord_writer
+from bert_tf.data import input_pipeline, tfrecord_writer
 from bert_tf.errors import InputError
 from bert_tf.tasks.classification import example_weights
 from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training.train import train_files as train
+from bert_tf.training.trainer import is_better
 from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
+from tests.runs import evaluate_files
 from tests.training.finetuning_test import Weights, saved_values
 
 
@@ -37,7 +39,7 @@ def test_run_folder(trained_run):
         "confusion_matrix.csv", "confusion_matrix.png", "metrics_test.json",
         "predictions_test.csv", "errors_test.csv", "confusion_matrix_test.csv",
         "confusion_matrix_test.png", "report.html", "README.md",
-        "baseline.npz", "thresholds.csv", "thresholds_test.csv",
+        "task.json", "baseline.npz", "thresholds.csv", "thresholds_test.csv",
         *(
             f"{plot}{suffix}.png"
             for plot in (
@@ -140,6 +142,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         num_train_epochs=14, warmup_proportion=1 / 3, weight_decay=0.0,
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",
+        positive_label="p", drop_incomplete=True, merge_label_case=True,
         metric_for_best_model="loss", early_stopping_patience=15, seed=0,
         distribution_strategy="tpu", tpu="local", mixed_precision="bfloat16",
         accumulate_steps=3, jit_compile="false", steps_per_execution=16,
@@ -176,7 +179,8 @@ def test_early_stopping(tiny_config):
     metrics = train(
         tiny_config(
             num_train_epochs=9,
-            learning_rate=1e-9,
+            # Nothing moves, not even the loss.
+            learning_rate=1e-30,
             early_stopping_patience=1,
             metric_for_best_model="accuracy",
         )
@@ -298,3 +302,103 @@ def test_several_steps_in_one_call(plain, tmp_path):
     _, (one, five) = train_again(plain, tmp_path / "run", steps_per_execution=5)
     assert one["eval_loss"].equals(five["eval_loss"])
     np.testing.assert_allclose(one["loss"], five["loss"], rtol=1e-6)
+
+
+def test_balanced_weights_add_up_over_the_epoch(
+    tiny_config, tmp_path, monkeypatch
+):
+    """A class of a tenth has half of the loss; by batches it had less."""
+    rows = [
+        (f"{text} {i}", "rare" if i % 10 == 0 else "usual")
+        for i, (text, _) in enumerate(review_rows(200))
+    ]
+    shares = []
+    build_dataset = input_pipeline.build_dataset
+
+    def recorded(*args, **kwargs):
+        dataset = build_dataset(*args, **kwargs)
+        if kwargs.get("weights") is not None:
+            totals = np.zeros(2)
+            for batch in dataset.as_numpy_iterator():
+                np.add.at(totals, batch["label"], batch["weight"])
+            shares.append(totals / totals.sum())
+        return dataset
+
+    monkeypatch.setattr(input_pipeline, "build_dataset", recorded)
+    train(
+        tiny_config(
+            train_file=(write_csv(tmp_path / "t.csv", rows),),
+            class_weight="balanced", num_train_epochs=1,
+        )
+    )  # fmt: skip
+    np.testing.assert_allclose(shares[0], 0.5, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "best", "loss", "better"),
+    [(0.0, 0.0, 0.4, True), (0.0, 0.0, 0.6, False), (None, None, 0.4, True),
+     (0.1, 0.0, 0.9, True), (0.0, 0.1, 0.1, False), (None, 0.0, 0.1, False)],
+)  # fmt: skip
+def test_ties_are_broken_by_the_loss(value, best, loss, better):
+    assert is_better(value, best, "f1", loss, 0.5) == better
+
+
+def test_of_equal_epochs_the_trained_one_is_kept(tiny_config, tmp_path):
+    """A metric of 0 in each epoch, while the loss falls."""
+    rows = [
+        (f"{text} {i}", "yes" if i % 40 == 0 else "no")
+        for i, (text, _) in enumerate(review_rows(200))
+    ]
+    path = write_csv(tmp_path / "t.csv", rows)
+    metrics = train(
+        tiny_config(
+            train_file=(path,), num_train_epochs=4, learning_rate=3e-4,
+            early_stopping_patience=1, metric_for_best_model="f1",
+        )
+    )  # fmt: skip
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert (history["eval_f1"] == 0).all()
+    assert len(history) == 4
+    assert metrics["best"]["epoch"] == 1 + history["eval_loss"].argmin() > 1
+
+
+@pytest.mark.parametrize("label", [None, "legit"])
+def test_f1_is_of_the_rarer_class(tiny_config, tmp_path, label):
+    rows = [
+        (f"{text} {i}", "fraud" if i % 5 == 0 else "legit")
+        for i, (text, _) in enumerate(review_rows(150))
+    ]
+    path = write_csv(tmp_path / "t.csv", rows)
+    metrics = train(
+        tiny_config(
+            train_file=(path,), num_train_epochs=1, positive_label=label
+        )
+    )
+    positive = label or "fraud"
+    assert metrics["positive_class"] == positive
+    assert metrics["eval_f1"] == metrics["per_class"][positive]["f1"]
+    assert metrics["confidence_intervals"]["eval_f1"] is not None
+    # The run remembers it.
+    found = evaluate_files(str(tmp_path / "run"), [path])
+    assert found.metrics["positive_class"] == positive
+
+
+def test_a_positive_label_that_is_none(tiny_config):
+    with pytest.raises(InputError, match="--positive_label=x names one of two"):
+        train(tiny_config(positive_label="x"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"label_separator": " "}, {"label_separator": "\t"},
+     {"train_file": ("a,b.csv", "c.csv")}],
+)  # fmt: skip
+def test_what_a_flag_file_cannot_hold_is_escaped(read_flags, tmp_path, changes):
+    config = TrainConfig(
+        **{"train_file": ("a.csv",), "output_dir": "r", **changes}
+    )
+    path = tmp_path / "flags.txt"
+    path.write_text(config.to_flagfile())
+    assert read_flags(path) == config
+    if "label_separator" in changes:
+        assert config.separator == changes["label_separator"]

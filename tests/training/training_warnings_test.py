@@ -18,7 +18,7 @@ def warning_kinds(metrics: dict) -> set[str]:
 def test_loss_not_moving_and_one_class(tiny_config, caplog):
     metrics = train(tiny_config(learning_rate=1e-9))
     assert warning_kinds(metrics) == {"loss_not_moving", "one_class"}
-    assert "Warning, epoch 1: the training loss is" in caplog.text
+    assert "Warning, epoch 2: the training loss is" in caplog.text
     assert "answers one class" in caplog.text
 
 
@@ -104,3 +104,31 @@ def test_a_rare_class_is_no_warning():
     labels = np.zeros(96, int)
     labels[:3] = 1
     assert not training_warnings.of_batches(labels, np.split(np.arange(96), 12))
+
+
+def test_a_rising_learning_rate_is_no_fault():
+    """60 epochs, 6 of them warm-up: nothing is told before the seventh."""
+    telling = training_warnings.first_telling_epoch
+    assert telling(steps=10, num_epochs=60, warmup_proportion=0.1) == 6
+    assert telling(steps=2, num_epochs=60, warmup_proportion=0.0) == 15
+    assert telling(steps=2, num_epochs=3, warmup_proportion=0.1) == 3
+    labels = np.arange(40) % 2
+    history = pd.DataFrame(
+        {
+            "epoch": [5, 6], "loss": 0.7, "eval_loss": 0.7, "accuracy": 0.5,
+            "eval_accuracy": 0.5, "eval_predicted_classes": 1,
+        }
+    )  # fmt: skip
+    for rows, kinds in ((1, set()), (2, {"one_class", "loss_not_moving"})):
+        found = training_warnings.of_history(
+            history[:rows], labels, class_weight="none", from_epoch=6
+        )
+        assert {warning.kind for warning in found} == kinds
+
+
+def test_unknown_tokens_are_told(tiny_config, tmp_path, caplog):
+    rows = [(f"хорошо {text}", label) for text, label in review_rows(60)]
+    path = write_csv(tmp_path / "cyrillic.csv", rows)
+    metrics = train(tiny_config(train_file=(path,), num_train_epochs=1))
+    assert "unknown_tokens" in warning_kinds(metrics)
+    assert "unknown to the vocabulary" in caplog.text

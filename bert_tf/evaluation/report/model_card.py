@@ -10,6 +10,7 @@ import yaml
 
 from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
+from bert_tf.data import data_report
 from bert_tf.errors import list_some
 from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.report import interpretation
@@ -253,7 +254,7 @@ def _data_lines(report: dict) -> list[str]:
         f"{tokens['percentile_95']}, longest {tokens['percentile_100']}.",
         f"{report['truncated']:,} texts ({report['truncated_share']:.1%}) are "
         f"cut at {report['max_seq_length']} tokens; "
-        f"{report['recommended_max_seq_length']} would leave 99% whole.",
+        f"{data_report.describe_recommended(report)}.",
     ]
     for names, count in report["shared_texts"].items():
         if count:
