@@ -162,6 +162,13 @@ with help_page.group("Advanced"):
         "Steps in one call from Python. On TPUs 50 or so; checkpoints and "
         "progress come between calls only.",
     )
+    flags.DEFINE_integer(
+        "pad_to_multiple_of",
+        None,
+        "Pad batches to a multiple of so many tokens. Default: 16 with "
+        "--jit_compile=true, where XLA compiles the step for each length that "
+        "occurs, else 1.",
+    )
 
 
 def main(argv: list[str]) -> None:

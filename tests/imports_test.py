@@ -110,3 +110,25 @@ def test_files_stay_readable():
     for path in MODULES:
         lines = len((ROOT / path).read_text().splitlines())
         assert lines <= 400, f"{path} has {lines} lines"
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    names = {
+        tuple(part for part in path.with_suffix("").parts if part != "__init__")
+        for path in MODULES
+    }
+    uses = {
+        tuple(path.with_suffix("").parts): {
+            name[:length]
+            for name in imported(path)
+            for length in range(2, len(name) + 1)
+            if name[:length] in names
+        }
+        for path in MODULES
+        if path.name != "__init__.py"
+    }
+    # Whoever uses nothing that is left is no part of a circle.
+    while free := [name for name, used in uses.items() if not used & set(uses)]:
+        for name in free:
+            del uses[name]
+    assert not uses

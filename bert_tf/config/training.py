@@ -66,6 +66,7 @@ class TrainConfig(BaseConfig):
     positive_label: str | None = None
     early_stopping_patience: int | None = None
     steps_per_execution: int = 1
+    pad_to_multiple_of: int | None = None
     max_truncated_share: float = 0.05
 
     def __post_init__(self):
@@ -75,7 +76,7 @@ class TrainConfig(BaseConfig):
         self._check_above_zero(
             "max_train_samples", "early_stopping_patience",
             "steps_per_execution", "doc_stride", "lora_rank",
-            "layerwise_learning_rate_decay",
+            "layerwise_learning_rate_decay", "pad_to_multiple_of",
         )  # fmt: skip
         if not self.validation_file and self.validation_split == 0:
             raise InputError(

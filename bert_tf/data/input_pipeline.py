@@ -88,6 +88,8 @@ def build_dataset(
     weights: np.ndarray | None = None,
     weight_sum: float | None = None,
     fixed_length: int | None = None,
+    pad_to_multiple_of: int = 1,
+    longest: int | None = None,
 ) -> tf.data.Dataset:
     """Gathers and pads the planned batches.
 
@@ -104,6 +106,9 @@ def build_dataset(
             batch, so that every batch counts the same.
         fixed_length: pad to so many tokens, where the device wants static
             shapes; by default to the longest of the batch.
+        pad_to_multiple_of: else pad to a multiple of so many tokens, where
+            each length is a program of its own to compile.
+        longest: but not beyond it.
 
     Returns:
         Dicts of token_ids, segment_ids, padding_mask: <int32>[batch, longest];
@@ -130,11 +135,17 @@ def build_dataset(
         source = tf.where(rows < 0, rows[0], rows)
         tokens, first = gather_tokens(source)
         lengths = tf.cast(tokens.row_lengths(), tf.int32)
-        ids = tokens.to_tensor(pad_token_id, shape=[None, fixed_length])
+        length = fixed_length
+        if length is None:
+            length = tf.reduce_max(lengths)
+            length += -length % pad_to_multiple_of
+            length = tf.minimum(length, longest or tf.int32.max)
+        ids = _padded(tokens, pad_token_id, length)
         positions = tf.range(tf.shape(ids)[1])[tf.newaxis]
         label = tf.gather(labels, source)
         if isinstance(label, tf.RaggedTensor):
-            label = label.to_tensor(-1, shape=[batch_size, fixed_length])
+            label = _padded(label, -1, length)
+            label = tf.ensure_shape(label, [batch_size, fixed_length])
         mask = tf.cast(positions < lengths[:, tf.newaxis], tf.int32)
         # TPUs want every shape to be known.
         shape = [batch_size, fixed_length]
@@ -159,6 +170,13 @@ def build_dataset(
     dataset = dataset.with_options(options)
     dataset = dataset.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _padded(values: tf.RaggedTensor, value: int, length) -> tf.Tensor:
+    """Returns <int32>[rows, length], no shorter than the longest row."""
+    dense = values.to_tensor(value)
+    missing = length - tf.shape(dense)[1]
+    return tf.pad(dense, [[0, 0], [0, missing]], constant_values=value)
 
 
 def features(batch: dict) -> dict:

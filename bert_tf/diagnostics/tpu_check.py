@@ -5,9 +5,12 @@ import math
 
 import keras
 import keras_nlp
+import numpy as np
 import tensorflow as tf
 
 from bert_tf.config.training import TrainConfig
+from bert_tf.data import input_pipeline
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.diagnostics import tpu_compiler
 from bert_tf.diagnostics.tpu_compiler import Compiled, OutOfMemoryError
 from bert_tf.errors import InputError
@@ -104,16 +107,15 @@ def lower_train_step(
         weight_decay=config.weight_decay,
         mixed_precision=config.mixed_precision,
     )
-    tokens = tf.TensorSpec([batch_size, config.max_seq_length], tf.int32)
-    row = tf.TensorSpec([batch_size], tf.int32)
-    spec = {
-        "token_ids": tokens,
-        "segment_ids": tokens,
-        "padding_mask": tokens,
-        "label": row,
-        "row": row,
-        "weight": tf.TensorSpec([batch_size], tf.float32),
-    }
+    # What the input pipeline gives on a TPU.
+    ones = np.ones(batch_size, np.int32)
+    spec = input_pipeline.build_dataset(
+        EncodedTexts(ones, np.arange(batch_size + 1), ones, ones),
+        [np.arange(batch_size)],
+        batch_size=batch_size,
+        pad_token_id=0,
+        fixed_length=config.max_seq_length,
+    ).element_spec
     step = train_step.build_train_step(
         strategy=tf.distribute.get_strategy(),
         task=task,

@@ -40,6 +40,9 @@ from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
 from bert_tf.training.trainer import Trainer
 
+# Batches of at most 128 tokens have 8 lengths then.
+_COMPILED_LENGTHS = 16
+
 
 def train(
     splits: Splits,
@@ -288,6 +291,9 @@ def resolve(
         **splits.columns,
         metric_for_best_model=config.metric_for_best_model
         or task.selection_metric,
+        # XLA compiles the step for each length that occurs.
+        pad_to_multiple_of=config.pad_to_multiple_of
+        or (_COMPILED_LENGTHS if config.jit_compile == "true" else 1),
         learning_rate=learning_rate,
     )
 
@@ -381,4 +387,6 @@ def _build_trainer(
         seed=config.seed,
         pad_token_id=pad_token_id,
         fixed_length=fixed_length,
+        pad_to_multiple_of=config.pad_to_multiple_of,
+        max_seq_length=config.max_seq_length,
     )

@@ -66,6 +66,8 @@ class Trainer:
     seed: int
     pad_token_id: int
     fixed_length: int | None
+    pad_to_multiple_of: int
+    max_seq_length: int
 
     def __post_init__(self):
         """Prepares the targets."""
@@ -269,6 +271,8 @@ class Trainer:
             weights=self._weights,
             weight_sum=self._weight_sum,
             fixed_length=self.fixed_length,
+            pad_to_multiple_of=self.pad_to_multiple_of,
+            longest=self.max_seq_length,
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
         if self._train_step is None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bert_tf.data import encoding, input_pipeline
 
@@ -99,3 +100,45 @@ def test_every_shape_is_known_where_the_length_is_fixed():
     ).element_spec
     assert all(one.shape.is_fully_defined() for one in spec.values()), spec
     assert spec["padding_mask"].shape == spec["segment_ids"].shape == (2, 8)
+
+
+def test_few_lengths_where_each_is_compiled():
+    lengths = np.arange(3, 41)
+    encoded = input_pipeline.EncodedTexts(
+        token_ids=np.ones(lengths.sum(), np.int32),
+        row_splits=np.concatenate([[0], np.cumsum(lengths)]),
+        first_lengths=lengths.astype(np.int32),
+        token_counts=lengths.astype(np.int32),
+    )
+    plan = input_pipeline.plan_evaluation(lengths, batch_size=2)
+    batches = input_pipeline.build_dataset(
+        encoded, plan, batch_size=2, pad_token_id=7, pad_to_multiple_of=16,
+        longest=40,
+    )  # fmt: skip
+    widths = set()
+    for batch in batches.as_numpy_iterator():
+        width = batch["token_ids"].shape[1]
+        widths.add(width)
+        count = batch["padding_mask"].sum(axis=1)
+        assert width - 16 < count.max() <= width
+        assert (batch["token_ids"][batch["padding_mask"] == 0] == 7).all()
+        assert (
+            batch["padding_mask"].sum(axis=1) == lengths[batch["row"]]
+        ).all()
+    assert widths == {16, 32, 40}
+
+
+def test_labels_of_tokens_are_padded_alike():
+    lengths = np.array([3, 5])
+    encoded = input_pipeline.EncodedTexts(
+        np.ones(8, np.int32), np.array([0, 3, 8]), lengths, lengths
+    )
+    labels = tf.RaggedTensor.from_row_splits(
+        np.arange(8, dtype=np.int32), [0, 3, 8]
+    )
+    (batch,) = input_pipeline.build_dataset(
+        encoded, [np.arange(2)], batch_size=2, pad_token_id=0, labels=labels,
+        pad_to_multiple_of=4,
+    )  # fmt: skip
+    assert batch["label"].shape == batch["token_ids"].shape == (2, 8)
+    assert list(batch["label"][0].numpy()) == [0, 1, 2, -1, -1, -1, -1, -1]

@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import input_pipeline
 from bert_tf.diagnostics import tpu_check
 from bert_tf.errors import InputError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tiny_backbone
 
 
 def test_flops_on_paper_of_bert_base():
@@ -102,3 +105,34 @@ def test_a_two_layer_model(libtpu, preset):
         "--accumulate_steps=2",
     )  # fmt: skip
     assert "compiles                yes" in found
+
+
+def test_it_compiles_what_the_input_pipeline_gives(monkeypatch):
+    """The same shapes and dtypes, all of them known."""
+
+    class FoundError(Exception):
+        pass
+
+    def build_train_step(*, element_spec, **kwargs):
+        raise FoundError(element_spec)
+
+    monkeypatch.setattr(
+        tpu_check.train_step, "build_train_step", build_train_step
+    )
+    config = TrainConfig(
+        train_file=("a.csv",), output_dir="r", max_seq_length=16
+    )
+    with pytest.raises(FoundError) as caught:
+        tpu_check.lower_train_step(
+            tiny_backbone(), config, batch_size=4, num_classes=2
+        )
+    lengths = np.array([2, 3, 2, 2], np.int32)
+    encoded = input_pipeline.EncodedTexts(
+        np.ones(9, np.int32), np.array([0, 2, 5, 7, 9]), lengths, lengths
+    )
+    expected = input_pipeline.build_dataset(
+        encoded, [np.arange(4)], batch_size=4, pad_token_id=0, fixed_length=16,
+        labels=np.zeros(4, np.int32),
+    ).element_spec  # fmt: skip
+    assert caught.value.args[0] == expected
+    assert all(spec.shape.is_fully_defined() for spec in expected.values())

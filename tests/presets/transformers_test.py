@@ -90,12 +90,12 @@ def test_faults_are_told(folder):
         (path / "config.json").write_text(
             json.dumps({**config, "layer_norm_eps": 1e-12})
         )
-        message = "only 1e-05 is supported"
+        message = "config.json has layer_norm_eps=1e-12; supported: 1e-05"
     else:
         (path / "model.safetensors").write_bytes(b"none")
         message = "model.safetensors"
-    preset = presets.resolve(str(path))
     with pytest.raises(InputError, match=message):
+        preset = presets.resolve(str(path))
         preset.build_backbone(dropout=0.0, dtype="float32")
 
 

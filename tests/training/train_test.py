@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import runpy
+import types
 
 import keras
 import numpy as np
@@ -14,10 +15,11 @@ from bert_tf.data import input_pipeline, tfrecord_writer
 from bert_tf.errors import InputError
 from bert_tf.tasks.classification import example_weights
 from bert_tf.text.preprocessor import Preprocessor
+from bert_tf.training.train import resolve
 from bert_tf.training.train import train_files as train
 from bert_tf.training.trainer import is_better
 from pipelines import common_flags
-from tests.conftest import review_rows, write_csv
+from tests.conftest import review_rows, tiny_backbone, write_csv
 from tests.runs import evaluate_files
 from tests.training.finetuning_test import Weights, saved_values
 
@@ -143,6 +145,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",
         positive_label="p", drop_incomplete=True, merge_label_case=True,
+        pad_to_multiple_of=8,
         metric_for_best_model="loss", early_stopping_patience=15, seed=0,
         distribution_strategy="tpu", tpu="local", mixed_precision="bfloat16",
         accumulate_steps=3, jit_compile="false", steps_per_execution=16,
@@ -402,3 +405,19 @@ def test_what_a_flag_file_cannot_hold_is_escaped(read_flags, tmp_path, changes):
     assert read_flags(path) == config
     if "label_separator" in changes:
         assert config.separator == changes["label_separator"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "multiple"),
+    [({}, 1), ({"jit_compile": "true"}, 16),
+     ({"jit_compile": "true", "pad_to_multiple_of": 8}, 8)],
+)  # fmt: skip
+def test_padding_goes_with_compilation(tiny_config, changes, multiple):
+    config = tiny_config(metric_for_best_model="f1", **changes)
+    resolved = resolve(
+        config,
+        splits=types.SimpleNamespace(columns={}),
+        task=None,
+        backbone=tiny_backbone(),
+    )
+    assert resolved.pad_to_multiple_of == multiple

@@ -4,7 +4,6 @@ REST needs the standard library only, and no TensorFlow.
 """
 
 import base64
-import dataclasses
 import http.client
 import json
 import random
@@ -16,26 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bert_tf.errors import InputError, ServerError
+from bert_tf.serving.client import RetryableError, Target
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 # Too many requests, and unavailable: the server asks to try again.
 _RETRIED_STATUSES = (429, 503)
-
-
-class RetryableError(Exception):
-    """A failure that another attempt may not meet."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """Whom a transport asks, and how long one attempt may take."""
-
-    address: str
-    model: str
-    version: int | None
-    label: str | None
-    timeout_seconds: float
 
 
 class Client:

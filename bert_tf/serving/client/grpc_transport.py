@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bert_tf.errors import InputError, InstallationError, ServerError
-from bert_tf.serving.client.client import RetryableError, Target
+from bert_tf.serving.client import RetryableError, Target
 
 try:
     import grpc
