@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.imports_test import SCRIPTS
+from tests.scripts import run_script
 
 # Flags without a group would not be shown.
 UNGROUPED = """
@@ -69,3 +70,10 @@ def test_wrong_flags(arguments, words):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ") and words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_check_data_takes_no_flag_without_effect():
+    script = run_script(
+        "check_data", "--train_file=a.csv", "--validation_split=0.5", status=1
+    )
+    assert "validation_split" in script.stderr

@@ -30,7 +30,7 @@ from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import backbones, classifier, encoder
 from bert_tf.models.dropout import no_dropout
 from bert_tf.presets import presets
-from bert_tf.training import checkpoints
+from bert_tf.training import checkpoints, new_run
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training import train as train_lib
 
@@ -38,6 +38,8 @@ from bert_tf.training import train as train_lib
 _TURNS = 9
 # Of the folder beside an unfinished run.
 _SETTINGS, _UNLABELLED = "settings.json", "unlabelled.jsonl"
+# In the run folder; not "preset", which would be what was trained.
+_START = "student_start"
 
 
 def distill(
@@ -132,8 +134,18 @@ def distill(
     run_dir.write_json(
         os.path.join(config.output_dir, run_dir.DISTILLATION), report
     )
-    shutil.rmtree(start)
+    _keep_start(start, config.output_dir)
     return report
+
+
+def _keep_start(start: str, output_dir: str) -> None:
+    """Keeps the weights that the student started from, which --preset names."""
+    kept = os.path.join(output_dir, _START)
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(os.path.join(start, run_dir.PRESET), kept)
+    config = dataclasses.replace(TrainConfig.read(output_dir), preset=kept)
+    new_run.write_settings(output_dir, config)
+    shutil.rmtree(start)
 
 
 def _train(

@@ -78,12 +78,19 @@ def begin(
         def path(name):
             return os.path.join(folder, name)
 
-        run_dir.write_json(path(run_dir.CONFIG), recorded.to_json())
-        run_dir.write_text(path(run_dir.FLAGS), recorded.to_flagfile())
+        write_settings(folder, recorded)
         vocabulary_lib.write_vocabulary(folder, vocabulary)
         backbones.save_config(path(run_dir.BACKBONE), backbone)
         run_dir.write_json(path(run_dir.VERSIONS), versions())
         yield folder
+
+
+def write_settings(folder: str, config: BaseConfig) -> None:
+    """Writes config.json and flags.txt."""
+    run_dir.write_json(os.path.join(folder, run_dir.CONFIG), config.to_json())
+    run_dir.write_text(
+        os.path.join(folder, run_dir.FLAGS), config.to_flagfile()
+    )
 
 
 def check_settings(config: BaseConfig) -> None:

@@ -129,7 +129,7 @@ def test_few_lengths_where_each_is_compiled():
 
 
 def test_labels_of_tokens_are_padded_alike():
-    lengths = np.array([3, 5])
+    lengths = np.array([3, 5], np.int32)
     encoded = input_pipeline.EncodedTexts(
         np.ones(8, np.int32), np.array([0, 3, 8]), lengths, lengths
     )

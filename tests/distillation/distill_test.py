@@ -11,6 +11,7 @@ from bert_tf.distillation.distill import distill
 from bert_tf.errors import InputError, InterruptedTrainingError
 from bert_tf.inference import loaded_run
 from bert_tf.models import classifier
+from bert_tf.presets import presets
 from bert_tf.serving.export import export
 from tests.conftest import review_rows, tiny_backbone, write_csv
 from tests.scripts import run_script
@@ -44,6 +45,10 @@ def test_student_keeps_what_the_teacher_knows(
     with open(f"{folder}/distillation.json") as file:
         assert json.load(file) == report
     assert not os.path.exists(f"{folder}.start")
+    # What flags.txt names is there.
+    with open(f"{folder}/flags.txt") as file:
+        flags = dict(line.strip().split("=", 1) for line in file)
+    assert presets.resolve(flags["--preset"]).max_positions == 32
     with open(f"{folder}/metrics.json") as file:
         assert json.load(file)["train_samples"] > 120 * 3 // 4
     assert classifier.backbone_of(loaded_run.load(folder).model).num_layers == 1

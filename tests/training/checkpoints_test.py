@@ -365,3 +365,37 @@ def test_fingerprints_become_numbers():
     assert len(numbers) == 3
     # Exact in the float64 that the workers compare.
     assert all(number == int(number) < 2**48 for number in numbers)
+
+
+def test_a_remote_run_is_locked():
+    address = "ram://locked"
+    with remote.local_copy(address):
+        with pytest.raises(InputError, match=r"another process .*ram://locked"):
+            with remote.local_copy(address):
+                pass
+    # Free again; and a lock that nobody renews is no lock.
+    remote._renew_lock(f"{address}/.lock")
+    with pytest.raises(InputError, match="another process"):
+        with remote.local_copy(address):
+            pass
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "_STALE_SECONDS", -1)
+        with remote.local_copy(address):
+            pass
+    assert not tf.io.gfile.exists(f"{address}/.lock")
+
+
+def test_a_remote_clock_that_is_ahead_hides_nothing(tmp_path):
+    """What has changed here is told by the clock here."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "history.csv").write_text("one")
+    marks = {}
+    remote.push(str(folder), "ram://ahead", marks)
+    before = os.stat(folder / "history.csv").st_mtime_ns
+    (folder / "history.csv").write_text("two")
+    # As if the copy there were from the future.
+    os.utime(folder / "history.csv", ns=(before + 1, before + 1))
+    remote.push(str(folder), "ram://ahead", marks)
+    with tf.io.gfile.GFile("ram://ahead/history.csv") as file:
+        assert file.read() == "two"
