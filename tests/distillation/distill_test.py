@@ -215,14 +215,20 @@ def interrupted(*args, **kwargs):
 
 def test_what_is_not_named_is_the_teachers(trained_run, tmp_path):
     """A flag's default is not what the command says."""
+    teacher = tmp_path / "teacher"
+    shutil.copytree(trained_run, teacher)
+    with open(teacher / "config.json") as file:
+        config = json.load(file)
+    config.update(seed=7, accumulate_steps=2, log_steps=9)
+    (teacher / "config.json").write_text(json.dumps(config))
     script = run_script(
-        "distill", f"--teacher={trained_run}",
+        "distill", f"--teacher={teacher}",
         f"--output_dir={tmp_path / 'student'}", "--num_train_epochs=1",
         "--weight_decay=0.05",
     )  # fmt: skip
     assert script.returncode == 0, script.stderr
     configs = []
-    for folder in (trained_run, tmp_path / "student"):
+    for folder in (teacher, tmp_path / "student"):
         with open(f"{folder}/config.json") as file:
             configs.append(json.load(file))
     different = {

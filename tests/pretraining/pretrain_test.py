@@ -240,6 +240,7 @@ def test_killed_between_a_step_and_its_evaluation(
 
     def killed(self, state, clock):
         if state.step == 20:
+            self.checkpoints.save(state)
             self.checkpoints.finish()
             raise RuntimeError("killed")
         evaluate(self, state, clock)
