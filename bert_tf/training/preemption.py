@@ -26,8 +26,11 @@ class PreemptionHandler:
         """Takes the signals over."""
         self._before = {}
         if threading.current_thread() is threading.main_thread():
+            # What is ignored, as SIGINT in the background of a script, stays so.
             self._before = {
-                number: signal.signal(number, self._note) for number in _SIGNALS
+                number: signal.signal(number, self._note)
+                for number in _SIGNALS
+                if signal.getsignal(number) is not signal.SIG_IGN
             }
         return self
 

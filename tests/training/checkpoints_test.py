@@ -319,7 +319,17 @@ def test_former_names_in_a_state_are_read(tmp_path):
     assert checkpoints.restore() == TrainingState(data={}, num_correct=3.0)
 
 
-def test_ctrl_c_saves_as_a_termination_does(tiny_config, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """SIGINT as in a terminal: in the background it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_saves_as_a_termination_does(
+    tiny_config, monkeypatch, interruptible
+):
     """The first one stops at a step, the training resumes from there."""
     monkeypatch.setattr(
         os, "kill", lambda pid, number: signal.raise_signal(signal.SIGINT)
@@ -334,7 +344,14 @@ def test_ctrl_c_saves_as_a_termination_does(tiny_config, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_a_second_ctrl_c_ends_at_once(caplog):
+def test_in_the_background_it_stays_ignored(interruptible):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with PreemptionHandler() as preemption:
+        signal.raise_signal(signal.SIGINT)
+        assert not preemption.requested
+
+
+def test_a_second_ctrl_c_ends_at_once(caplog, interruptible):
     with caplog.at_level("INFO", "absl"), PreemptionHandler() as preemption:
         signal.raise_signal(signal.SIGINT)
         assert preemption.requested
