@@ -26,7 +26,7 @@ class PreemptionHandler:
         """Takes the signals over."""
         self._before = {}
         if threading.current_thread() is threading.main_thread():
-            # What is ignored, as SIGINT in the background of a script, stays so.
+            # What is ignored stays so, as SIGINT in the background of a script.
             self._before = {
                 number: signal.signal(number, self._note)
                 for number in _SIGNALS
