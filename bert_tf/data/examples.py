@@ -14,10 +14,11 @@ from bert_tf.errors import InputError, list_some
 
 # The columns of every examples frame; text_pair and label are None throughout
 # where the files have none.
+FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
+# What nearly equal texts may differ in.
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _DIGIT = re.compile(r"\d")
 _PUNCTUATION = re.compile(r"[^\w\s]|_")
-FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
 
 
 def read_examples(
@@ -109,10 +110,8 @@ def read_labelled(
         merge_case=None,
     )
     to_known = {names.get(name, name): name for name in class_names}
-    examples["label"] = [
-        to_known.get(names.get(label, label), label)
-        for label in examples["label"]
-    ]
+    named = [names.get(label, label) for label in examples["label"]]
+    examples["label"] = [to_known.get(name, name) for name in named]
     label_type.check(examples, class_names)
     return examples
 
@@ -206,7 +205,7 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
 _WANTED = {
     "text": ("an empty text", "remove or fill them"),
     "text_pair": ("an empty second text", "remove or fill them"),
-    "label": ("no label", "remove or label them"),
+    "label": ("no label, or one such as nan or None,", "remove or label them"),
 }
 
 

@@ -42,6 +42,7 @@ def load(path: str) -> LoadedRun:
     """
     info = model_files.read_info(path)
     config = info.config
+    backbones.set_precision(config.mixed_precision)
     backbone = backbones.from_config(
         os.path.join(path, run_dir.BACKBONE), dtype=config.dtype_policy
     )

@@ -203,9 +203,11 @@ def rescaled(model: keras.Model, factor: float, offset: float) -> Iterator:
     kernel, bias = (v.numpy() for v in (layer.kernel, layer.bias))
     layer.kernel.assign(kernel * factor)
     layer.bias.assign(bias * factor + offset)
-    yield
-    layer.kernel.assign(kernel)
-    layer.bias.assign(bias)
+    try:
+        yield
+    finally:
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
 
 
 def apply_temperature(model: keras.Model, temperature: float) -> None:

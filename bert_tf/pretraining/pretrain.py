@@ -56,7 +56,7 @@ def _pretrain(config: PretrainConfig, strategy) -> dict:
         vocab_file=config.vocab_file,
         max_seq_length=config.max_seq_length,
     )
-    strategy_lib.set_precision(config.mixed_precision)
+    backbones.set_precision(config.mixed_precision)
     keras.utils.set_random_seed(config.seed)
     preprocessor = Preprocessor(
         vocabulary, sequence_length=config.max_seq_length

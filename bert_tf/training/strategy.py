@@ -247,16 +247,6 @@ def telling_of_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
         ) from error
 
 
-def set_precision(mixed_precision: str) -> None:
-    """Keeps GPUs from rounding float32 products to TF32's 10 bits of mantissa.
-
-    Else an export made on a CPU would not answer within 1e-5 of the training.
-    """
-    tf.config.experimental.enable_tensor_float_32_execution(
-        mixed_precision != "float32"
-    )
-
-
 def describe_devices(strategy: tf.distribute.Strategy) -> str:
     """Says on what training runs."""
     replicas = strategy.num_replicas_in_sync

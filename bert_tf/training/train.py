@@ -113,7 +113,7 @@ def _train(
     if splits.records is not None:
         splits.records.check_vocabulary(preset.vocabulary)
 
-    strategy_lib.set_precision(config.mixed_precision)
+    backbones.set_precision(config.mixed_precision)
 
     # === Data ===
     keras.utils.set_random_seed(config.seed)

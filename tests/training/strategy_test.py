@@ -2,6 +2,8 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.errors import InputError, InstallationError
+from bert_tf.inference import loaded_run
+from bert_tf.models import backbones
 from bert_tf.training import strategy
 from bert_tf.training.train import train_files
 
@@ -65,8 +67,13 @@ def test_broken_clusters(monkeypatch, text):
 
 def test_float32_is_not_rounded_to_tf32(tiny_config):
     is_on = tf.config.experimental.tensor_float_32_execution_enabled
-    strategy.set_precision("bfloat16")
+    backbones.set_precision("bfloat16")
     assert is_on()
-    metrics = train_files(tiny_config(num_train_epochs=1))
+    config = tiny_config(num_train_epochs=1)
+    metrics = train_files(config)
     assert not is_on()
     assert metrics["device"].startswith("CPU")
+    # Nor when it is loaded, to be exported.
+    backbones.set_precision("bfloat16")
+    loaded_run.load(config.output_dir)
+    assert not is_on()
