@@ -16,8 +16,10 @@ from bert_tf.data.label_types import LabelType
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
 
-# A text that more of the pairs share is a constant, not what leaks.
+# A text that more of the pairs share, or one of fewer different ones, is a
+# phrase that they are put into, not what leaks.
 _LARGEST_GROUP = 0.5
+_FEWEST_GROUPS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,9 +117,12 @@ def read_splits(config: TrainConfig) -> Splits:
 def _split_keys(train: pd.DataFrame, label_type: LabelType) -> pd.Series:
     """Returns the keys of a split: of pairs what many of them share."""
     keys = examples.group_keys(train, label_type.group_field)
-    if keys.value_counts().iloc[0] <= _LARGEST_GROUP * len(train):
-        return keys
-    return text_keys(train)
+    counts = keys.value_counts()
+    if len(counts) < _FEWEST_GROUPS or counts.iloc[0] > _LARGEST_GROUP * len(
+        train
+    ):
+        return text_keys(train)
+    return keys
 
 
 def unify_labels(

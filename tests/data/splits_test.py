@@ -73,8 +73,11 @@ def test_pairs_with_a_text_in_common_stay_together(tmp_path, task):
     assert len(found.frames["validation"]) == 10
 
 
-def test_a_constant_first_text_is_no_group(tmp_path):
-    rows = [("is it so?", f"text {i}", "ab"[i % 2]) for i in range(40)]
+@pytest.mark.parametrize("phrases", [("is it so?",), ("good?", "bad?")])
+def test_a_phrase_is_no_group(tmp_path, phrases):
+    rows = [
+        (phrases[i % len(phrases)], f"text {i}", "ab"[i % 2]) for i in range(40)
+    ]
     lines = ["text_a,text_b,label", *(",".join(row) for row in rows)]
     path = tmp_path / "pairs.csv"
     path.write_text("\n".join(lines) + "\n")
