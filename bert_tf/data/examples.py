@@ -205,7 +205,10 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
 _WANTED = {
     "text": ("an empty text", "remove or fill them"),
     "text_pair": ("an empty second text", "remove or fill them"),
-    "label": ("no label, or one such as nan or None,", "remove or label them"),
+    "label": (
+        "no label",
+        "remove or label them (nan, None and the like count as none)",
+    ),
 }
 
 
