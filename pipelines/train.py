@@ -24,12 +24,16 @@ common_flags.define_incomplete()
 training_flags.define()
 with help_page.group("Training"):
     flags.DEFINE_integer(
-        "num_train_epochs", 3, "Passes over the training rows."
+        "num_train_epochs",
+        None,
+        "Passes over the training rows. Default: 3, or as many as take 400 "
+        "steps, up to 40.",
     )
     flags.DEFINE_integer(
         "train_batch_size",
-        32,
-        "Examples a training step, over all replicas together.",
+        None,
+        "Examples a training step, over all replicas together. Default: 32; 16 "
+        "where there are fewer than 1,000 rows.",
     )
     flags.DEFINE_float(
         "learning_rate",
@@ -99,6 +103,22 @@ with help_page.group("Advanced"):
     common_flags.define_schedule()
     flags.DEFINE_float(
         "dropout", 0.1, "Dropout rate in the backbone and the head."
+    )
+    flags.DEFINE_enum(
+        "pooling",
+        "auto",
+        config_lib.POOLINGS,
+        "What of a text the head is on: cls, the pooler's output for [CLS]; "
+        "mean, the mean over its tokens; auto: what the checkpoint was trained "
+        "for (1_Pooling/config.json), else cls.",
+    )
+    flags.DEFINE_enum(
+        "head_init",
+        "auto",
+        config_lib.HEAD_INITS,
+        "Where the head starts: linear_probe, a linear model fitted to the "
+        "backbone as it is, which also is epoch 0 of those to choose from; "
+        "random; auto: linear_probe where the task has one.",
     )
     flags.DEFINE_boolean(
         "calibrate",

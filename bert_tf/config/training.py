@@ -8,6 +8,10 @@ from bert_tf.errors import InputError
 CLASS_WEIGHTS = ("none", "balanced")
 LONG_TEXTS = ("truncate", "head_tail", "window")
 WINDOW_POOLINGS = ("mean", "max")
+POOLINGS = ("auto", "cls", "mean")
+HEAD_INITS = ("auto", "linear_probe", "random")
+# Tasks whose head is a linear model of a text's features.
+PROBED_TASKS = ("classification", "multi_label", "regression")
 # What --metric_for_best_model takes, by task.
 _METRICS_OF_TASK = {
     "classification": (
@@ -54,8 +58,10 @@ class TrainConfig(BaseConfig):
     preset: str = "minilm_l6_en_uncased"
     long_text: str = "truncate"
     window_pooling: str = "mean"
-    train_batch_size: int = 32
-    num_train_epochs: int = 3
+    train_batch_size: int | None = None
+    num_train_epochs: int | None = None
+    pooling: str = "auto"
+    head_init: str = "auto"
     calibrate: bool = False
     freeze_backbone: bool = False
     trainable_layers: str | None = None
@@ -92,6 +98,8 @@ class TrainConfig(BaseConfig):
         self._check_choice("task", TASKS)
         self._check_choice("long_text", LONG_TEXTS)
         self._check_choice("window_pooling", WINDOW_POOLINGS)
+        self._check_choice("pooling", POOLINGS)
+        self._check_choice("head_init", HEAD_INITS)
         self._check_task()
 
     def _check_task(self) -> None:
@@ -133,6 +141,11 @@ class TrainConfig(BaseConfig):
             raise InputError(
                 "--calibrate does not go with --long_text=window: the "
                 "temperature of a text's windows is not that of their mean"
+            )
+        if self.head_init == "linear_probe" and self.task not in PROBED_TASKS:
+            raise InputError(
+                "--head_init=linear_probe is for --task="
+                f"{'|'.join(PROBED_TASKS)}"
             )
         if self.task == "classification":
             return

@@ -384,7 +384,10 @@ def _outputs(model, batch, dropouts) -> tuple[tf.Tensor, tf.Tensor]:
         num_heads=classifier.backbone_of(model).num_heads,
         drop=backbone_drop,
     )
-    pooled = tf.tanh(weights.encoder.pooler(hidden[:, 0]))
+    if classifier.pooling_of(model) == classifier.MEAN:
+        pooled = encoder.mean_of(hidden, batch["padding_mask"])
+    else:
+        pooled = tf.tanh(weights.encoder.pooler(hidden[:, 0]))
     pooled = head_drop(tf.cast(pooled, tf.float32), classifier.HEAD_SITE)
     return weights.logits(pooled), tf.cast(hidden, tf.float32)
 

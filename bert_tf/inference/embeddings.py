@@ -31,16 +31,13 @@ def mean_pooled(
     Args:
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
     """
-    hidden = encoder.sequence_output(
+    mean = encoder.mean_output(
         weights,
         features,
         num_heads=num_heads,
         drop=no_dropout,
         exact_gelu=exact_gelu,
     )
-    hidden = tf.cast(hidden, tf.float32)
-    mask = tf.cast(features["padding_mask"], tf.float32)[:, :, tf.newaxis]
-    mean = tf.reduce_sum(hidden * mask, axis=1) / tf.reduce_sum(mask, axis=1)
     return mean / tf.maximum(
         tf.norm(mean, axis=1, keepdims=True), tf.constant(_SMALLEST)
     )

@@ -1,7 +1,7 @@
 """Predicts with a Keras model under any strategy."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from bert_tf.data import input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
+from bert_tf.models import classifier
 from bert_tf.tasks import head, pooling
 from bert_tf.tasks.base import Task
 
@@ -18,16 +19,17 @@ def _build_predict_step(
     strategy: tf.distribute.Strategy,
     task: Task,
     model: keras.Model,
+    output: str,
     element_spec: dict,
 ) -> Callable[[dict], dict]:
-    """Returns a function of one batch that returns rows and predictions.
+    """Returns a function of one batch that returns rows and one output.
 
     They are those of all replicas, on every worker.
     """
 
     def replica_step(batch):
         outputs = head.forward(task, model, input_pipeline.features(batch))
-        return {"row": batch["row"], "predicted": outputs[task.prediction_key]}
+        return {"row": batch["row"], "output": outputs[output]}
 
     @tf.function(input_signature=[element_spec], autograph=False)
     def predict_step(batch):
@@ -53,34 +55,58 @@ class KerasPredictor:
     batch_size: int
     pad_token_id: int
     fixed_length: int | None = None
-    _step: Callable | None = dataclasses.field(default=None, init=False)
+    _steps: dict[str, Callable] = dataclasses.field(
+        default_factory=dict, init=False
+    )
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         """Returns what `Task.metrics` takes, in the order of the texts."""
+        return pooling.collect(
+            self.task,
+            encoded,
+            self._run(
+                encoded,
+                np.arange(len(encoded.lengths)),
+                output=self.task.prediction_key,
+            ),
+        )
+
+    def embed(self, encoded: EncodedTexts, rows: np.ndarray) -> np.ndarray:
+        """Returns what the head is on <float32>[rows, width].
+
+        Args:
+            rows: which of the texts, or of their windows <int>[rows].
+        """
+        width = classifier.backbone_of(self.model).hidden_dim
+        embeddings = np.zeros([len(encoded.lengths), width], np.float32)
+        for found, values in self._run(encoded, rows, output="embedding"):
+            embeddings[found[found >= 0]] = values[found >= 0]
+        return embeddings[rows]
+
+    def _run(
+        self, encoded: EncodedTexts, rows: np.ndarray, *, output: str
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields rows, -1 where there is none, and an output of batches."""
+        plan = input_pipeline.plan_evaluation(
+            encoded.lengths[rows], batch_size=self.batch_size
+        )
         batches = self.strategy.experimental_distribute_dataset(
             input_pipeline.build_dataset(
                 encoded,
-                input_pipeline.plan_evaluation(
-                    encoded.lengths, batch_size=self.batch_size
-                ),
+                [rows[batch] for batch in plan],
                 batch_size=self.batch_size,
                 pad_token_id=self.pad_token_id,
                 fixed_length=self.fixed_length,
             )
         )
-        if self._step is None:
-            self._step = _build_predict_step(
+        if output not in self._steps:
+            self._steps[output] = _build_predict_step(
                 strategy=self.strategy,
                 task=self.task,
                 model=self.model,
+                output=output,
                 element_spec=batches.element_spec,
             )
-        results = (self._step(batch) for batch in batches)
-        return pooling.collect(
-            self.task,
-            encoded,
-            (
-                (result["row"].numpy(), result["predicted"].numpy())
-                for result in results
-            ),
-        )
+        for batch in batches:
+            result = self._steps[output](batch)
+            yield result["row"].numpy(), result["output"].numpy()

@@ -52,6 +52,8 @@ def load(path: str) -> LoadedRun:
         backbone,
         dropout=config.dropout,
         freeze_backbone=config.freeze_backbone,
+        # Runs of before December 2026 do not say it.
+        pooling="cls" if config.pooling == "auto" else config.pooling,
     )
     model.load_weights(os.path.join(path, run_dir.WEIGHTS))
     calibrated = classifier.read_temperature(path)

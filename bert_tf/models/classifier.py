@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 import keras_nlp
+import numpy as np
 import tensorflow as tf
 
 from bert_tf import run_dir
@@ -21,6 +22,8 @@ HEAD_SITE = 1_000_000
 # KerasNLP's names: one vector per text, or one per token.
 _POOLED, _SEQUENCE = "pooled_output", "sequence_output"
 _POOLER = "pooled_dense"
+CLS, MEAN = POOLINGS = ("cls", "mean")
+_MEAN_LAYER = "mean_pooling"
 
 
 def build_classifier(
@@ -31,6 +34,7 @@ def build_classifier(
     freeze_backbone: bool = False,
     has_pooler: bool = True,
     is_per_token: bool = False,
+    pooling: str = CLS,
 ) -> keras.Model:
     """Puts dropout and a dense softmax layer on the encoder's output.
 
@@ -49,6 +53,8 @@ def build_classifier(
         has_pooler: whether the backbone's was trained before; else it is
             trained with the head.
         is_per_token: puts the head on each token, not on each text.
+        pooling: cls, the pooler's output for [CLS]; or mean, that over the
+            tokens of the text, without pooler.
 
     Returns:
         A model with the backbone's inputs and the outputs of `classify` with
@@ -77,6 +83,8 @@ def build_classifier(
     outputs = backbone(inputs)
     if not isinstance(outputs, dict):
         # RoBERTa's has no pooler.
+        outputs = {_SEQUENCE: outputs}
+    if _POOLED not in outputs and pooling == CLS:
         pooler = keras.layers.Dense(
             backbone.hidden_dim,
             activation="tanh",
@@ -86,7 +94,10 @@ def build_classifier(
             dtype=backbone.dtype_policy,
             name=_POOLER,
         )
-        outputs = {_SEQUENCE: outputs, _POOLED: pooler(outputs[:, 0])}
+        outputs[_POOLED] = pooler(outputs[_SEQUENCE][:, 0])
+    if pooling == MEAN:
+        mean = keras.layers.GlobalAveragePooling1D(name=_MEAN_LAYER)
+        outputs[_POOLED] = mean(outputs[_SEQUENCE], mask=inputs["padding_mask"])
     logits = logits_dense(
         head_dropout(outputs[_SEQUENCE if is_per_token else _POOLED])
     )
@@ -99,17 +110,25 @@ def build_classifier(
         },
         name="bert_classifier",
     )
-    if is_per_token:
+    pooler = _pooler_of(model)
+    if pooler is not None and (is_per_token or pooling == MEAN):
         # Nothing comes from it, so that it has no gradient.
-        _pooler_of(model).trainable = False
+        pooler.trainable = False
     return model
 
 
-def _pooler_of(model: keras.Model) -> keras.layers.Dense:
+def pooling_of(model: keras.Model) -> str:
+    """Returns how a model of `build_classifier` pools."""
+    names = {layer.name for layer in model.layers}
+    return MEAN if _MEAN_LAYER in names else CLS
+
+
+def _pooler_of(model: keras.Model) -> keras.layers.Dense | None:
     backbone = backbone_of(model)
     if hasattr(backbone, _POOLER):
         return backbone.pooled_dense
-    return model.get_layer(_POOLER)
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(_POOLER) if _POOLER in names else None
 
 
 class ClassifierWeights(NamedTuple):
@@ -156,6 +175,7 @@ def classify(
     num_heads: int,
     dropouts: tuple[Drop, Drop] = (no_dropout, no_dropout),
     is_per_token: bool = False,
+    pooling: str = CLS,
     activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softmax,
 ) -> dict[str, tf.Tensor]:
     """Computes what a model of `build_classifier` does, faster.
@@ -181,7 +201,8 @@ def classify(
         logits = weights.logits(head_drop(hidden, HEAD_SITE))
         logits = tf.reshape(logits, [batch, length, logits.shape[1]])
         return {"logits": logits, "probabilities": activation(logits)}
-    pooled = encoder.pooled_output(
+    pool = encoder.mean_output if pooling == MEAN else encoder.pooled_output
+    pooled = pool(
         weights.encoder, features, num_heads=num_heads, drop=backbone_drop
     )
     pooled = tf.cast(pooled, tf.float32)
@@ -208,6 +229,13 @@ def rescaled(model: keras.Model, factor: float, offset: float) -> Iterator:
     finally:
         layer.kernel.assign(kernel)
         layer.bias.assign(bias)
+
+
+def set_head(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
+    """Puts weights <float32>[width, outputs] and [outputs] into the head."""
+    layer = model.get_layer(_LAST_LAYER)
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
 
 
 def apply_temperature(model: keras.Model, temperature: float) -> None:

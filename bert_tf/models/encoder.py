@@ -106,6 +106,36 @@ def pooled_output(
     return tf.tanh(weights.pooler(first))
 
 
+def mean_output(
+    weights: EncoderWeights,
+    features: dict[str, tf.Tensor],
+    *,
+    num_heads: int,
+    drop: Drop,
+    exact_gelu: bool = False,
+) -> tf.Tensor:
+    """Returns the mean over the last layer's tokens <float32>[batch, width].
+
+    As sentence-transformers' mean pooling (1908.10084). Args: as of
+    `sequence_output`.
+    """
+    hidden = sequence_output(
+        weights,
+        features,
+        num_heads=num_heads,
+        drop=drop,
+        exact_gelu=exact_gelu,
+    )
+    return mean_of(hidden, features["padding_mask"])
+
+
+def mean_of(hidden: tf.Tensor, padding_mask: tf.Tensor) -> tf.Tensor:
+    """Returns <float32>[batch, width] of <float>[batch, length, width]."""
+    mask = tf.cast(padding_mask, tf.float32)[:, :, tf.newaxis]
+    total = tf.reduce_sum(tf.cast(hidden, tf.float32) * mask, axis=1)
+    return total / tf.reduce_sum(mask, axis=1)
+
+
 def sequence_output(
     weights: EncoderWeights,
     features: dict[str, tf.Tensor],

@@ -13,7 +13,7 @@ from huggingface_hub import constants as hub_constants
 
 from bert_tf import run_dir
 from bert_tf.errors import InputError, did_you_mean
-from bert_tf.models import backbones
+from bert_tf.models import backbones, classifier
 from bert_tf.presets import google, transformers, vocabularies
 from bert_tf.text import vocabulary as vocabulary_lib
 from bert_tf.text.vocabulary import Vocabulary
@@ -48,6 +48,7 @@ class Preset:
         backbone_class: of KerasNLP.
         has_pooler: whether its pooler was trained; else it starts anew, and
             is trained with the head.
+        pooling: what it was trained for: cls or mean.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Preset:
     kind: str = _BERT
     backbone_class: type = backbones.CLASSES[backbones.BERT]
     has_pooler: bool = True
+    pooling: str = classifier.CLS
 
     def check_length(self, length: int, longest: int | None) -> None:
         """Raises InputError where texts are longer than the model's longest."""
@@ -220,7 +222,17 @@ def _resolve_folder(name: str, folder: str) -> Preset:
         backbone_class=backbone_class,
         has_pooler=config.get("model_type") not in transformers.NO_POOLER
         and vocabularies.read_own(folder).get("has_pooler", True),
+        pooling=_read_pooling(folder),
     )
+
+
+def _read_pooling(folder: str) -> str:
+    """Returns what a sentence-transformers folder says; else cls."""
+    path = os.path.join(folder, "1_Pooling", "config.json")
+    if not os.path.exists(path):
+        return classifier.CLS
+    is_mean = run_dir.read_json(path).get("pooling_mode_mean_tokens")
+    return classifier.MEAN if is_mean else classifier.CLS
 
 
 def save_preset(

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.metrics.bootstrap import BootstrapMetrics
+from bert_tf.tasks import linear_probe
 
 # Of a signature: what it is for, and from the model's outputs to its own.
 Signature = tuple[str, Callable[[dict], dict]]
@@ -150,6 +151,19 @@ class Task:
         Classifications have `intervals.bootstrap_metrics` instead.
         """
         raise NotImplementedError
+
+    def fit_linear_probe(
+        self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    ) -> linear_probe.Head | None:
+        """Returns kernel and bias that fit features; None: start at random.
+
+        Args:
+            features: <float32>[rows, width].
+            targets: of these rows, see `targets`.
+            weights: see `weights`.
+        """
+        del features, targets, weights
+        return None
 
     def fit_thresholds(self, examples, encoded, predictions) -> Self:
         """Returns the task with parameters fitted to these predictions."""

@@ -13,6 +13,7 @@ from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, list_some
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.tasks import base as base_lib
+from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 # How many classes top_k answers, where there are so many.
@@ -119,6 +120,12 @@ class Classification(Task):
         """Returns 1 where the likeliest class is the right one."""
         predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
         return tf.cast(predictions == labels, tf.float32)
+
+    def fit_linear_probe(self, features, targets, weights):
+        """Returns logistic regression, see `Task`."""
+        return linear_probe.fit_classes(
+            features, targets, weights, len(self.class_names)
+        )
 
     def metrics(self, examples, encoded, predictions) -> dict:
         """See `classification_metrics`."""

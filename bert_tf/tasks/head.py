@@ -20,6 +20,7 @@ def build_model(
     dropout: float,
     freeze_backbone: bool = False,
     has_pooler: bool = True,
+    pooling: str = classifier.CLS,
 ) -> keras.Model:
     """Puts the task's head on a backbone, see `build_classifier`."""
     return classifier.build_classifier(
@@ -29,6 +30,7 @@ def build_model(
         freeze_backbone=freeze_backbone,
         has_pooler=has_pooler,
         is_per_token=task.is_per_token,
+        pooling=pooling,
     )
 
 
@@ -54,5 +56,6 @@ def forward(
         num_heads=classifier.backbone_of(model).num_heads,
         dropouts=dropouts,
         is_per_token=task.is_per_token,
+        pooling=classifier.pooling_of(model),
         activation=task.activate,
     )

@@ -11,6 +11,7 @@ from bert_tf.labels import split
 from bert_tf.metrics import multi_label as metrics_lib
 from bert_tf.metrics.bootstrap import BootstrapMetrics
 from bert_tf.tasks import base as base_lib
+from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 
@@ -96,6 +97,10 @@ class MultiLabel(Task):
         """Returns the share of labels that are rightly there or not."""
         right = (logits >= 0) == (labels > 0)
         return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
+
+    def fit_linear_probe(self, features, targets, weights):
+        """Returns a logistic regression for each label, see `Task`."""
+        return linear_probe.fit_labels(features, targets, weights)
 
     def metrics(self, examples, encoded, predictions) -> dict:
         """See `multi_label_metrics`."""

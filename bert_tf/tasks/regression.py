@@ -10,6 +10,7 @@ import tensorflow as tf
 from bert_tf.metrics import regression as metrics_lib
 from bert_tf.metrics.bootstrap import BootstrapMetrics
 from bert_tf.tasks import base as base_lib
+from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 
@@ -79,6 +80,11 @@ class Regression(Task):
         """Returns 0: no number is right."""
         del logits
         return tf.zeros(tf.shape(labels)[:1])
+
+    def fit_linear_probe(self, features, targets, weights):
+        """Returns ridge regression, see `Task`."""
+        standardized = (targets - self.mean) / self.deviation
+        return linear_probe.fit_numbers(features, standardized, weights)
 
     def metrics(self, examples, encoded, predictions) -> dict:
         """See `regression_metrics`."""

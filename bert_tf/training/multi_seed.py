@@ -90,11 +90,11 @@ def _is_finished(config: TrainConfig) -> bool:
         return False
     saved = TrainConfig.read(folder).result_settings()
     given = config.result_settings()
-    # What was None has been decided since.
+    # What was None or auto has been decided since.
     other = [
         name
         for name, value in given.items()
-        if value not in (None, [], saved[name])
+        if value not in (None, "auto", [], saved[name])
     ]
     if other:
         raise InputError(

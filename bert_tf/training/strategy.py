@@ -169,7 +169,7 @@ def fixed_length(
 def check_batch_sizes(
     replicas: int,
     *,
-    train_batch_size: int,
+    train_batch_size: int | None,
     eval_batch_size: int,
     accumulate_steps: int,
 ) -> None:
@@ -181,7 +181,7 @@ def check_batch_sizes(
     parts = replicas * accumulate_steps
     sizes.append(("train_batch_size", train_batch_size, parts, reason))
     for flag, size, parts, reason in sizes:
-        if size % parts:
+        if size is not None and size % parts:
             raise InputError(
                 f"--{flag}={size} is the batch of {reason} and must be "
                 f"divisible by {parts}; try {max(1, size // parts) * parts}"

@@ -26,6 +26,7 @@ from bert_tf.text import tokenizers
 from bert_tf.text.preprocessor import build_preprocessor
 from bert_tf.training import (
     checkpoints,
+    defaults,
     new_run,
     progress,
     remote,
@@ -39,9 +40,6 @@ from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
 from bert_tf.training.trainer import Trainer
-
-# Batches of at most 128 tokens have 8 lengths then.
-_COMPILED_LENGTHS = 16
 
 
 def train(
@@ -150,14 +148,27 @@ def _train(
             trainable_layers=config.trainable_layers,
             lora_rank=config.lora_rank,
         )
+        given, rows = config, len(encoded["train"].lengths)
+        config = defaults.resolve(
+            given,
+            columns=splits.columns,
+            task=task,
+            preset=preset,
+            rows=rows,
+            num_replicas=strategy.num_replicas_in_sync,
+            num_parameters=backbones.unshared_size(backbone),
+            # Other losses have other heads; workers would fit one each.
+            may_probe=build_loss_fn is None
+            and not strategy_lib.has_workers(strategy),
+        )
         model = head.build_model(
             task,
             backbone,
             dropout=config.dropout,
             freeze_backbone=config.freeze_backbone,
             has_pooler=preset.has_pooler,
+            pooling=config.pooling,
         )
-    config = resolve(config, splits=splits, task=task, backbone=backbone)
     logging.info(
         "Model: %s, %.1f M parameters, learning rate %g%s, %s; %s",
         config.preset,
@@ -167,6 +178,8 @@ def _train(
         config.mixed_precision,
         strategy_lib.describe_devices(strategy),
     )
+
+    logging.info("%s.", defaults.describe(given, config, rows=rows))
 
     # === Run folder ===
     state = TrainingState(
@@ -272,32 +285,6 @@ def _train(
     return metrics
 
 
-def resolve(
-    config: TrainConfig, *, splits: Splits, task: Task, backbone: keras.Model
-) -> TrainConfig:
-    """Returns the settings with what was left to the data and the model.
-
-    These are columns, the metric for the best epoch, and the learning rate.
-    """
-    learning_rate = config.learning_rate
-    if learning_rate is None:
-        learning_rate = optimizer_lib.default_learning_rate(
-            backbones.unshared_size(backbone),
-            freeze_backbone=config.freeze_backbone,
-            has_lora=config.lora_rank is not None,
-        )
-    return dataclasses.replace(
-        config,
-        **splits.columns,
-        metric_for_best_model=config.metric_for_best_model
-        or task.selection_metric,
-        # XLA compiles the step for each length that occurs.
-        pad_to_multiple_of=config.pad_to_multiple_of
-        or (_COMPILED_LENGTHS if config.jit_compile == "true" else 1),
-        learning_rate=learning_rate,
-    )
-
-
 def _build_task(splits: Splits, config: TrainConfig) -> Task:
     return registry.task_class(config.task).from_splits(
         splits.frames,
@@ -380,6 +367,7 @@ def _build_trainer(
         output_dir=config.output_dir,
         train_batch_size=config.train_batch_size,
         num_train_epochs=config.num_train_epochs,
+        head_init=config.head_init,
         class_weight=config.class_weight,
         metric_for_best_model=config.metric_for_best_model,
         early_stopping_patience=config.early_stopping_patience,

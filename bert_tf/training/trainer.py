@@ -17,6 +17,7 @@ from bert_tf.config.training import SELECTION_METRICS
 from bert_tf.data import input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
+from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import classifier
 from bert_tf.tasks import pooling
 from bert_tf.tasks.base import Task, timed_metrics
@@ -24,6 +25,9 @@ from bert_tf.training import strategy as strategy_lib
 from bert_tf.training import train_step, training_warnings
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
+
+# Rows that a linear probe is fitted to; more hardly change it.
+_PROBED = 10_000
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -53,12 +57,13 @@ class Trainer:
     strategy: tf.distribute.Strategy
     splits: dict[str, pd.DataFrame]
     encoded: dict[str, EncodedTexts | TokenizedRecords]
-    predict: Callable[[EncodedTexts], np.ndarray]
+    predict: KerasPredictor
     build_train_step: Callable[..., Callable]
     checkpoints: Checkpoints
     output_dir: str
     train_batch_size: int
     num_train_epochs: int
+    head_init: str
     class_weight: str
     metric_for_best_model: str
     early_stopping_patience: int | None
@@ -147,6 +152,10 @@ class Trainer:
             steps=self.steps,
         )
         start = time.monotonic() - state.seconds
+        if self.head_init == "linear_probe" and state == TrainingState(
+            state.data
+        ):
+            self._start_from_probe(state)
         callback_list.on_train_begin()
         while not self._is_over(state):
             callback_list.on_epoch_begin(state.epoch)
@@ -160,13 +169,40 @@ class Trainer:
                 if self.checkpoints.is_due():
                     self.checkpoints.save(state)
             state.seconds = time.monotonic() - start
-            self.checkpoints.save(state)
-            if not strategy_lib.has_workers(self.strategy):
-                preemption.stop_at_once()
+            # Dozens of short epochs would spend most of their time on it.
+            is_last = state.epoch + 1 == self.num_train_epochs
+            if is_last or self.checkpoints.is_due():
+                self.checkpoints.save(state)
+                if not strategy_lib.has_workers(self.strategy):
+                    preemption.stop_at_once()
             logs = self._validate(state)
             callback_list.on_epoch_end(state.epoch - 1, logs)
         callback_list.on_train_end()
         return self._outcome(state)
+
+    def _start_from_probe(self, state: TrainingState) -> None:
+        """Fits the head to the backbone as it is, and validates that.
+
+        It is kept as epoch 0 until an epoch is better.
+        """
+        encoded = self.encoded["train"]
+        rows = np.sort(
+            np.random.default_rng(self.seed).permutation(self.rows)[:_PROBED]
+        )
+        head = self.task.fit_linear_probe(
+            self.predict.embed(encoded, rows),
+            self.targets[rows],
+            self._weights[rows],
+        )
+        classifier.set_head(self.model, *head)
+        metrics = self._validation_metrics()
+        self._keep_if_best(state, metrics)
+        logging.info(
+            "epoch 0, the linear probe: validation loss %.4f, %s %s",
+            metrics["eval_loss"],
+            self.metric_for_best_model,
+            "undefined" if state.best is None else f"{state.best:.4f}",
+        )
 
     def _is_over(self, state: TrainingState) -> bool:
         if state.epoch >= self.num_train_epochs:
@@ -196,15 +232,7 @@ class Trainer:
         state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.metric_for_best_model
-        value = metrics[f"eval_{metric}"]
-        if is_better(
-            value, state.best, metric, metrics["eval_loss"], state.best_loss
-        ):
-            state.best, state.best_epoch = value, state.epoch
-            state.best_loss = metrics["eval_loss"]
-            self._best_predicted = self._predicted
-            if self.is_chief:
-                self._save_weights()
+        value = self._keep_if_best(state, metrics)
         logging.info(
             "epoch %d: validation loss %.4f, %s %s%s",
             state.epoch,
@@ -219,6 +247,18 @@ class Trainer:
                 pd.DataFrame(state.history).to_csv(index=False),
             )
         return logs
+
+    def _keep_if_best(self, state: TrainingState, metrics: dict):
+        """Returns the metric that decides; None where it is undefined."""
+        metric = self.metric_for_best_model
+        value, loss = metrics[f"eval_{metric}"], metrics["eval_loss"]
+        if is_better(value, state.best, metric, loss, state.best_loss):
+            state.best, state.best_epoch = value, state.epoch
+            state.best_loss = loss
+            self._best_predicted = self._predicted
+            if self.is_chief:
+                self._save_weights()
+        return value
 
     def _validation_metrics(self) -> dict:
         """Returns those at the thresholds that would be fitted now."""

@@ -21,6 +21,8 @@ _UNMOVED = 0.98
 _OVERFITTED = 0.1
 # Epochs in a row with a worse validation loss than the best.
 _WORSENING = 2
+# By less it does not matter, near 0 in particular.
+_SMALLEST_RISE = 0.01
 # Before so many no training has learned to tell classes apart.
 _FEWEST_STEPS = 30
 # Batches of a single class, where chance would make few such.
@@ -220,8 +222,9 @@ def of_history(
             "more --dropout or more texts narrow the gap."
         )
     best = int(history["eval_loss"].argmin())
-    if len(history) - 1 - best >= _WORSENING:
-        first = history.iloc[best]
+    first = history.iloc[best]
+    rise = last["eval_loss"] - first["eval_loss"]
+    if len(history) - 1 - best >= _WORSENING and rise > _SMALLEST_RISE:
         lowest = int(first["epoch"])
         messages["validation_worsens"] = (
             f"epoch {epoch}: the validation loss was lowest in epoch {lowest} "

@@ -87,3 +87,24 @@ def test_a_pooler_that_was_not_trained_is_trained_with_the_head():
             for variable in model.trainable_variables
         ]
         assert trained == [*names, "logits", "logits"]
+
+
+def test_mean_pooling_equals_keras():
+    model = classifier.build_classifier(
+        tiny_backbone(), num_classes=3, dropout=0.1, pooling=classifier.MEAN
+    )
+    assert classifier.pooling_of(model) == classifier.MEAN
+    # Nothing comes from the pooler.
+    assert not [v for v in model.trainable_variables if "pooled" in v.path]
+    features = {
+        "token_ids": np.array([[2, 6, 8, 3], [2, 7, 3, 0]], np.int32),
+        "segment_ids": np.zeros([2, 4], np.int32),
+        "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 1, 0]], np.int32),
+    }
+    found = classifier.classify(
+        classifier.classifier_weights(model), features, num_heads=2,
+        pooling=classifier.MEAN,
+    )  # fmt: skip
+    expected = model(features)
+    for name in ("logits", "probabilities", "embedding"):
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)

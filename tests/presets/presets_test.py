@@ -156,3 +156,16 @@ def test_which_poolers_were_trained(tmp_path, vocabulary):
     folder = str(tmp_path / "words_alone")
     presets.save_preset(folder, tiny_backbone(), vocabulary, has_pooler=False)
     assert not presets.resolve(folder).has_pooler
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_what_a_checkpoint_pools(tmp_path, pooling):
+    """As folders of sentence-transformers say."""
+    folder = transformers_folder(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert presets.resolve(folder).pooling == "cls"
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(
+        json.dumps({"pooling_mode_mean_tokens": pooling == "mean"})
+    )
+    assert presets.resolve(folder).pooling == pooling

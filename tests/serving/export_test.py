@@ -3,10 +3,13 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
 from bert_tf.serving import export
+from bert_tf.training.train import train_files
+from tests.runs import evaluate_files
 
 
 def test_versions_are_published_by_rename(trained_run, tmp_path):
@@ -55,3 +58,17 @@ def test_unfinished_run(trained_run, tmp_path):
     (run / "metrics.json").unlink()
     with pytest.raises(InputError, match="did not finish"):
         export.export(str(run), name="m", models_dir=str(tmp_path))
+
+
+def test_mean_pooling_is_served(tiny_config, review_file, tmp_path):
+    """The export's check compares the SavedModel with the run's predictions."""
+    config = tiny_config(pooling="mean", num_train_epochs=2)
+    train_files(config)
+    folder = export.export(
+        config.output_dir, name="m", models_dir=str(tmp_path / "m")
+    )
+    evaluated = [
+        evaluate_files(path, [review_file]).predictions
+        for path in (config.output_dir, folder)
+    ]
+    np.testing.assert_allclose(*evaluated, atol=1e-5)

@@ -121,6 +121,8 @@ def test_regression_at_any_scale(tiny_config, tmp_path):
         config = tiny_config(
             train_file=(path,), output_dir=str(tmp_path / name),
             task="regression", num_train_epochs=4, learning_rate=5e-3,
+            # Whose rounding differs from scale to scale.
+            head_init="random",
         )  # fmt: skip
         metrics[name] = train(config)
     plain, large = metrics["plain"], metrics["large"]

@@ -44,6 +44,7 @@ def runs(tmp_path_factory, preset):
                 max_seq_length=16, train_batch_size=8, learning_rate=5e-3,
                 num_train_epochs=1, dropout=0.0,
                 metric_for_best_model="accuracy", calibrate=calibrate,
+                head_init="random",
             )
         )  # fmt: skip
     return folder

@@ -94,7 +94,7 @@ def test_last_layers_only(tiny_config, tmp_path):
     train(
         tiny_config(
             trainable_layers="last:1", learning_rate=5e-3,
-            warmup_proportion=0.0, num_train_epochs=1,
+            warmup_proportion=0.0, num_train_epochs=1, head_init="random",
         ),
         callbacks=[noted],
     )  # fmt: skip

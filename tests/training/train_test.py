@@ -2,7 +2,6 @@ import dataclasses
 import json
 import os
 import runpy
-import types
 
 import keras
 import numpy as np
@@ -15,11 +14,10 @@ from bert_tf.data import input_pipeline, tfrecord_writer
 from bert_tf.errors import InputError
 from bert_tf.tasks.classification import example_weights
 from bert_tf.text.preprocessor import Preprocessor
-from bert_tf.training.train import resolve
 from bert_tf.training.train import train_files as train
 from bert_tf.training.trainer import is_better
 from pipelines import common_flags
-from tests.conftest import review_rows, tiny_backbone, write_csv
+from tests.conftest import review_rows, write_csv
 from tests.runs import evaluate_files
 from tests.training.finetuning_test import Weights, saved_values
 
@@ -144,7 +142,8 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         num_train_epochs=14, warmup_proportion=1 / 3, weight_decay=0.0,
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",
-        positive_label="p", drop_incomplete=True, merge_label_case=True,
+        positive_label="p", pooling="mean", head_init="random",
+        drop_incomplete=True, merge_label_case=True,
         pad_to_multiple_of=8,
         metric_for_best_model="loss", early_stopping_patience=15, seed=0,
         distribution_strategy="tpu", tpu="local", mixed_precision="bfloat16",
@@ -184,12 +183,38 @@ def test_early_stopping(tiny_config):
             num_train_epochs=9,
             # Nothing moves, not even the loss.
             learning_rate=1e-30,
+            head_init="random",
             early_stopping_patience=1,
             metric_for_best_model="accuracy",
         )
     )
     assert metrics["train_epochs"] == 2
     assert metrics["best"]["epoch"] == 1
+
+
+def test_the_linear_probe_is_epoch_0(tiny_config, review_file, tmp_path):
+    """And is kept where no epoch is better."""
+    config = tiny_config(
+        validation_file=(review_file,), num_train_epochs=2, learning_rate=1e-30,
+        pooling="mean",
+    )  # fmt: skip
+    metrics = train(config)
+    assert metrics["best"]["epoch"] == 0
+    assert list(pd.read_csv(tmp_path / "run" / "history.csv")["epoch"]) == [
+        1,
+        2,
+    ]
+    assert "the linear probe" in (tmp_path / "run" / "README.md").read_text()
+    found = evaluate_files(config.output_dir, config.validation_file)
+    assert found.metrics["eval_loss"] == pytest.approx(metrics["eval_loss"])
+    at_random = train(
+        tiny_config(
+            validation_file=(review_file,), num_train_epochs=2,
+            learning_rate=1e-30, head_init="random", pooling="mean",
+            overwrite_output_dir=True,
+        )
+    )  # fmt: skip
+    assert metrics["eval_loss"] < at_random["eval_loss"] - 0.01
 
 
 def test_callbacks_may_stop(tiny_config):
@@ -357,6 +382,7 @@ def test_of_equal_epochs_the_trained_one_is_kept(tiny_config, tmp_path):
         tiny_config(
             train_file=(path,), num_train_epochs=4, learning_rate=3e-4,
             early_stopping_patience=1, metric_for_best_model="f1",
+            head_init="random",
         )
     )  # fmt: skip
     history = pd.read_csv(tmp_path / "run" / "history.csv")
@@ -405,19 +431,3 @@ def test_what_a_flag_file_cannot_hold_is_escaped(read_flags, tmp_path, changes):
     assert read_flags(path) == config
     if "label_separator" in changes:
         assert config.separator == changes["label_separator"]
-
-
-@pytest.mark.parametrize(
-    ("changes", "multiple"),
-    [({}, 1), ({"jit_compile": "true"}, 16),
-     ({"jit_compile": "true", "pad_to_multiple_of": 8}, 8)],
-)  # fmt: skip
-def test_padding_goes_with_compilation(tiny_config, changes, multiple):
-    config = tiny_config(metric_for_best_model="f1", **changes)
-    resolved = resolve(
-        config,
-        splits=types.SimpleNamespace(columns={}),
-        task=None,
-        backbone=tiny_backbone(),
-    )
-    assert resolved.pad_to_multiple_of == multiple

@@ -16,7 +16,7 @@ def warning_kinds(metrics: dict) -> set[str]:
 
 
 def test_loss_not_moving_and_one_class(tiny_config, caplog):
-    metrics = train(tiny_config(learning_rate=1e-9))
+    metrics = train(tiny_config(learning_rate=1e-9, head_init="random"))
     assert warning_kinds(metrics) == {"loss_not_moving", "one_class"}
     assert "Warning, epoch 2: the training loss is" in caplog.text
     assert "answers one class" in caplog.text

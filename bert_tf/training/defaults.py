@@ -1,0 +1,90 @@
+"""Settings that are left to the data, the model and the checkpoint."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+
+from bert_tf.config.training import PROBED_TASKS, TrainConfig
+from bert_tf.presets.presets import Preset
+from bert_tf.tasks.base import Task
+from bert_tf.training import optimizer
+
+# Few rows are few steps, after which a model has hardly moved (Zhang et al.
+# 2021, 2006.05987); where an epoch is a step or two, there must be an end.
+_FEWEST_STEPS = 400
+_EPOCHS, _MOST_EPOCHS = 3, 40
+_BATCH_SIZE, _BATCH_SIZE_OF_FEW, _FEW_ROWS = 32, 16, 1_000
+# Batches of at most 128 tokens have 8 lengths then.
+_COMPILED_LENGTHS = 16
+
+
+def resolve(
+    config: TrainConfig,
+    *,
+    columns: Mapping[str, str | None],
+    task: Task,
+    preset: Preset,
+    rows: int,
+    num_parameters: int,
+    num_replicas: int,
+    may_probe: bool,
+) -> TrainConfig:
+    """Returns the settings with those that were left open decided.
+
+    Args:
+        columns: the columns that were chosen, by setting.
+        rows: of the training split, or windows over their texts.
+        num_parameters: of the backbone.
+        num_replicas: which share a batch.
+        may_probe: whether the head can start from a linear probe.
+    """
+    batch_size = config.train_batch_size
+    if batch_size is None:
+        parts = num_replicas * config.accumulate_steps
+        batch_size = _BATCH_SIZE_OF_FEW if rows < _FEW_ROWS else _BATCH_SIZE
+        batch_size = math.ceil(batch_size / parts) * parts
+    epochs = config.num_train_epochs
+    if epochs is None:
+        steps = math.ceil(rows / batch_size)
+        epochs = max(_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
+        epochs = min(epochs, _MOST_EPOCHS)
+    head_init = config.head_init
+    if head_init == "auto":
+        may_probe = may_probe and config.task in PROBED_TASKS
+        head_init = "linear_probe" if may_probe else "random"
+    learning_rate = config.learning_rate
+    if learning_rate is None:
+        learning_rate = optimizer.default_learning_rate(
+            num_parameters,
+            freeze_backbone=config.freeze_backbone,
+            has_lora=config.lora_rank is not None,
+        )
+    return dataclasses.replace(
+        config,
+        **columns,
+        metric_for_best_model=config.metric_for_best_model
+        or task.selection_metric,
+        pooling=preset.pooling if config.pooling == "auto" else config.pooling,
+        head_init=head_init,
+        # XLA compiles the step for each length that occurs.
+        pad_to_multiple_of=config.pad_to_multiple_of
+        or (_COMPILED_LENGTHS if config.jit_compile == "true" else 1),
+        learning_rate=learning_rate,
+        train_batch_size=batch_size,
+        num_train_epochs=epochs,
+    )
+
+
+def describe(given: TrainConfig, chosen: TrainConfig, *, rows: int) -> str:
+    """Says in a line which of the flags that matter were decided, and how."""
+    decided = [
+        f"--{name}={getattr(chosen, name)}"
+        for name in (
+            "num_train_epochs", "train_batch_size", "learning_rate", "pooling",
+            "head_init", "metric_for_best_model",
+        )
+        if getattr(given, name) in (None, "auto")
+    ]  # fmt: skip
+    return (
+        f"Chosen for {rows:,} training rows: {' '.join(decided) or 'nothing'}"
+    )

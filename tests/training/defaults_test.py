@@ -1,0 +1,78 @@
+import types
+
+import pytest
+
+from bert_tf.tasks.classification import Classification
+from bert_tf.training import defaults
+
+
+def resolve(
+    config, *, pooling="mean", may_probe=True, rows=100, num_replicas=1
+):
+    return defaults.resolve(
+        config,
+        columns={"text_column": "text"},
+        task=Classification(("no", "yes")),
+        preset=types.SimpleNamespace(pooling=pooling),
+        rows=rows,
+        num_parameters=20_000_000,
+        num_replicas=num_replicas,
+        may_probe=may_probe,
+    )
+
+
+def test_what_is_left_open_is_decided(tiny_config):
+    config = resolve(tiny_config(learning_rate=None))
+    assert config.text_column == "text"
+    assert config.metric_for_best_model == "f1"
+    assert config.learning_rate == 5e-5
+    assert config.pooling == "mean"
+    assert config.head_init == "linear_probe"
+    # As a run that is resumed: nothing is left.
+    assert resolve(config) == config
+
+
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "epochs"),
+    [(43, 16, 40), (300, 16, 22), (999, 16, 7), (2_000, 32, 7),
+     (6_090, 32, 3), (100_000, 32, 3)],
+)  # fmt: skip
+def test_few_rows_have_many_epochs(tiny_config, rows, batch_size, epochs):
+    given = tiny_config(train_batch_size=None, num_train_epochs=None)
+    config = resolve(given, rows=rows)
+    assert config.train_batch_size == batch_size
+    assert config.num_train_epochs == epochs
+    line = defaults.describe(given, config, rows=rows)
+    assert f"{rows:,} training rows: --num_train_epochs={epochs} " in line
+
+
+def test_a_batch_is_shared_by_replicas(tiny_config):
+    config = tiny_config(train_batch_size=None, accumulate_steps=2)
+    assert resolve(config, num_replicas=3).train_batch_size == 18
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pooling": "cls"}, {"head_init": "random"}, {"learning_rate": 1e-3},
+        {"metric_for_best_model": "loss"}, {"num_train_epochs": 2},
+        {"train_batch_size": 8},
+    ],
+)  # fmt: skip
+def test_what_is_set_stays(tiny_config, changes):
+    ((name, value),) = changes.items()
+    assert getattr(resolve(tiny_config(**changes)), name) == value
+
+
+def test_no_probe_where_there_cannot_be_one(tiny_config):
+    assert resolve(tiny_config(), may_probe=False).head_init == "random"
+    assert resolve(tiny_config(task="token")).head_init == "random"
+
+
+@pytest.mark.parametrize(
+    ("changes", "multiple"),
+    [({}, 1), ({"jit_compile": "true"}, 16),
+     ({"jit_compile": "true", "pad_to_multiple_of": 8}, 8)],
+)  # fmt: skip
+def test_padding_goes_with_compilation(tiny_config, changes, multiple):
+    assert resolve(tiny_config(**changes)).pad_to_multiple_of == multiple
