@@ -157,9 +157,8 @@ def _train(
             rows=rows,
             num_replicas=strategy.num_replicas_in_sync,
             num_parameters=backbones.unshared_size(backbone),
-            # Other losses have other heads; workers would fit one each.
-            may_probe=build_loss_fn is None
-            and not strategy_lib.has_workers(strategy),
+            # Other losses have other heads.
+            may_probe=build_loss_fn is None,
         )
         model = head.build_model(
             task,

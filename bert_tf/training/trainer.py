@@ -195,6 +195,11 @@ class Trainer:
             self._weights[rows],
         )
         classifier.set_head(self.model, *head)
+        strategy_lib.check_agreement(
+            self.strategy,
+            "the linear probe (on CPUs that differ pass --head_init=random)",
+            [self.checkpoints.checksum()],
+        )
         metrics = self._validation_metrics()
         self._keep_if_best(state, metrics)
         logging.info(
