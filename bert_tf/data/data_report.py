@@ -11,14 +11,13 @@ from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.label_types import LabelType
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import list_some, shorten
+from bert_tf.text import vocabulary
 
 _PERCENTILES = (50, 90, 95, 99, 100)
 # The recommended length holds this share of the texts whole.
 _COVERAGE = 0.99
 _LENGTH_MULTIPLE = 8
 _EXAMPLES = 3
-# Of English texts with an English vocabulary it is below 0.1%.
-LARGE_UNKNOWN_SHARE = 0.02
 
 
 def build_data_report(
@@ -47,6 +46,7 @@ def build_data_report(
         if not isinstance(encoded[name], TokenizedRecords)
     }
     keys = {name: text_keys(split) for name, split in frames.items()}
+    near = {name: near_keys(one) for name, one in keys.items()}
     groups = {
         name: group_keys(split, label_type.group_field)
         for name, split in frames.items()
@@ -68,7 +68,10 @@ def build_data_report(
         "shared_texts": _shared(keys),
         "shared_groups": _shared(groups),
         "near_equal_texts": {
-            f"{first} and {second}": _near_equal(frames[first], frames[second])
+            f"{first} and {second}": _near_equal(
+                (frames[first], keys[first], near[first]),
+                (frames[second], keys[second], near[second]),
+            )
             for first, second in itertools.combinations(frames, 2)
         },
         "tokens": {
@@ -136,18 +139,22 @@ def _shared(keys: dict[str, pd.Series]) -> dict[str, int]:
     }
 
 
-def _near_equal(first: pd.DataFrame, second: pd.DataFrame) -> dict:
+def _near_equal(
+    first: tuple[pd.DataFrame, pd.Series, pd.Series],
+    second: tuple[pd.DataFrame, pd.Series, pd.Series],
+) -> dict:
     """Returns how many texts of the second are nearly in the first, and some.
 
     Not counted are those that are in it.
+
+    Args:
+        first: rows, their `text_keys` and their `near_keys`; so is `second`.
     """
-    near, other = near_keys(first), near_keys(second)
-    rows = np.flatnonzero(
-        other.isin(near) & ~text_keys(second).isin(text_keys(first))
-    )
+    (first, first_keys, first_near), (second, keys, near) = first, second
+    rows = np.flatnonzero(near.isin(first_near) & ~keys.isin(first_keys))
     examples = []
     for row in rows[:_EXAMPLES]:
-        twin = first.iloc[np.flatnonzero(near == other.iloc[row])[0]]
+        twin = first.iloc[np.flatnonzero(first_near == near.iloc[row])[0]]
         examples.append(
             [
                 f"{one['path']}:{one['line']} {shorten(one['text'])}"
@@ -219,7 +226,7 @@ def describe(report: dict) -> str:
         f"{report['truncated']:,} texts ({report['truncated_share']:.1%}); "
         f"{describe_recommended(report)}"
     )
-    if report["unknown_share"] > LARGE_UNKNOWN_SHARE:
+    if report["unknown_share"] > vocabulary.LARGE_UNKNOWN_SHARE:
         unknown = describe_unknown(
             report["unknown_share"], report["unknown_examples"]
         )

@@ -168,20 +168,19 @@ def group_keys(examples: pd.DataFrame, field: str) -> pd.Series:
     return examples[field].map(_folded)
 
 
-def near_keys(examples: pd.DataFrame) -> pd.Series:
+def near_keys(keys: pd.Series) -> pd.Series:
     """Returns what texts share that differ in little that tells them apart.
 
     Case, white space, punctuation, addresses and digits are masked.
+
+    Args:
+        keys: the texts' `text_keys`.
     """
-    return (
-        text_keys(examples)
-        .map(
-            lambda key: _PUNCTUATION.sub(
-                " ", _DIGIT.sub("0", _URL.sub(" ", key))
-            )
-        )
-        .map(_folded)
-    )
+
+    def mask(key: str) -> str:
+        return _PUNCTUATION.sub(" ", _DIGIT.sub("0", _URL.sub(" ", key)))
+
+    return keys.map(mask).map(_folded)
 
 
 def _folded(text: str) -> str:

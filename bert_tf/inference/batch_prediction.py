@@ -9,6 +9,7 @@ from absl import logging
 
 from bert_tf.data.columns import open_tables
 from bert_tf.errors import InputError, list_some
+from bert_tf.text import vocabulary
 
 if TYPE_CHECKING:
     # pipelines.query_server reads files where TensorFlow is not installed.
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 # Rows that are in memory at a time, and sorted by length among themselves.
 _ROWS_AT_A_TIME = 1024
-# As `data_report`'s.
-_LARGE_UNKNOWN_SHARE = 0.02
 
 # Ids, then the texts of one or two segments.
 Batch = tuple[list[str], tuple[list[str], ...]]
@@ -109,7 +108,7 @@ def predict(
         file.flush()
         if not count:
             share = predictor.unknown_share(segments)
-            if share > _LARGE_UNKNOWN_SHARE:
+            if share > vocabulary.LARGE_UNKNOWN_SHARE:
                 logging.warning(
                     "%.1f%% of the tokens of the first %d texts are unknown to "
                     "the model's vocabulary: is it of another language?",

@@ -75,13 +75,14 @@ class KerasPredictor:
         """Returns what the head is on <float32>[rows, width].
 
         Args:
-            rows: which of the texts, or of their windows <int>[rows].
+            rows: which of the texts, or of their windows, rising <int>[rows].
         """
         width = classifier.backbone_of(self.model).hidden_dim
-        embeddings = np.zeros([len(encoded.lengths), width], np.float32)
+        embeddings = np.zeros([len(rows), width], np.float32)
         for found, values in self._run(encoded, rows, output="embedding"):
-            embeddings[found[found >= 0]] = values[found >= 0]
-        return embeddings[rows]
+            places = np.searchsorted(rows, found[found >= 0])
+            embeddings[places] = values[found >= 0]
+        return embeddings
 
     def _run(
         self, encoded: EncodedTexts, rows: np.ndarray, *, output: str

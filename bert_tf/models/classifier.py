@@ -22,7 +22,7 @@ HEAD_SITE = 1_000_000
 # KerasNLP's names: one vector per text, or one per token.
 _POOLED, _SEQUENCE = "pooled_output", "sequence_output"
 _POOLER = "pooled_dense"
-CLS, MEAN = POOLINGS = ("cls", "mean")
+CLS, MEAN = "cls", "mean"
 _MEAN_LAYER = "mean_pooling"
 
 
@@ -222,13 +222,11 @@ def rescaled(model: keras.Model, factor: float, offset: float) -> Iterator:
     """Gives a model whose logits are multiplied and shifted meanwhile."""
     layer = model.get_layer(_LAST_LAYER)
     kernel, bias = (v.numpy() for v in (layer.kernel, layer.bias))
-    layer.kernel.assign(kernel * factor)
-    layer.bias.assign(bias * factor + offset)
+    set_head(model, kernel * factor, bias * factor + offset)
     try:
         yield
     finally:
-        layer.kernel.assign(kernel)
-        layer.bias.assign(bias)
+        set_head(model, kernel, bias)
 
 
 def set_head(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:

@@ -154,16 +154,15 @@ class Task:
 
     def fit_linear_probe(
         self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray
-    ) -> linear_probe.Head | None:
-        """Returns kernel and bias that fit features; None: start at random.
+    ) -> linear_probe.Head:
+        """Returns kernel and bias that fit features; PROBED_TASKS have it.
 
         Args:
             features: <float32>[rows, width].
             targets: of these rows, see `targets`.
             weights: see `weights`.
         """
-        del features, targets, weights
-        return None
+        raise NotImplementedError
 
     def fit_thresholds(self, examples, encoded, predictions) -> Self:
         """Returns the task with parameters fitted to these predictions."""

@@ -22,6 +22,8 @@ class SpecialTokens(NamedTuple):
     mask: str | int
 
 
+# Of tokens. Of English texts with an English vocabulary it is below 0.1%.
+LARGE_UNKNOWN_SHARE = 0.02
 SPECIAL_TOKENS = SpecialTokens("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _SPECIAL_TOKENS = {
     WORD_PIECE: SPECIAL_TOKENS,

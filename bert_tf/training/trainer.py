@@ -198,7 +198,7 @@ class Trainer:
         strategy_lib.check_agreement(
             self.strategy,
             "the linear probe (on CPUs that differ pass --head_init=random)",
-            [self.checkpoints.checksum()],
+            [float(values.sum(dtype=np.float64)) for values in head],
         )
         metrics = self._validation_metrics()
         self._keep_if_best(state, metrics)

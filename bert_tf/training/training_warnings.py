@@ -14,6 +14,7 @@ from bert_tf import run_dir
 from bert_tf.data import data_report as data_report_lib
 from bert_tf.data import input_pipeline
 from bert_tf.errors import InputError
+from bert_tf.text import vocabulary
 
 # A loss so near to that of guessing by the classes' shares has not moved.
 _UNMOVED = 0.98
@@ -110,7 +111,7 @@ def of_data(
             f"{data_report_lib.describe_recommended(data_report)}."
         )
     share = data_report["unknown_share"]
-    if share > data_report_lib.LARGE_UNKNOWN_SHARE:
+    if share > vocabulary.LARGE_UNKNOWN_SHARE:
         messages["unknown_tokens"] = data_report_lib.describe_unknown(
             share, data_report["unknown_examples"]
         )
