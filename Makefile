@@ -4,20 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
-# .ci/run cuts the demo down with the first two. Each article is longer than 64
-# tokens, which the demo need not warn about.
-DEMO_NAME := bbc_news
-DEMO_FLAGS := --max_seq_length=64 --num_train_epochs=2 --max_truncated_share=1
-DEMO_TEXTS := "The central bank left interest rates unchanged as inflation slowed." \
-	"The striker scored twice in the second half to send her team to the final." \
-	"The new phone has a faster chip and a camera that sees in the dark."
+# .ci/run cuts the demo down with the first two.
+DEMO_NAME := bbc_headlines
+DEMO_FLAGS :=
+DEMO_TEXTS := "Bank leaves rates unchanged" "Striker wins cup for United" "Phones that see in the dark"
 
 .PHONY: help demo test test-slow lint format clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(VENV)/.demo  ## Train on the BBC News articles, export and ask the model (about 4 minutes).
+demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (about 4 minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
 	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir $(DEMO_FLAGS)
 	$(BIN)/python -m pipelines.export --run_dir=runs/$(DEMO_NAME) --name=$(DEMO_NAME)

@@ -1,9 +1,10 @@
-"""Writes small files for the tasks besides classification, from the demo's.
+"""Writes small files for the tasks besides classification, of articles.
 
-    make demo    # once, for demo_data/
+    python -m pipelines.prepare_bbc_news --text=articles \
+        --output_dir=bbc_articles
     python -m benchmarks.generate_tasks --output_dir=tasks_data
 
-Of the BBC News articles in demo_data/train.csv and test.csv, one file each:
+Of the BBC News articles in train.csv and test.csv there, one file each:
 
 - pairs_*.csv: a sentence, and one with a third of its words left out; label
   `same` where that is of the first, `other` where of a neighbour of it.
@@ -24,7 +25,9 @@ import re
 import pandas as pd
 from absl import app, flags
 
-_DATA_DIR = flags.DEFINE_string("data_dir", "demo_data", "Of the demo.")
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "bbc_articles", "Of pipelines.prepare_bbc_news."
+)
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder to write to.")
 _ROWS = flags.DEFINE_integer("rows", 1000, "Training rows of each task.")
 _TEST_ROWS = flags.DEFINE_integer("test_rows", 300, "Test rows of each task.")

@@ -28,6 +28,8 @@ TEST_METRICS = "metrics_test.json"
 DATA_REPORT = "data_report.json"
 REPORT = "report.html"
 BASELINE = "baseline.npz"
+# What the linear probe on the checkpoint as it is predicts, by split.
+LINEAR_PROBE = "linear_probe.npz"
 TASK = "task.json"
 CALIBRATION = "calibration.json"
 DISTILLATION = "distillation.json"

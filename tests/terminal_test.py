@@ -77,7 +77,9 @@ def test_verbosity(arguments, verbose):
 
 def test_a_line_every_so_many_steps(tiny_config, capsys):
     progress = Progress(batch_size=8, log_steps=5)
-    progress.set_params({"steps": 12, "epochs": 1})
+    progress.set_params(
+        {"steps": 12, "epochs": 1, "steps_before": 0, "steps_in_all": 12}
+    )
     progress.on_train_begin()
     progress.on_epoch_begin(0)
     for step in range(12):

@@ -62,9 +62,8 @@ class BaseConfig:
     def _check_training(self, *, shortest_sequence: int) -> None:
         """Checks the settings that every training has."""
         self._check_above_zero(
-            "train_batch_size", "eval_batch_size", "num_train_epochs",
-            "max_eval_samples", "learning_rate", "accumulate_steps",
-            "log_steps",
+            "train_batch_size", "eval_batch_size", "max_eval_samples",
+            "learning_rate", "accumulate_steps", "log_steps",
         )  # fmt: skip
         for name in ("validation_split", "warmup_proportion", "dropout"):
             value = getattr(self, name)

@@ -52,6 +52,7 @@ class PretrainConfig(BaseConfig):
         self._check_above_zero(
             "num_layers", "hidden_size", "num_attention_heads",
             "intermediate_size", "max_predictions_per_seq", "eval_steps",
+            "num_train_epochs",
         )  # fmt: skip
         self._check_choice("objective", OBJECTIVES)
         self._check_choice("model_size", (None, *MODEL_SIZES))

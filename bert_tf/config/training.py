@@ -10,6 +10,7 @@ LONG_TEXTS = ("truncate", "head_tail", "window")
 WINDOW_POOLINGS = ("mean", "max")
 POOLINGS = ("auto", "cls", "mean")
 HEAD_INITS = ("auto", "linear_probe", "random")
+CONTRASTIVE = ("auto", "true", "false")
 # Tasks whose head is a linear model of a text's features.
 PROBED_TASKS = ("classification", "multi_label", "regression")
 # What --metric_for_best_model takes, by task.
@@ -62,7 +63,8 @@ class TrainConfig(BaseConfig):
     num_train_epochs: int | None = None
     pooling: str = "auto"
     head_init: str = "auto"
-    calibrate: bool = False
+    contrastive: str = "auto"
+    calibrate: bool | None = None
     freeze_backbone: bool = False
     trainable_layers: str | None = None
     lora_rank: int | None = None
@@ -84,6 +86,10 @@ class TrainConfig(BaseConfig):
             "steps_per_execution", "doc_stride", "lora_rank",
             "layerwise_learning_rate_decay", "pad_to_multiple_of",
         )  # fmt: skip
+        if self.num_train_epochs is not None and self.num_train_epochs < 0:
+            raise InputError(
+                f"--num_train_epochs={self.num_train_epochs} is below 0"
+            )
         if not self.validation_file and self.validation_split == 0:
             raise InputError(
                 "--validation_split=0 needs a --validation_file: without "
@@ -100,6 +106,7 @@ class TrainConfig(BaseConfig):
         self._check_choice("window_pooling", WINDOW_POOLINGS)
         self._check_choice("pooling", POOLINGS)
         self._check_choice("head_init", HEAD_INITS)
+        self._check_choice("contrastive", CONTRASTIVE)
         self._check_task()
 
     def _check_task(self) -> None:
@@ -147,17 +154,40 @@ class TrainConfig(BaseConfig):
                 "--head_init=linear_probe is for --task="
                 f"{'|'.join(PROBED_TASKS)}"
             )
+        self._check_epoch_0()
         if self.task == "classification":
             return
         for flag, is_used in (
-            ("--calibrate", self.calibrate),
+            ("--calibrate", bool(self.calibrate)),
             ("--class_weight", self.class_weight != "none"),
+            ("--contrastive", self.contrastive == "true"),
         ):
             if is_used:
                 raise InputError(
                     f"{flag} is for --task=classification, where a text has "
                     "one class of several"
                 )
+
+    def _check_epoch_0(self) -> None:
+        """Checks what comes before the first epoch."""
+        if self.contrastive == "true":
+            for flag, excludes in (
+                ("--head_init=random", self.head_init == "random"),
+                ("--freeze_backbone", self.freeze_backbone),
+                ("--num_train_epochs=0", self.num_train_epochs == 0),
+            ):
+                if excludes:
+                    raise InputError(
+                        f"--contrastive=true does not go with {flag}: it "
+                        "trains the backbone, and a linear probe follows"
+                    )
+        if self.num_train_epochs == 0 and (
+            self.head_init == "random" or self.task not in PROBED_TASKS
+        ):
+            raise InputError(
+                "--num_train_epochs=0 trains nothing but the linear probe, "
+                "which --task=token|span and --head_init=random do not have"
+            )
 
     def text_columns(self) -> dict[str, str | None]:
         """Returns the names of the text columns by flag."""

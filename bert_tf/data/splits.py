@@ -20,6 +20,8 @@ from bert_tf.errors import InputError
 # phrase that they are put into, not what leaks.
 _LARGEST_GROUP = 0.5
 _FEWEST_GROUPS = 10
+# Of the texts, where one a class would be more: training needs them.
+_LARGEST_SPLIT = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +157,8 @@ def split(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Splits off about `fraction` of every class, as (rest, split off).
 
+    At least a text of every class, unless that were more than a fifth of all.
+
     Rows of equal text (case and white space ignored) fall on one side as a
     whole, by the label of the first of them. The split does not depend on row
     order; each side keeps it. scikit-learn's own grouped and stratified
@@ -180,6 +184,9 @@ def split(
         if len(names) > 1:
             count = min(max(count, 1), len(names) - 1)
         chosen.update(generator.permutation(names)[:count])
+    most = int(len(label_of_key) * max(fraction, _LARGEST_SPLIT)) or 1
+    if len(chosen) > most:
+        chosen = set(generator.permutation(sorted(chosen))[:most])
     mask = keys.isin(chosen)
     if not mask.any() or mask.all():
         raise InputError(

@@ -68,7 +68,9 @@ class Evaluation:
         positive = self.positive
         return self.labels == positive, self.predictions[:, positive]
 
-    def complete(self, baseline: Baseline | None) -> "Evaluation":
+    def complete(
+        self, baseline: Baseline | None, probe: np.ndarray | None = None
+    ) -> "Evaluation":
         """Returns it with `complete_metrics`."""
         metrics = metric_intervals.complete_metrics(
             self.task,
@@ -77,6 +79,7 @@ class Evaluation:
             self.encoded,
             self.predictions,
             baseline,
+            probe,
         )
         return dataclasses.replace(self, metrics=metrics)
 

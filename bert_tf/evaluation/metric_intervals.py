@@ -11,6 +11,7 @@ from bert_tf.data import examples as examples_lib
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.evaluation import intervals
 from bert_tf.evaluation.baseline import Baseline
+from bert_tf.metrics import calibration
 from bert_tf.metrics.classification import (
     classification_metrics,
     positive_class,
@@ -30,12 +31,15 @@ def complete_metrics(
     encoded: EncodedTexts,
     predictions: np.ndarray,
     baseline: Baseline | None,
+    probe: np.ndarray | None = None,
 ) -> dict:
     """Returns the metrics and what tells how far to trust them.
 
     Args:
         task: whose `Task.metrics` were called with what follows.
         baseline: of a classification, the run's; None if there is none.
+        probe: what the run's linear probe predicts, as `predictions`; None if
+            there is none.
 
     Returns:
         `metrics` with the keys confidence_level, bootstrap_samples,
@@ -65,10 +69,25 @@ def complete_metrics(
         "majority": _majority(labels, class_names, positive)
     }
     if baseline is not None:
-        completed["baselines"]["tfidf_logistic_regression"] = _trained(
-            baseline, examples, labels, predictions, class_names, positive
-        )
+        completed["baselines"]["tfidf_logistic_regression"] = {
+            **_compared(
+                baseline.probabilities(examples_lib.segments(examples)),
+                labels,
+                predictions,
+                class_names,
+                positive,
+            ),
+            "train_samples": baseline.train_samples,
+        }
         completed["baseline_train_runtime"] = baseline.train_runtime
+    if probe is not None:
+        completed["baselines"]["linear_probe"] = _compared(
+            probe, labels, predictions, class_names, positive
+        )
+    completed["mean_score"] = float(predictions.max(axis=1).mean())
+    completed["expected_calibration_error_by_chance"] = (
+        calibration.error_by_chance(predictions)
+    )
     if len(class_names) == 2:
         name = positive or positive_class(class_names)
         number = class_names.index(name)
@@ -95,10 +114,14 @@ def _majority(
     }
 
 
-def _trained(
-    baseline, examples, labels, probabilities, class_names, positive
+def _compared(
+    answers: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    positive: str | None,
 ) -> dict:
-    answers = baseline.probabilities(examples_lib.segments(examples))
+    """Returns the metrics of a simpler model's answers, and the test."""
     values = classification_metrics(
         labels, answers, class_names, positive=positive
     )
@@ -108,7 +131,6 @@ def _trained(
     return {
         **{name: values[f"eval_{name}"] for name in _OF_BASELINES},
         "p_value": test["p_value"],
-        "train_samples": baseline.train_samples,
     }
 
 

@@ -51,7 +51,32 @@ def expected_calibration_error(
     return float((gaps * table["count"]).sum() / table["count"].sum())
 
 
-def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+def error_by_chance(probabilities: np.ndarray, samples: int = 200) -> float:
+    """Returns the calibration error that probabilities reach by chance.
+
+    Of 20 models whose scores are just their chances of being right, 19 have no
+    larger one on so many rows: few rows never agree with their scores.
+
+    Args:
+        probabilities: <float>[rows, classes].
+        samples: how often the right answers are drawn.
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    generator = np.random.default_rng(0)
+    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    gaps = np.zeros([samples, _BINS])
+    for one in range(samples):
+        is_right = generator.random(len(confidence)) < confidence
+        gaps[one] = np.bincount(bins, is_right - confidence, _BINS)
+    errors = np.abs(gaps).sum(axis=1) / len(confidence)
+    return float(np.percentile(errors, 95))
+
+
+def fit_temperature(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> float:
     """Returns what to divide the logits by for the least cross-entropy.
 
     Above 1 the model was too sure of itself, below 1 not sure enough.
@@ -59,12 +84,14 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
     Args:
         labels: <int>[rows] class ids.
         probabilities: <float>[rows, classes] of the uncalibrated model.
+        weights: how much each row counts <float>[rows]; 1 by default.
     """
 
     def loss(log_temperature: float) -> float:
         scaled = with_temperature(probabilities, np.exp(log_temperature))
         of_label = scaled[np.arange(len(labels)), labels]
-        return -np.log(np.maximum(of_label, np.finfo(np.float64).tiny)).mean()
+        losses = -np.log(np.maximum(of_label, np.finfo(np.float64).tiny))
+        return np.average(losses, weights=weights)
 
     minimum = optimize.minimize_scalar(
         loss, bounds=np.log(_TEMPERATURES), method="bounded"

@@ -153,7 +153,12 @@ class Task:
         raise NotImplementedError
 
     def fit_linear_probe(
-        self, features: np.ndarray, targets: np.ndarray, weights: np.ndarray
+        self,
+        features: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray,
+        *,
+        strength: float | None = None,
     ) -> linear_probe.Head:
         """Returns kernel and bias that fit features; PROBED_TASKS have it.
 
@@ -161,6 +166,7 @@ class Task:
             features: <float32>[rows, width].
             targets: of these rows, see `targets`.
             weights: see `weights`.
+            strength: of a classification, see `linear_probe.fit_classes`.
         """
         raise NotImplementedError
 

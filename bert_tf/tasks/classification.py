@@ -121,10 +121,14 @@ class Classification(Task):
         predictions = tf.argmax(logits, axis=1, output_type=tf.int32)
         return tf.cast(predictions == labels, tf.float32)
 
-    def fit_linear_probe(self, features, targets, weights):
+    def fit_linear_probe(self, features, targets, weights, *, strength=None):
         """Returns logistic regression, see `Task`."""
         return linear_probe.fit_classes(
-            features, targets, weights, len(self.class_names)
+            features,
+            targets,
+            weights,
+            len(self.class_names),
+            strength=strength,
         )
 
     def metrics(self, examples, encoded, predictions) -> dict:

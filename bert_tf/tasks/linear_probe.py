@@ -6,21 +6,26 @@ step spares the backbone the gradients of a random one.
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.metrics import log_loss
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
+
+from bert_tf.metrics import calibration
 
 # Weights of a layer: <float32>[width, outputs] and [outputs].
 Head = tuple[np.ndarray, np.ndarray]
 
-# Inverse strengths for features of size 1, of which there are hundreds.
-_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
-# A row's, of squared errors. Dropout of a tenth costs as much as the first
-# (Wager et al. 2013, 1307.1493).
+# Inverse strengths for features of length 1.
+_STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
+# A row's, of squared errors, for features of size 1. Dropout of a tenth costs
+# as much as the first (Wager et al. 2013, 1307.1493).
 _PENALTIES = (0.1, 1.0, 10.0, 100.0)
 _FOLDS = 5
 # From so many rows on, one fifth tells the strength as well as five.
 _MANY_ROWS = 2_000
 _ITERATIONS = 500
+# Surer answers would take large weights, which dropout turns into noise.
+_TEMPERATURES = (1 / 3, 3.0)
+# The probability of a class that a fold has no row of.
+_UNSEEN = 1e-6
 
 
 def fit_classes(
@@ -28,18 +33,24 @@ def fit_classes(
     ids: np.ndarray,
     weights: np.ndarray,
     num_classes: int,
+    *,
+    strength: float | None = None,
 ) -> Head:
-    """Returns a softmax layer: logistic regression, its strength by folds.
+    """Returns a softmax layer: logistic regression.
 
     Args:
         features: <float>[rows, width].
         ids: <int>[rows], at least two different ones.
         weights: how much each row counts <float>[rows].
         num_classes: the layer's outputs; those without a row are never chosen.
+        strength: inverse, for features of length 1; by default chosen by
+            folds, and the logits are divided by a temperature for these.
     """
-    mean, size = _moments(features)
+    mean, size = features.astype(np.float64).mean(axis=0), _length(features)
     scaled = (features - mean) / size
-    strength = _best_strength(scaled, ids, weights)
+    temperature = 1.0
+    if strength is None:
+        strength, temperature = _by_folds(scaled, ids, weights)
     model = _logistic(scaled, ids, weights, strength)
     kernel, bias = model.coef_.T, model.intercept_
     if len(model.classes_) == 2:
@@ -49,8 +60,8 @@ def fit_classes(
     all_kernel = np.zeros([features.shape[1], num_classes])
     # As rare as one row among all.
     all_bias = np.full([num_classes], bias.min() - np.log(len(ids)))
-    all_kernel[:, model.classes_] = kernel
-    all_bias[model.classes_] = bias
+    all_kernel[:, model.classes_] = kernel / temperature
+    all_bias[model.classes_] = bias / temperature
     return _unscaled(all_kernel, all_bias, mean, size)
 
 
@@ -90,27 +101,28 @@ def fit_numbers(
         targets: <float>[rows, outputs].
         weights: how much each row counts <float>[rows].
     """
-    mean, size = _moments(features)
-    model = RidgeCV(len(features) * np.array(_PENALTIES)).fit(
+    mean, size = features.astype(np.float64).mean(axis=0), _length(features)
+    rows, width = features.shape
+    model = RidgeCV(rows / width * np.array(_PENALTIES)).fit(
         (features - mean) / size, targets, sample_weight=weights
     )
-    kernel = model.coef_.reshape([-1, features.shape[1]]).T
+    kernel = model.coef_.reshape([-1, width]).T
     return _unscaled(kernel, np.reshape(model.intercept_, [-1]), mean, size)
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and root mean square of each feature.
+def _length(features: np.ndarray) -> float:
+    """Returns the root mean square of the rows' lengths.
 
-    Divided by deviations, features that hardly vary, as those of a pooler near
-    1, would have large weights, and dropout would throw the logits about.
+    One for all features: were each divided by its own deviation, those that
+    hardly vary, as a pooler's near 1, would have large weights, and dropout
+    would throw the logits about.
     """
-    features = features.astype(np.float64)
-    size = np.sqrt(np.mean(features**2, axis=0))
-    return features.mean(axis=0), size + 1e-3 * size.mean() + 1e-12
+    squares = (features.astype(np.float64) ** 2).sum(axis=1)
+    return float(np.sqrt(squares.mean())) + 1e-12
 
 
 def _unscaled(kernel, bias, mean, size) -> Head:
-    kernel = kernel / size[:, np.newaxis]
+    kernel = kernel / np.reshape(size, [-1, 1])
     bias = bias - mean @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)
 
@@ -120,34 +132,48 @@ def _logistic(features, ids, weights, strength: float) -> LogisticRegression:
     return model.fit(features, ids, sample_weight=weights)
 
 
-def _best_strength(features, ids: np.ndarray, weights) -> float:
-    """Returns the one of the least cross-entropy on rows held out."""
+def _by_folds(features, ids: np.ndarray, weights) -> tuple[float, float]:
+    """Returns the strength, and the temperature, of the least cross-entropy.
+
+    On rows held out. Strength alone would also decide how sure the answers
+    are, for which few rows take the weights larger than is good for them.
+    """
     counts = np.unique(ids, return_counts=True)[1]
-    if len(ids) >= _MANY_ROWS:
-        folds = ShuffleSplit(1, test_size=1 / _FOLDS, random_state=0)
-    elif counts.min() >= 2:
+    if len(ids) >= _MANY_ROWS or counts.min() < 2:
+        number = 1 if len(ids) >= _MANY_ROWS else _FOLDS
+        folds = ShuffleSplit(number, test_size=1 / _FOLDS, random_state=0)
+    else:
         folds = StratifiedKFold(
             min(_FOLDS, int(counts.min())), shuffle=True, random_state=0
         )
-    else:
-        folds = ShuffleSplit(_FOLDS, test_size=1 / _FOLDS, random_state=0)
-    losses = {strength: [] for strength in _STRENGTHS}
-    for fitted, held_out in folds.split(features, ids):
-        if len(set(ids[fitted])) < 2:
-            continue
-        for strength in _STRENGTHS:
+    splits = [
+        (fitted, held_out)
+        for fitted, held_out in folds.split(features, ids)
+        if len(set(ids[fitted])) > 1
+    ]
+    if not splits:
+        return _STRENGTHS[0], 1.0
+    rows = np.concatenate([held_out for _, held_out in splits])
+    labels = ids[rows]
+    found = []
+    for strength in _STRENGTHS:
+        parts = []
+        for fitted, held_out in splits:
             model = _logistic(
                 features[fitted], ids[fitted], weights[fitted], strength
             )
-            known = np.isin(ids[held_out], model.classes_)
-            if not known.any():
-                continue
-            rows = held_out[known]
-            losses[strength].append(
-                log_loss(
-                    ids[rows],
-                    model.predict_proba(features[rows]),
-                    labels=model.classes_,
-                )
-            )
-    return min(_STRENGTHS, key=lambda strength: np.mean(losses[strength] or 0))
+            part = np.full([len(held_out), ids.max() + 1], _UNSEEN)
+            part[:, model.classes_] = model.predict_proba(features[held_out])
+            parts.append(part)
+        probabilities = np.concatenate(parts)
+        temperature = calibration.fit_temperature(
+            labels, probabilities, weights[rows]
+        )
+        temperature = float(np.clip(temperature, *_TEMPERATURES))
+        scaled = calibration.with_temperature(probabilities, temperature)
+        of_label = scaled[np.arange(len(labels)), labels]
+        losses = -np.log(np.maximum(of_label, _UNSEEN))
+        loss = np.average(losses, weights=weights[rows])
+        found.append((loss, strength, temperature))
+    _, strength, temperature = min(found)
+    return strength, temperature

@@ -98,8 +98,9 @@ class MultiLabel(Task):
         right = (logits >= 0) == (labels > 0)
         return tf.reduce_mean(tf.cast(right, tf.float32), axis=1)
 
-    def fit_linear_probe(self, features, targets, weights):
+    def fit_linear_probe(self, features, targets, weights, *, strength=None):
         """Returns a logistic regression for each label, see `Task`."""
+        del strength
         return linear_probe.fit_labels(features, targets, weights)
 
     def metrics(self, examples, encoded, predictions) -> dict:

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from bert_tf.config.training import SELECTION_METRICS
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
@@ -33,7 +34,8 @@ class TrainingState:
     """Where a fine-tuning stands.
 
     Attributes:
-        epoch: epochs that are trained and validated.
+        epoch: epochs that are trained and validated; -1 before epoch 0, where
+            there is one: the linear probe.
         step: steps done in the current epoch.
         loss_sum: over these steps.
         num_correct: likeliest classes that were right, over these steps.
@@ -56,9 +58,26 @@ class TrainingState:
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
 
+    @property
+    def number(self) -> int:
+        """Of the epoch that is being trained."""
+        return self.epoch + 1
+
+    def is_better(self, value: float | None, loss: float, metric: str) -> bool:
+        """Whether a metric's value is better, or as good and the loss is lower.
+
+        None is where it is undefined, which nothing is worse than.
+        """
+        if value == self.best:
+            return loss < self.best_loss
+        if value is None or self.best is None:
+            return value is not None
+        is_more = value > self.best
+        return is_more if SELECTION_METRICS[metric] else value < self.best
+
     def describe(self) -> str:
         """Says in words where."""
-        return f"epoch {self.epoch + 1}, step {self.step}"
+        return f"epoch {self.number}, step {self.step}"
 
 
 class Checkpoints:

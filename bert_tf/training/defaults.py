@@ -12,8 +12,16 @@ from bert_tf.training import optimizer
 # Few rows are few steps, after which a model has hardly moved (Zhang et al.
 # 2021, 2006.05987); where an epoch is a step or two, there must be an end.
 _FEWEST_STEPS = 400
+# Rows a class up to which a contrastive epoch comes first. Of many rows the
+# classes teach as much; where they are not those of a sentence encoder's likes,
+# as of grammar, it is a loss (docs/defaults.md).
+_CONTRASTIVE_ROWS = 200
 _EPOCHS, _MOST_EPOCHS = 3, 40
 _BATCH_SIZE, _BATCH_SIZE_OF_FEW, _FEW_ROWS = 32, 16, 1_000
+# Fewer validation rows are too few to tell accuracies apart; by its loss one
+# soon sees that a model of few rows has learnt them by heart.
+FEW_ROWS_TO_TELL = 100
+_PATIENCE_OF_FEW = 5
 # Batches of at most 128 tokens have 8 lengths then.
 _COMPILED_LENGTHS = 16
 
@@ -25,33 +33,66 @@ def resolve(
     task: Task,
     preset: Preset,
     rows: int,
+    validation_rows: int,
     num_parameters: int,
     num_replicas: int,
     may_probe: bool,
 ) -> TrainConfig:
     """Returns the settings with those that were left open decided.
 
+    All but `calibrate`: the mistakes of the trained model decide that.
+
     Args:
         columns: the columns that were chosen, by setting.
         rows: of the training split, or windows over their texts.
+        validation_rows: of the validation split.
         num_parameters: of the backbone.
         num_replicas: which share a batch.
         may_probe: whether the head can start from a linear probe.
     """
+    head_init = config.head_init
+    if head_init == "auto":
+        may_probe = may_probe and config.task in PROBED_TASKS
+        head_init = "linear_probe" if may_probe else "random"
+    is_contrastive = config.contrastive == "true" or (
+        config.contrastive == "auto"
+        and config.task == "classification"
+        and head_init == "linear_probe"
+        and not config.freeze_backbone
+        and config.num_train_epochs != 0
+        and rows <= _CONTRASTIVE_ROWS * task.num_outputs
+    )
     batch_size = config.train_batch_size
     if batch_size is None:
         parts = num_replicas * config.accumulate_steps
-        batch_size = _BATCH_SIZE_OF_FEW if rows < _FEW_ROWS else _BATCH_SIZE
+        has_few = rows < _FEW_ROWS and not is_contrastive
+        batch_size = _BATCH_SIZE_OF_FEW if has_few else _BATCH_SIZE
         batch_size = math.ceil(batch_size / parts) * parts
     epochs = config.num_train_epochs
     if epochs is None:
         steps = math.ceil(rows / batch_size)
         epochs = max(_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
         epochs = min(epochs, _MOST_EPOCHS)
-    head_init = config.head_init
-    if head_init == "auto":
-        may_probe = may_probe and config.task in PROBED_TASKS
-        head_init = "linear_probe" if may_probe else "random"
+        if is_contrastive:
+            # Little is left to learn: of few rows it would be chance.
+            epochs = 1 if rows < _FEW_ROWS else 1 + _EPOCHS
+        if config.freeze_backbone and head_init == "linear_probe":
+            # The probe is the best head already.
+            epochs = 0
+    calibrate = config.calibrate
+    if calibrate is None and (
+        config.task != "classification"
+        or config.long_text == "window"
+        or not may_probe
+    ):
+        calibrate = False
+    metric = config.metric_for_best_model
+    patience = config.early_stopping_patience
+    is_rough = task.is_multiclass and validation_rows < FEW_ROWS_TO_TELL
+    if metric is None:
+        metric = "loss" if is_rough else task.selection_metric
+    if patience is None and metric == "loss" and is_rough:
+        patience = _PATIENCE_OF_FEW
     learning_rate = config.learning_rate
     if learning_rate is None:
         learning_rate = optimizer.default_learning_rate(
@@ -62,8 +103,10 @@ def resolve(
     return dataclasses.replace(
         config,
         **columns,
-        metric_for_best_model=config.metric_for_best_model
-        or task.selection_metric,
+        metric_for_best_model=metric,
+        early_stopping_patience=patience,
+        contrastive="true" if is_contrastive else "false",
+        calibrate=calibrate,
         pooling=preset.pooling if config.pooling == "auto" else config.pooling,
         head_init=head_init,
         # XLA compiles the step for each length that occurs.
@@ -81,9 +124,11 @@ def describe(given: TrainConfig, chosen: TrainConfig, *, rows: int) -> str:
         f"--{name}={getattr(chosen, name)}"
         for name in (
             "num_train_epochs", "train_batch_size", "learning_rate", "pooling",
-            "head_init", "metric_for_best_model",
+            "head_init", "contrastive", "metric_for_best_model",
+            "early_stopping_patience",
         )
         if getattr(given, name) in (None, "auto")
+        and getattr(chosen, name) is not None
     ]  # fmt: skip
     return (
         f"Chosen for {rows:,} training rows: {' '.join(decided) or 'nothing'}"

@@ -58,7 +58,8 @@ class Progress(keras.callbacks.Callback):
         """Notes the epoch, and draws its bar."""
         self._epoch = epoch
         self._last_line = 0
-        if self._on_terminal:
+        # The linear probe, epoch 0, takes no steps.
+        if self._on_terminal and self.params["steps"]:
             sys.stdout.write(f"Epoch {epoch + 1}/{self.params['epochs']}\n")
             # The loss is a mean over the epoch already.
             self._bar = keras.utils.Progbar(
@@ -75,7 +76,7 @@ class Progress(keras.callbacks.Callback):
                 finalize=batch + 1 == steps,
             )
             return
-        done = self._epoch * steps + batch + 1
+        done = self.params["steps_before"] + batch + 1
         now = time.monotonic()
         if self._first_step is None:
             # The first step holds the tracing and compiling.
@@ -86,8 +87,8 @@ class Progress(keras.callbacks.Callback):
         self._last_line = batch + 1
         elapsed = now - self._first_step_end
         rate = (done - self._first_step) / elapsed if elapsed > 0 else 0.0
-        total = steps * self.params["epochs"]
-        left = (total - done) / rate if rate else float("nan")
+        left = self.params["steps_in_all"] - done
+        left = left / rate if rate else float("nan")
         sys.stderr.write(
             f"epoch {self._epoch + 1}/{self.params['epochs']}  "
             f"step {batch + 1}/{steps}  loss {logs['loss']:.4f}  "

@@ -14,7 +14,7 @@ from bert_tf.evaluation.report import model_card
 from bert_tf.metrics import calibration
 from bert_tf.tasks import registry
 from bert_tf.tasks.base import Task
-from bert_tf.training import new_run, training_warnings
+from bert_tf.training import linear_start, new_run, training_warnings
 from bert_tf.training import strategy as strategy_lib
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.training_warnings import TrainingWarning
@@ -25,6 +25,8 @@ _FEWEST_PASSES, _MOST_PASSES = 64, 600
 _TRAINED_PER_PASS = 10
 # Of fewer, chance decides the temperature; of none it would be 0.
 _FEWEST_MISTAKES = 10
+# From which on it is better than none in nearly every case.
+_ENOUGH_MISTAKES = 30
 
 
 def fit_thresholds(trainer: Trainer) -> Task:
@@ -42,18 +44,32 @@ def fit_thresholds(trainer: Trainer) -> Task:
     return task
 
 
-def calibrate(trainer: Trainer) -> dict:
+def calibrate(trainer: Trainer, wanted: bool | None) -> dict | None:
     """Fits the temperature to the validation split and applies it.
+
+    Args:
+        wanted: None leaves it to the number of mistakes.
 
     Returns:
         What calibration.json holds: the temperature, and loss and expected
-        calibration error of the validation split before it.
+        calibration error of the validation split before it. None where the
+        scores stay as they are, as nobody asked for another.
     """
+    if wanted is False:
+        return None
     probabilities, metrics = trainer.evaluate("validation", trainer.task)
     labels = trainer.task.targets(
         trainer.splits["validation"], trainer.encoded["validation"]
     )
     mistakes = int((probabilities.argmax(axis=1) != labels).sum())
+    if wanted is None and mistakes < _ENOUGH_MISTAKES:
+        logging.info(
+            "Scores are not calibrated: the validation split has %d mistakes, "
+            "and --calibrate is on from %d on.",
+            mistakes,
+            _ENOUGH_MISTAKES,
+        )
+        return None
     if mistakes < _FEWEST_MISTAKES:
         temperature = 1.0
         logging.warning(
@@ -177,13 +193,14 @@ def write_results(
     """
     folder = trainer.output_dir
     trained, all_warnings = None, list(data_warnings)
+    probe = linear_start.read_predictions(folder)
     if trainer.task.is_multiclass:
         trained = _train_baseline(trainer, seed)
         all_warnings += training_warnings.run_warnings(
             folder, trainer.labels, **options
         )
     completed = {
-        name: evaluation.complete(trained)
+        name: evaluation.complete(trained, probe.get(name))
         for name, evaluation in evaluations.items()
     }
     for evaluation in completed.values():

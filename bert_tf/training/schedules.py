@@ -77,3 +77,24 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self):
         """Returns the constructor's arguments."""
         return dict(self._config)
+
+
+@keras.saving.register_keras_serializable(package="bert_tf")
+class SchedulesInTurn(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule for the first steps, and another for those after them."""
+
+    def __init__(self, first: WarmupSchedule, then: WarmupSchedule):
+        super().__init__()
+        self._first, self._then = first, then
+
+    def __call__(self, step):
+        """Returns the learning rate of a step, counted from 0."""
+        step = ops.cast(step, "float32")
+        steps = self._first.get_config()["total_steps"]
+        return ops.where(
+            step < steps, self._first(step), self._then(step - steps)
+        )
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {"first": self._first, "then": self._then}

@@ -26,6 +26,7 @@ from bert_tf.text import tokenizers
 from bert_tf.text.preprocessor import build_preprocessor
 from bert_tf.training import (
     checkpoints,
+    contrastive,
     defaults,
     new_run,
     progress,
@@ -155,6 +156,7 @@ def _train(
             task=task,
             preset=preset,
             rows=rows,
+            validation_rows=len(splits.frames["validation"]),
             num_replicas=strategy.num_replicas_in_sync,
             num_parameters=backbones.unshared_size(backbone),
             # Other losses have other heads.
@@ -182,7 +184,8 @@ def _train(
 
     # === Run folder ===
     state = TrainingState(
-        data=checkpoints.data_fingerprint(splits.frames, encoded)
+        data=checkpoints.data_fingerprint(splits.frames, encoded),
+        epoch=-1 if config.head_init == "linear_probe" else 0,
     )
     strategy_lib.check_agreement(
         strategy,
@@ -224,6 +227,7 @@ def _train(
     )
     history_options = {
         "class_weight": config.class_weight,
+        "metric": config.metric_for_best_model,
         "from_epoch": training_warnings.first_telling_epoch(
             steps=trainer.steps,
             num_epochs=config.num_train_epochs,
@@ -259,9 +263,7 @@ def _train(
             outcome,
             model_path=address or config.output_dir,
             data_report=data_report,
-            calibration=results_lib.calibrate(trainer)
-            if config.calibrate
-            else None,
+            calibration=results_lib.calibrate(trainer, config.calibrate),
             seed=config.seed,
             mixed_precision=config.mixed_precision,
         )
@@ -282,6 +284,24 @@ def _train(
             )
         trainer.checkpoints.delete()
     return metrics
+
+
+def _build_schedule(
+    config: TrainConfig, *, steps: int, contrastive_steps: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    def schedule(peak, steps):
+        return schedules.WarmupSchedule(
+            config.learning_rate_schedule,
+            peak=peak,
+            total_steps=steps,
+            warmup_steps=round(steps * config.warmup_proportion),
+        )
+
+    then = schedule(config.learning_rate, steps)
+    if not contrastive_steps:
+        return then
+    peak = config.learning_rate * contrastive.RATE
+    return schedules.SchedulesInTurn(schedule(peak, contrastive_steps), then)
 
 
 def _build_task(splits: Splits, config: TrainConfig) -> Task:
@@ -313,15 +333,15 @@ def _build_trainer(
     fixed_length = strategy_lib.fixed_length(strategy, config.max_seq_length)
     rows = len(encoded["train"].lengths)
     steps = math.ceil(rows / config.train_batch_size)
-    total_steps = steps * config.num_train_epochs
+    is_contrastive = config.contrastive == "true"
+    contrastive_steps = contrastive.STEPS * is_contrastive
     with strategy.scope():
         model.optimizer = optimizer_lib.build_optimizer(
             variables=model.trainable_variables,
-            learning_rate=schedules.WarmupSchedule(
-                config.learning_rate_schedule,
-                peak=config.learning_rate,
-                total_steps=total_steps,
-                warmup_steps=round(total_steps * config.warmup_proportion),
+            learning_rate=_build_schedule(
+                config,
+                steps=steps * (config.num_train_epochs - is_contrastive),
+                contrastive_steps=contrastive_steps,
             ),
             weight_decay=config.weight_decay,
             mixed_precision=config.mixed_precision,
@@ -367,6 +387,7 @@ def _build_trainer(
         train_batch_size=config.train_batch_size,
         num_train_epochs=config.num_train_epochs,
         head_init=config.head_init,
+        contrastive_steps=contrastive_steps,
         class_weight=config.class_weight,
         metric_for_best_model=config.metric_for_best_model,
         early_stopping_patience=config.early_stopping_patience,

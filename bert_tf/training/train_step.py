@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from absl import logging
 
 from bert_tf.data.input_pipeline import features
 from bert_tf.models import classifier
@@ -17,14 +18,39 @@ from bert_tf.tasks import head
 from bert_tf.tasks.base import Task
 
 
-def build_train_steps(
-    train_step: Callable[[dict], tuple[tf.Tensor, tf.Tensor]], count: int
-) -> Callable:
-    """Returns a function of an iterator that trains on its next batches.
+class TrainSteps:
+    """Functions that take some steps of one kind, each built once.
 
-    One call from Python for `count` steps, with the sums of their results: on
-    TPUs, and wherever a step is short, the calls would cost more than they do.
+    Args:
+        build_train_step: from the batches' element_spec to a step, see below.
     """
+
+    def __init__(self, build_train_step: Callable[..., Callable]):
+        self._build = build_train_step
+        self._one: Callable | None = None
+        self._some: dict[int, Callable] = {}
+
+    def build(self, count: int, element_spec: dict) -> Callable:
+        """Returns a function of an iterator that trains on its next batches.
+
+        It returns the sums of their losses and of num_correct.
+        """
+        if self._one is None:
+            logging.info("Tracing the training step.")
+            self._one = self._build(element_spec=element_spec)
+        if count not in self._some:
+            self._some[count] = _repeated(self._one, count)
+        return self._some[count]
+
+
+def _repeated(train_step: Callable, count: int) -> Callable:
+    """Returns a function of an iterator for `count` steps.
+
+    One call from Python for all: on TPUs, and wherever a step is short, the
+    calls would cost more than they do.
+    """
+    if count == 1:
+        return lambda iterator: train_step(next(iterator))
 
     @tf.function(autograph=False)
     def train_steps(iterator):

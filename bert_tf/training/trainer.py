@@ -1,6 +1,7 @@
 """The training loop: train, validate, keep the best weights."""
 
 import dataclasses
+import functools
 import math
 import os
 import time
@@ -13,7 +14,6 @@ import tensorflow as tf
 from absl import logging
 
 from bert_tf import run_dir
-from bert_tf.config.training import SELECTION_METRICS
 from bert_tf.data import input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
@@ -21,13 +21,16 @@ from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import classifier
 from bert_tf.tasks import pooling
 from bert_tf.tasks.base import Task, timed_metrics
+from bert_tf.training import (
+    contrastive,
+    defaults,
+    linear_start,
+    training_warnings,
+)
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training import train_step, training_warnings
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
-
-# Rows that a linear probe is fitted to; more hardly change it.
-_PROBED = 10_000
+from bert_tf.training.train_step import TrainSteps
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -45,7 +48,6 @@ class Trainer:
         output_dir: the run folder, which is there.
         fixed_length: as of `build_dataset`.
         is_chief: whether this process writes files.
-        rows, steps: of an epoch.
         labels: the task's targets of the training examples.
         targets: of the training rows, which may be windows of these.
 
@@ -64,6 +66,7 @@ class Trainer:
     train_batch_size: int
     num_train_epochs: int
     head_init: str
+    contrastive_steps: int
     class_weight: str
     metric_for_best_model: str
     early_stopping_patience: int | None
@@ -85,7 +88,10 @@ class Trainer:
         self.targets, self._weights, self._weight_sum = pooling.by_window(
             self.task, self.labels, weights, encoded, steps=self.steps
         )
-        self._train_step, self._train_steps = None, {}
+        build, loss_fn = self.build_train_step, contrastive.build_loss_fn
+        loss_fn = loss_fn(self.task, self.model)
+        self._train_steps = TrainSteps(build)
+        self._pair_steps = TrainSteps(functools.partial(build, loss_fn=loss_fn))
         if self.class_weight != "none" and self._weight_sum is None:
             # Over the epoch: within a batch a rare class would count less.
             self._weight_sum = float(self._weights.sum()) / self.steps
@@ -146,19 +152,11 @@ class Trainer:
     def _fit(self, state, callbacks, preemption) -> dict:
         self.model.stop_training = False
         callback_list = keras.callbacks.CallbackList(
-            callbacks,
-            model=self.model,
-            epochs=self.num_train_epochs,
-            steps=self.steps,
+            callbacks, model=self.model
         )
         start = time.monotonic() - state.seconds
-        if self.head_init == "linear_probe" and state == TrainingState(
-            state.data
-        ):
-            self._start_from_probe(state)
         callback_list.on_train_begin()
         while not self._is_over(state):
-            callback_list.on_epoch_begin(state.epoch)
             preemption.stop_at_steps()
             for _ in self._train_epoch(state, callback_list):
                 state.seconds = time.monotonic() - start
@@ -168,9 +166,11 @@ class Trainer:
                     preemption.stop()
                 if self.checkpoints.is_due():
                     self.checkpoints.save(state)
+            if state.number == 0 or self._is_contrastive(state):
+                self._fit_probe(state)
             state.seconds = time.monotonic() - start
             # Dozens of short epochs would spend most of their time on it.
-            is_last = state.epoch + 1 == self.num_train_epochs
+            is_last = state.number == self.num_train_epochs
             if is_last or self.checkpoints.is_due():
                 self.checkpoints.save(state)
                 if not strategy_lib.has_workers(self.strategy):
@@ -180,34 +180,27 @@ class Trainer:
         callback_list.on_train_end()
         return self._outcome(state)
 
-    def _start_from_probe(self, state: TrainingState) -> None:
-        """Fits the head to the backbone as it is, and validates that.
+    def _is_contrastive(self, state: TrainingState) -> bool:
+        """Whether the epoch that is being trained is the contrastive one."""
+        return state.number == 1 and self.contrastive_steps > 0
 
-        It is kept as epoch 0 until an epoch is better.
-        """
-        encoded = self.encoded["train"]
-        rows = np.sort(
-            np.random.default_rng(self.seed).permutation(self.rows)[:_PROBED]
-        )
-        head = self.task.fit_linear_probe(
-            self.predict.embed(encoded, rows),
-            self.targets[rows],
-            self._weights[rows],
-        )
-        classifier.set_head(self.model, *head)
-        strategy_lib.check_agreement(
+    def _fit_probe(self, state: TrainingState) -> None:
+        """Fits the head to the backbone as it is: epoch 0 is that alone."""
+        loss, share_correct = linear_start.fit_head(
+            self.model,
+            self.task,
             self.strategy,
-            "the linear probe (on CPUs that differ pass --head_init=random)",
-            [float(values.sum(dtype=np.float64)) for values in head],
+            self.predict,
+            self.encoded["train"],
+            self.targets,
+            self._weights,
+            # Rows that the vectors were drawn together of cannot choose it.
+            strength=contrastive.PROBE_STRENGTH if state.number else None,
+            seed=self.seed,
         )
-        metrics = self._validation_metrics()
-        self._keep_if_best(state, metrics)
-        logging.info(
-            "epoch 0, the linear probe: validation loss %.4f, %s %s",
-            metrics["eval_loss"],
-            self.metric_for_best_model,
-            "undefined" if state.best is None else f"{state.best:.4f}",
-        )
+        state.loss_sum = loss * max(state.step, 1)
+        state.num_correct = share_correct * self.rows
+        self._predicted = {}
 
     def _is_over(self, state: TrainingState) -> bool:
         if state.epoch >= self.num_train_epochs:
@@ -220,9 +213,10 @@ class Trainer:
 
     def _validate(self, state: TrainingState) -> dict:
         """Ends an epoch: validates, and keeps the weights if they are best."""
+        is_contrastive = self._is_contrastive(state)
         logs = {
             "train_runtime": state.seconds,
-            "loss": state.loss_sum / self.steps,
+            "loss": state.loss_sum / max(state.step, 1),
         }
         if self.task.is_multiclass:
             logs["accuracy"] = state.num_correct / self.rows
@@ -237,10 +231,12 @@ class Trainer:
         state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.metric_for_best_model
-        value = self._keep_if_best(state, metrics)
+        value = self._keep_if_best(state, metrics, unless_worse=is_contrastive)
         logging.info(
-            "epoch %d: validation loss %.4f, %s %s%s",
+            "epoch %d%s: validation loss %.4f, %s %s%s",
             state.epoch,
+            " (linear probe)" * (not state.epoch)
+            + " (contrastive)" * is_contrastive,
             logs["eval_loss"],
             metric,
             "undefined" if value is None else f"{value:.4f}",
@@ -251,13 +247,33 @@ class Trainer:
                 os.path.join(self.output_dir, run_dir.HISTORY),
                 pd.DataFrame(state.history).to_csv(index=False),
             )
+        if state.epoch == 0 and self.task.is_multiclass:
+            predictions = {
+                name: self.evaluate(name, self.task)[0]
+                for name in self.splits
+                if name != "train"
+            }
+            if self.is_chief:
+                linear_start.write_predictions(self.output_dir, predictions)
         return logs
 
-    def _keep_if_best(self, state: TrainingState, metrics: dict):
-        """Returns the metric that decides; None where it is undefined."""
+    def _keep_if_best(self, state, metrics: dict, unless_worse: bool):
+        """Returns the metric that decides; None where it is undefined.
+
+        With `unless_worse`, rows too few to tell keep what is not worse.
+        """
         metric = self.metric_for_best_model
         value, loss = metrics[f"eval_{metric}"], metrics["eval_loss"]
-        if is_better(value, state.best, metric, loss, state.best_loss):
+        is_better = state.is_better(value, loss, metric)
+        if unless_worse and metrics["eval_samples"] < defaults.FEW_ROWS_TO_TELL:
+            is_better = not linear_start.is_worse(
+                self._predicted["validation"][0],
+                self.task.targets(
+                    self.splits["validation"], self.encoded["validation"]
+                ),
+                self.output_dir,
+            )
+        if is_better:
             state.best, state.best_epoch = value, state.epoch
             state.best_loss = loss
             self._best_predicted = self._predicted
@@ -281,7 +297,7 @@ class Trainer:
             "train": {
                 "train_loss": state.history[-1]["loss"],
                 "train_samples": samples,
-                "train_steps": self.steps * state.epoch,
+                "train_steps": self._steps_of(state.epoch),
                 "train_epochs": state.epoch,
                 "train_runtime": state.seconds,
                 "train_samples_per_second": samples
@@ -298,42 +314,52 @@ class Trainer:
     def _train_epoch(self, state: TrainingState, callback_list):
         """Trains the epoch's steps from state.step on, yielding after each."""
         encoded = self.encoded["train"]
-        plan = input_pipeline.plan_training_epoch(
-            encoded.lengths,
-            batch_size=self.train_batch_size,
-            seed=self.seed,
-            epoch=state.epoch,
-        )[state.step :]
-        if not plan:
+        is_contrastive = self._is_contrastive(state)
+        if state.number == 0:
+            plan = []
+        elif is_contrastive:
+            plan = contrastive.plan_epoch(
+                self.targets,
+                batch_size=self.train_batch_size,
+                steps=self.contrastive_steps,
+                seed=self.seed,
+            )
+        else:
+            plan = input_pipeline.plan_training_epoch(
+                encoded.lengths,
+                batch_size=self.train_batch_size,
+                seed=self.seed,
+                epoch=state.epoch - (self.contrastive_steps > 0),
+            )
+        steps = len(plan)
+        self._begin_epoch(state, callback_list, steps)
+        if state.step == steps:
             return
         self._predicted = {}
         dataset = input_pipeline.build_dataset(
             encoded,
-            plan,
+            plan[state.step :],
             batch_size=self.train_batch_size,
             pad_token_id=self.pad_token_id,
             labels=self.targets,
             weights=self._weights,
-            weight_sum=self._weight_sum,
+            weight_sum=None if is_contrastive else self._weight_sum,
             fixed_length=self.fixed_length,
             pad_to_multiple_of=self.pad_to_multiple_of,
             longest=self.max_seq_length,
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
-        if self._train_step is None:
-            logging.info("Tracing the training step.")
-            self._train_step = self.build_train_step(
-                element_spec=batches.element_spec
-            )
         iterator = iter(batches)
-        while state.step < self.steps:
+        built = self._pair_steps if is_contrastive else self._train_steps
+        while state.step < steps:
             callback_list.on_train_batch_begin(state.step)
-            count = min(self.steps_per_execution, self.steps - state.step)
-            loss, num_correct = map(float, self._take_steps(iterator, count))
+            count = min(self.steps_per_execution, steps - state.step)
+            take = built.build(count, batches.element_spec)
+            loss, num_correct = map(float, take(iterator))
             training_warnings.check_finite(
                 loss,
-                where=f"in epoch {state.epoch + 1}, step {state.step + 1} of "
-                f"{self.steps}",
+                where=f"in epoch {state.number}, step {state.step + 1} of "
+                f"{steps}",
                 learning_rate=float(self.model.optimizer.learning_rate),
                 mixed_precision=self.model.compute_dtype != "float32",
             )
@@ -345,14 +371,23 @@ class Trainer:
             )
             yield
 
-    def _take_steps(self, iterator, count: int) -> tuple:
-        if count == 1:
-            return self._train_step(next(iterator))
-        if count not in self._train_steps:
-            self._train_steps[count] = train_step.build_train_steps(
-                self._train_step, count
-            )
-        return self._train_steps[count](iterator)
+    def _steps_of(self, epochs: int) -> int:
+        """Returns the steps of the first so many epochs."""
+        if epochs > 0 and self.contrastive_steps:
+            return self.contrastive_steps + self.steps * (epochs - 1)
+        return self.steps * max(epochs, 0)
+
+    def _begin_epoch(self, state, callback_list, steps: int) -> None:
+        callback_list.set_params(
+            {
+                "epochs": self.num_train_epochs,
+                "steps": steps,
+                # For the time left.
+                "steps_before": self._steps_of(state.epoch),
+                "steps_in_all": self._steps_of(self.num_train_epochs),
+            }
+        )
+        callback_list.on_epoch_begin(state.epoch)
 
     def _save_weights(self) -> None:
         path = os.path.join(self.output_dir, run_dir.WEIGHTS)
@@ -361,21 +396,3 @@ class Trainer:
             classifier.rescaled(self.model, *self.task.scale),
         ):
             self.model.save_weights(aside)
-
-
-def is_better(
-    value: float | None,
-    best: float | None,
-    metric: str,
-    loss: float,
-    best_loss: float,
-) -> bool:
-    """Whether a metric's value is better, or as good and the loss is lower.
-
-    None is where it is undefined, which nothing is worse than.
-    """
-    if value == best:
-        return loss < best_loss
-    if value is None or best is None:
-        return value is not None
-    return value > best if SELECTION_METRICS[metric] else value < best

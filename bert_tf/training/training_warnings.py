@@ -182,6 +182,7 @@ def of_history(
     labels: np.ndarray,
     *,
     class_weight: str,
+    metric: str,
     from_epoch: int,
 ) -> list[TrainingWarning]:
     """Returns what the epochs so far tell.
@@ -189,6 +190,7 @@ def of_history(
     Args:
         history: rows as in history.csv.
         labels: <int>[rows] class ids of the training rows.
+        metric: that chooses the best epoch.
         from_epoch: see `first_telling_epoch`.
     """
     messages = {}
@@ -216,7 +218,8 @@ def of_history(
             "more epochs, or check that the labels belong to the texts."
         )
     gap = last["accuracy"] - last["eval_accuracy"]
-    if gap > _OVERFITTED:
+    # A linear probe, epoch 0, is regularized as much as rows held out say.
+    if gap > _OVERFITTED and epoch:
         messages["overfitting"] = (
             f"epoch {epoch}: accuracy is {last['accuracy']:.3f} in training "
             f"and {last['eval_accuracy']:.3f} in validation. Fewer epochs, "
@@ -225,7 +228,9 @@ def of_history(
     best = int(history["eval_loss"].argmin())
     first = history.iloc[best]
     rise = last["eval_loss"] - first["eval_loss"]
-    if len(history) - 1 - best >= _WORSENING and rise > _SMALLEST_RISE:
+    # Chosen by the loss, the epoch where it was lowest is kept anyway.
+    is_worse = len(history) - 1 - best >= _WORSENING and rise > _SMALLEST_RISE
+    if is_worse and metric != "loss":
         lowest = int(first["epoch"])
         messages["validation_worsens"] = (
             f"epoch {epoch}: the validation loss was lowest in epoch {lowest} "

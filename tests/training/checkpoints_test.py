@@ -107,21 +107,25 @@ def settings(path: str, preset: str, run: str, **changes):
             "preset": preset,
             "max_seq_length": 16,
             "train_batch_size": 8,
-            "num_train_epochs": 3,
+            "num_train_epochs": 4,
             "validation_split": 0.25,
             "metric_for_best_model": "loss",
+            "early_stopping_patience": 100,
             **changes,
         }
     )
 
 
 def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
-    """Amid an epoch, at the last step of one, and at the first."""
+    """Amid an epoch, at the last step of one, and at the first.
+
+    The first is the contrastive one, in whose end the probe is fitted again.
+    """
     path, other = uninterrupted
     run = str(tmp_path / "run")
     config = settings(path, preset, run)
     counted = CountRows()
-    for epoch, step in ((0, 4), (1, 11), (2, 0)):
+    for epoch, step in ((0, 40), (0, 99), (1, 4), (2, 11), (3, 0)):
         with pytest.raises(InterruptedTrainingError):
             train(config, callbacks=[counted, Terminate(epoch, step)])
         assert sorted(os.listdir(f"{run}/checkpoints"))[-1] == "latest.npz"
@@ -129,7 +133,7 @@ def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
     train(config, callbacks=[counted])
     check_equal(run, other)
     assert os.listdir(f"{run}/checkpoints") == ["best.weights.h5"]
-    assert len(set(counted.steps)) == len(counted.steps) == 3 * 12
+    assert len(set(counted.steps)) == len(counted.steps) == 100 + 3 * 12
     handler = signal.getsignal(signal.SIGTERM)
     assert handler == signal.SIG_DFL
 

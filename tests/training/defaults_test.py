@@ -7,14 +7,19 @@ from bert_tf.training import defaults
 
 
 def resolve(
-    config, *, pooling="mean", may_probe=True, rows=100, num_replicas=1
-):
+    config,
+    *,
+    pooling="mean", may_probe=True, rows=1_000, num_replicas=1,
+    validation_rows=100,
+    classes=2,
+):  # fmt: skip
     return defaults.resolve(
         config,
         columns={"text_column": "text"},
-        task=Classification(("no", "yes")),
+        task=Classification(tuple(map(str, range(classes)))),
         preset=types.SimpleNamespace(pooling=pooling),
         rows=rows,
+        validation_rows=validation_rows,
         num_parameters=20_000_000,
         num_replicas=num_replicas,
         may_probe=may_probe,
@@ -38,6 +43,7 @@ def test_what_is_left_open_is_decided(tiny_config):
      (6_090, 32, 3), (100_000, 32, 3)],
 )  # fmt: skip
 def test_few_rows_have_many_epochs(tiny_config, rows, batch_size, epochs):
+    """Without a contrastive epoch."""
     given = tiny_config(train_batch_size=None, num_train_epochs=None)
     config = resolve(given, rows=rows)
     assert config.train_batch_size == batch_size
@@ -46,9 +52,60 @@ def test_few_rows_have_many_epochs(tiny_config, rows, batch_size, epochs):
     assert f"{rows:,} training rows: --num_train_epochs={epochs} " in line
 
 
+@pytest.mark.parametrize(
+    ("rows", "classes", "epochs"), [(10, 2, 1), (999, 5, 1), (1_000, 5, 4)]
+)
+def test_a_contrastive_epoch_leaves_less_to_do(
+    tiny_config, rows, classes, epochs
+):
+    given = tiny_config(
+        train_batch_size=None, num_train_epochs=None, contrastive="auto"
+    )
+    config = resolve(given, rows=rows, classes=classes)
+    assert config.contrastive == "true"
+    assert config.train_batch_size == 32
+    assert config.num_train_epochs == epochs
+    assert resolve(config, rows=rows, classes=classes) == config
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task": "multi_label", "metric_for_best_model": "f1_micro"},
+        {"head_init": "random"},
+        {"freeze_backbone": True}, {"num_train_epochs": 0},
+    ],
+)  # fmt: skip
+def test_where_there_is_no_contrastive_epoch(tiny_config, changes):
+    config = tiny_config(contrastive="auto", **changes)
+    assert resolve(config, rows=100).contrastive == "false"
+
+
+def test_many_rows_a_class_need_no_contrastive_epoch(tiny_config):
+    config = tiny_config(contrastive="auto")
+    assert resolve(config, rows=401).contrastive == "false"
+    assert resolve(config, rows=400).contrastive == "true"
+
+
+def test_a_frozen_backbone_is_the_probe_alone(tiny_config):
+    changes = {"freeze_backbone": True, "num_train_epochs": None}
+    assert resolve(tiny_config(**changes)).num_train_epochs == 0
+    changes["head_init"] = "random"
+    assert resolve(tiny_config(**changes)).num_train_epochs > 0
+
+
+def test_few_validation_rows_are_chosen_by_their_loss(tiny_config):
+    config = resolve(tiny_config(), validation_rows=99)
+    assert config.metric_for_best_model == "loss"
+    assert config.early_stopping_patience == 5
+    config = resolve(tiny_config(), validation_rows=100)
+    assert config.metric_for_best_model == "f1"
+    assert config.early_stopping_patience is None
+
+
 def test_a_batch_is_shared_by_replicas(tiny_config):
     config = tiny_config(train_batch_size=None, accumulate_steps=2)
-    assert resolve(config, num_replicas=3).train_batch_size == 18
+    assert resolve(config, num_replicas=3, rows=100).train_batch_size == 18
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_lora_is_merged(tiny_config, review_file, tmp_path):
         tiny_config(
             validation_file=(review_file,), metric_for_best_model="loss",
             lora_rank=4, learning_rate=2e-2, num_train_epochs=3, dropout=0.0,
+            calibrate=False,
         ),
         callbacks=[noted],
     )  # fmt: skip

@@ -63,7 +63,7 @@ def test_one_is_added_where_the_docs_say(tiny_config, monkeypatch, tmp_path):
     )
     config = tiny_config(
         learning_rate_schedule="steps", num_train_epochs=2, learning_rate=1e-3,
-        warmup_proportion=0.0,
+        warmup_proportion=0.0, head_init="random",
     )  # fmt: skip
     train_files(config)
     with open(tmp_path / "run" / "history.csv") as file:

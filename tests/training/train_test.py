@@ -14,8 +14,8 @@ from bert_tf.data import input_pipeline, tfrecord_writer
 from bert_tf.errors import InputError
 from bert_tf.tasks.classification import example_weights
 from bert_tf.text.preprocessor import Preprocessor
+from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.train import train_files as train
-from bert_tf.training.trainer import is_better
 from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
 from tests.runs import evaluate_files
@@ -57,7 +57,7 @@ def test_it_learns(trained_run):
         metrics = json.load(file)
     assert next(iter(metrics)) == "schema_version"
     assert metrics["eval_accuracy"] > 0.9
-    assert metrics["best"]["metric"] == "f1"
+    assert metrics["best"]["metric"] == "loss"
     assert metrics["labels"] == ["neg", "pos"]
 
 
@@ -67,7 +67,7 @@ def test_history_and_best_epoch(trained_run):
     with open(f"{trained_run}/metrics.json") as file:
         metrics = json.load(file)
     best = history.loc[metrics["best"]["epoch"] - 1]
-    assert metrics["best"]["value"] == pytest.approx(history["eval_f1"].max())
+    assert metrics["best"]["value"] == history["eval_loss"].min()
     # What is reported is the best epoch, not the last one.
     assert metrics["eval_loss"] == pytest.approx(best["eval_loss"], rel=1e-5)
 
@@ -126,7 +126,7 @@ def test_flags_file_repeats_the_run(trained_run, read_flags):
     assert read_flags(f"{trained_run}/flags.txt") == config
     # What the settings left open is decided, so that it stays so.
     assert config.text_column == "text"
-    assert config.metric_for_best_model == "f1"
+    assert config.metric_for_best_model == "loss"
 
 
 def test_flags_file_has_every_setting(read_flags, tmp_path):
@@ -143,6 +143,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",
         positive_label="p", pooling="mean", head_init="random",
+        contrastive="false",
         drop_incomplete=True, merge_label_case=True,
         pad_to_multiple_of=8,
         metric_for_best_model="loss", early_stopping_patience=15, seed=0,
@@ -201,6 +202,7 @@ def test_the_linear_probe_is_epoch_0(tiny_config, review_file, tmp_path):
     metrics = train(config)
     assert metrics["best"]["epoch"] == 0
     assert list(pd.read_csv(tmp_path / "run" / "history.csv")["epoch"]) == [
+        0,
         1,
         2,
     ]
@@ -221,7 +223,7 @@ def test_callbacks_may_stop(tiny_config):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             assert "eval_accuracy" in logs
-            self.model.stop_training = True
+            self.model.stop_training = epoch == 0
 
     metrics = train(tiny_config(num_train_epochs=5), callbacks=[Stop()])
     assert metrics["train_epochs"] == 1
@@ -368,7 +370,8 @@ def test_balanced_weights_add_up_over_the_epoch(
      (0.1, 0.0, 0.9, True), (0.0, 0.1, 0.1, False), (None, 0.0, 0.1, False)],
 )  # fmt: skip
 def test_ties_are_broken_by_the_loss(value, best, loss, better):
-    assert is_better(value, best, "f1", loss, 0.5) == better
+    state = TrainingState(data={}, best=best, best_loss=0.5)
+    assert state.is_better(value, loss, "f1") == better
 
 
 def test_of_equal_epochs_the_trained_one_is_kept(tiny_config, tmp_path):

@@ -36,7 +36,7 @@ def test_overfitting_and_validation_worsens(tiny_config, tmp_path, caplog):
     metrics = train(
         tiny_config(
             validation_file=(path,), learning_rate=5e-3, num_train_epochs=12,
-            dropout=0.0,
+            dropout=0.0, metric_for_best_model="accuracy",
         )
     )  # fmt: skip
     assert {"overfitting", "validation_worsens"} <= warning_kinds(metrics)
@@ -121,8 +121,9 @@ def test_a_rising_learning_rate_is_no_fault():
     )  # fmt: skip
     for rows, kinds in ((1, set()), (2, {"one_class", "loss_not_moving"})):
         found = training_warnings.of_history(
-            history[:rows], labels, class_weight="none", from_epoch=6
-        )
+            history[:rows], labels, class_weight="none", metric="accuracy",
+            from_epoch=6,
+        )  # fmt: skip
         assert {warning.kind for warning in found} == kinds
 
 

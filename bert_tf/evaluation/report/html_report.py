@@ -27,6 +27,11 @@ _METRICS = (
     ("loss", "cross-entropy"),
     ("expected_calibration_error", "expected calibration error"),
 )  # fmt: skip
+_BASELINES = {
+    "tfidf_logistic_regression": "TF-IDF + log. regression",
+    "linear_probe": "linear probe",
+    "majority": "largest class",
+}
 _MOST_CONFUSED = 15
 # The page's search for a threshold needs no more.
 _MOST_POINTS = 400
@@ -94,7 +99,11 @@ def _classification_values(evaluations, drawn, findings) -> dict:
         "subtitle": _subtitle(metrics),
         "verdict": interpretation.interpret(metrics, split=evaluation.title),
         "metric_rows": _metric_rows(metrics, [one.metrics for one in others]),
-        "has_tfidf": "tfidf_logistic_regression" in metrics["baselines"],
+        "baselines": [
+            title
+            for key, title in _BASELINES.items()
+            if key in metrics["baselines"]
+        ],
         "plots": [
             {"svg": to_svg(drawn, name), "caption": caption}
             for name, caption in captions.items()
@@ -152,7 +161,9 @@ def _subtitle(metrics: dict) -> str:
         f"{metrics['eval_samples_per_second']:,.0f} texts/s in evaluation"
     )
     if "best" in metrics:
-        phrases.append(f"weights of epoch {metrics['best']['epoch']}")
+        number = metrics["best"]["epoch"]
+        probe = "" if number else ", the linear probe"
+        phrases.append(f"weights of epoch {number}{probe}")
     return ", ".join(phrases)
 
 
@@ -169,10 +180,11 @@ def _metric_rows(metrics: dict, others: Sequence[dict]) -> list[dict]:
                 "name": name,
                 "value": metrics[full],
                 "interval": metrics["confidence_intervals"].get(full),
-                "tfidf": baselines.get("tfidf_logistic_regression", {}).get(
-                    key
-                ),
-                "majority": baselines["majority"].get(key),
+                "baselines": [
+                    baselines[name].get(key)
+                    for name in _BASELINES
+                    if name in baselines
+                ],
                 "others": [other[full] for other in others],
             }
         )

@@ -30,8 +30,7 @@ def interpret(metrics: dict, *, split: str) -> list[Sentence]:
         split: what was evaluated, e.g. "the test split".
     """
     sentences = [_against_majority(metrics, split)]
-    if "tfidf_logistic_regression" in metrics["baselines"]:
-        sentences.append(_against_words(metrics))
+    sentences += _against_simpler_models(metrics)
     sentences += _about_classes(metrics)
     sentences += _about_scores(metrics)
     sentences += _about_data(metrics)
@@ -73,40 +72,68 @@ def _against_majority(metrics: dict, split: str) -> Sentence:
     return Sentence("bad", text)
 
 
-def _against_words(metrics: dict) -> Sentence:
-    baseline = metrics["baselines"]["tfidf_logistic_regression"]
-    key = headline_metric(metrics["labels"])
-    shown = "F1" if key == "f1" else "accuracy"
-    own, other = metrics[f"eval_{key}"], baseline[key]
-    difference = metrics["eval_accuracy"] - baseline["accuracy"]
-    text = (
-        "TF-IDF and logistic regression, trained in "
-        f"{metrics['baseline_train_runtime']:.1f} s, reaches an accuracy of "
-        f"{percent(baseline['accuracy'])}"
-    )
-    if key != "accuracy":
-        text += f" and an F1 of {other:.3f} (the model's: {own:.3f})"
-    if baseline["p_value"] >= SIGNIFICANT:
-        return Sentence(
-            "bad",
-            f"{text}; the difference in accuracy is no more than chance "
-            f"(McNemar's test: p = {baseline['p_value']:.2f}). More or "
-            "cleaner data, a larger --preset or more epochs may show what "
-            "BERT is worth here; else the small model will do.",
+_SIMPLER = {
+    "tfidf_logistic_regression": (
+        "Word counts (TF-IDF and logistic regression, trained in {seconds:.1f} "
+        "s)"
+    ),
+    "linear_probe": (
+        "A linear probe (logistic regression on the vectors of the checkpoint "
+        "as it is, --freeze_backbone)"
+    ),
+}
+
+
+def _against_simpler_models(metrics: dict) -> list[Sentence]:
+    """Says which of the simpler models do as well, and what helps then."""
+    sentences, is_matched = [], False
+    for key, title in _SIMPLER.items():
+        if key not in metrics["baselines"]:
+            continue
+        other = metrics["baselines"][key]
+        difference = metrics["eval_accuracy"] - other["accuracy"]
+        title = title.format(seconds=metrics.get("baseline_train_runtime", 0.0))
+        text = f"{title} reaches an accuracy of {percent(other['accuracy'])}"
+        if headline_metric(metrics["labels"]) == "f1":
+            text += (
+                f" and an F1 of {other['f1']:.3f} (the model's: "
+                f"{metrics['eval_f1']:.3f})"
+            )
+        points = f"{100 * abs(difference):.1f} points"
+        if other["p_value"] >= SIGNIFICANT:
+            is_matched = True
+            kind = "plain"
+            text += (
+                f": the model's {percent(metrics['eval_accuracy'])} differs "
+                "from it by no more than chance (McNemar's test: p = "
+                f"{other['p_value']:.2f})."
+            )
+        elif difference > 0:
+            kind = "good"
+            text += (
+                f": the model is ahead by {points}, more than chance "
+                f"(McNemar's test: {_p_value(other['p_value'])})."
+            )
+        else:
+            is_matched = True
+            kind = "bad"
+            text += (
+                f": the model is behind by {points}, more than chance "
+                f"(McNemar's test: {_p_value(other['p_value'])}). Take the "
+                "simpler one, or look at the epochs and the warnings."
+            )
+        sentences.append(Sentence(kind, text))
+    if is_matched:
+        sentences.append(
+            Sentence(
+                "plain",
+                "A simpler model does as well here, as far as "
+                f"{metrics['eval_samples']:,} texts can tell. More labels help "
+                "most, then cleaner ones (the likely wrong labels are listed "
+                "in this report), then a larger --preset.",
+            )
         )
-    ahead = "ahead" if difference > 0 else "behind"
-    return Sentence(
-        "good" if difference > 0 else "bad",
-        f"{text}: the model is {ahead} by "
-        f"{100 * abs(difference):.1f} points of accuracy, more than chance "
-        f"(McNemar's test: {_p_value(baseline['p_value'])})"
-        + (
-            "."
-            if difference > 0
-            else f". Something is wrong with the training; look at {shown} "
-            "over the epochs and at the warnings."
-        ),
-    )
+    return sentences
 
 
 def _p_value(value: float) -> str:
@@ -171,18 +198,31 @@ def _about_scores(metrics: dict) -> list[Sentence]:
         f"Scores and the share of right answers are {error:.3f} apart on "
         "average (expected calibration error)"
     )
+    chance = metrics.get("expected_calibration_error_by_chance", 0.0)
     if error <= _LARGE_CALIBRATION_ERROR:
-        return [
-            Sentence("good", f"{text}: a score may be read as a probability.")
-        ]
+        text += ": a score may be read as a probability."
+        return [Sentence("good", text)]
+    if error <= chance:
+        text += (
+            f", which chance makes of {metrics['eval_samples']:,} texts even "
+            "where scores are probabilities."
+        )
+        return [Sentence("plain", text)]
+    gap = metrics.get("mean_score", metrics["eval_accuracy"])
+    gap -= metrics["eval_accuracy"]
+    way = "too high" if gap > 0 else "too low"
     remedy = (
-        "the scores were calibrated on the validation split, which may differ "
-        "from these texts."
+        "they were calibrated on the validation split, which may differ from "
+        "these texts."
         if metrics.get("calibration")
-        else "--calibrate fixes that in the next training."
+        else "a larger validation split lets --calibrate mend that."
     )
     return [
-        Sentence("bad", f"{text}: do not read them as probabilities; {remedy}")
+        Sentence(
+            "bad",
+            f"{text}: scores are {way} by {100 * abs(gap):.0f} points on "
+            f"average, no probabilities; {remedy}",
+        )
     ]
 
 

@@ -233,7 +233,10 @@ def _history_rows(history, metric, best_epoch, train_rows) -> list[dict]:
                 "eval_loss": epoch["eval_loss"],
                 "metric": None if value is None or value != value else value,
                 "learning_rate": epoch["learning_rate"],
-                "rate": train_rows / seconds if seconds else None,
+                # Epoch 0, the linear probe, takes no steps.
+                "rate": train_rows / seconds
+                if seconds and epoch["epoch"]
+                else None,
                 "time": "" if seconds is None else _minutes(seconds),
                 "is_best": int(epoch["epoch"]) == best_epoch,
             }
