@@ -16,7 +16,7 @@ from bert_tf.evaluation import metric_intervals
 from bert_tf.evaluation.error_analysis import Findings
 from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.plots import figures, plots
-from bert_tf.evaluation.report import html_report
+from bert_tf.evaluation.report import html_report, interpretation
 from bert_tf.inference.batch_prediction import PredictionWriter
 from bert_tf.tasks import answers
 from bert_tf.tasks.answers import AnswerRow
@@ -174,7 +174,9 @@ def error_table(
 def metrics_table(task: Task, metrics: dict, title: str) -> str:
     """Returns the metrics beside the majority baseline, for a terminal."""
     baseline = metrics.get("majority_baseline_accuracy")
-    lines = [f"{title} ({metrics['eval_samples']:,} examples)"]
+    samples = metrics["eval_samples"]
+    rough = ", rough figures" if samples < interpretation.FEW_TEXTS else ""
+    lines = [f"{title} ({samples:,} examples{rough})"]
     for name, key in task.metric_rows:
         value = metrics[key]
         shown = "undefined" if value is None else f"{value:.4f}"

@@ -17,8 +17,6 @@ from bert_tf.training import strategy as strategy_lib
 
 # Rows that it is fitted to; more hardly change it.
 _MOST_ROWS = 10_000
-# Of a probability, whose logarithm is taken.
-_SMALLEST = 1e-9
 
 
 def fit_head(
@@ -83,21 +81,3 @@ def read_predictions(folder: str) -> dict[str, np.ndarray]:
         return {}
     with np.load(path) as arrays:
         return dict(arrays)
-
-
-def is_worse(predictions: np.ndarray, ids: np.ndarray, folder: str) -> bool:
-    """Whether validation rows fit worse than the probe, by a standard error.
-
-    Args:
-        predictions: <float>[rows, classes] of the validation split.
-        ids: <int>[rows] classes.
-        folder: of `write_predictions`.
-    """
-    probe = read_predictions(folder)["validation"]
-    rows = np.arange(len(ids))
-    losses, losses_before = (
-        -np.log(np.maximum(one[rows, ids], _SMALLEST))
-        for one in (predictions, probe)
-    )
-    rises = losses - losses_before
-    return bool(rises.mean() > rises.std() / np.sqrt(len(ids)))

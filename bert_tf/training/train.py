@@ -228,6 +228,7 @@ def _train(
     history_options = {
         "class_weight": config.class_weight,
         "metric": config.metric_for_best_model,
+        "probed_epochs": int(config.contrastive == "true"),
         "from_epoch": training_warnings.first_telling_epoch(
             steps=trainer.steps,
             num_epochs=config.num_train_epochs,

@@ -257,22 +257,18 @@ class Trainer:
                 linear_start.write_predictions(self.output_dir, predictions)
         return logs
 
-    def _keep_if_best(self, state, metrics: dict, unless_worse: bool):
+    def _keep_if_best(self, state, metrics: dict, is_contrastive: bool):
         """Returns the metric that decides; None where it is undefined.
 
-        With `unless_worse`, rows too few to tell keep what is not worse.
+        Args:
+            is_contrastive: whether the epoch was: it is kept where the
+                validation rows are too few to tell whether it is better.
         """
         metric = self.metric_for_best_model
         value, loss = metrics[f"eval_{metric}"], metrics["eval_loss"]
         is_better = state.is_better(value, loss, metric)
-        if unless_worse and metrics["eval_samples"] < defaults.FEW_ROWS_TO_TELL:
-            is_better = not linear_start.is_worse(
-                self._predicted["validation"][0],
-                self.task.targets(
-                    self.splits["validation"], self.encoded["validation"]
-                ),
-                self.output_dir,
-            )
+        if is_contrastive:
+            is_better |= metrics["eval_samples"] < defaults.FEW_ROWS_TO_TELL
         if is_better:
             state.best, state.best_epoch = value, state.epoch
             state.best_loss = loss

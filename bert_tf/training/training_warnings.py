@@ -183,6 +183,7 @@ def of_history(
     *,
     class_weight: str,
     metric: str,
+    probed_epochs: int,
     from_epoch: int,
 ) -> list[TrainingWarning]:
     """Returns what the epochs so far tell.
@@ -191,6 +192,7 @@ def of_history(
         history: rows as in history.csv.
         labels: <int>[rows] class ids of the training rows.
         metric: that chooses the best epoch.
+        probed_epochs: after epoch 0, whose heads are linear probes as well.
         from_epoch: see `first_telling_epoch`.
     """
     messages = {}
@@ -218,8 +220,8 @@ def of_history(
             "more epochs, or check that the labels belong to the texts."
         )
     gap = last["accuracy"] - last["eval_accuracy"]
-    # A linear probe, epoch 0, is regularized as much as rows held out say.
-    if gap > _OVERFITTED and epoch:
+    # A linear probe fits the rows that it is fitted to, which harms nothing.
+    if gap > _OVERFITTED and epoch > probed_epochs:
         messages["overfitting"] = (
             f"epoch {epoch}: accuracy is {last['accuracy']:.3f} in training "
             f"and {last['eval_accuracy']:.3f} in validation. Fewer epochs, "

@@ -78,3 +78,22 @@ def test_a_precision_out_of_reach():
     assert not len(
         metric_intervals.operating_points(np.zeros(2, bool), scores)[0]
     )
+
+
+def test_the_error_of_perfect_scores_shrinks_with_more_rows():
+    generator = np.random.default_rng(0)
+    limits = []
+    for rows in (50, 5_000):
+        scores = generator.uniform(0.5, 1.0, rows)
+        probabilities = np.stack([scores, 1 - scores], axis=1)
+        limit = calibration.error_by_chance(probabilities)
+        errors = [
+            calibration.expected_calibration_error(
+                (generator.random(rows) > scores).astype(int), probabilities
+            )
+            for _ in range(40)
+        ]
+        # 38 of 40 on average.
+        assert 34 <= sum(error <= limit for error in errors) <= 40
+        limits.append(limit)
+    assert limits[1] < 0.3 * limits[0]

@@ -122,7 +122,7 @@ def test_a_rising_learning_rate_is_no_fault():
     for rows, kinds in ((1, set()), (2, {"one_class", "loss_not_moving"})):
         found = training_warnings.of_history(
             history[:rows], labels, class_weight="none", metric="accuracy",
-            from_epoch=6,
+            probed_epochs=0, from_epoch=6,
         )  # fmt: skip
         assert {warning.kind for warning in found} == kinds
 

@@ -13,6 +13,8 @@ SIGNIFICANT = 0.05
 _LARGE_CALIBRATION_ERROR = 0.05
 _LARGE_TRUNCATION = 0.05
 _WEAK_F1 = 0.5
+# Of fewer texts every figure is rough.
+FEW_TEXTS = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -227,14 +229,25 @@ def _about_scores(metrics: dict) -> list[Sentence]:
 
 
 def _about_data(metrics: dict) -> list[Sentence]:
-    truncation = metrics.get("truncation")
-    if not truncation or truncation["truncated_share"] <= _LARGE_TRUNCATION:
-        return []
-    return [
-        Sentence(
-            "bad",
-            f"{percent(truncation['truncated_share'])} of the texts are longer "
-            f"than {truncation['max_seq_length']} tokens, and the model does "
-            "not see their ends; see --max_seq_length.",
+    sentences = []
+    samples = metrics["eval_samples"]
+    if samples < FEW_TEXTS:
+        sentences.append(
+            Sentence(
+                "plain",
+                f"All figures are rough: one of {samples} texts is "
+                f"{100 / samples:.1f} points of accuracy. More labelled texts "
+                "in a --test_file or --validation_file make them sharper.",
+            )
         )
-    ]
+    truncation = metrics.get("truncation")
+    if truncation and truncation["truncated_share"] > _LARGE_TRUNCATION:
+        sentences.append(
+            Sentence(
+                "bad",
+                f"{percent(truncation['truncated_share'])} of the texts are "
+                f"longer than {truncation['max_seq_length']} tokens, and the "
+                "model does not see their ends; see --max_seq_length.",
+            )
+        )
+    return sentences
