@@ -222,7 +222,8 @@ def label_by_us(folder: str, *, seed: int) -> list[str]:
             f"--output_dir={folder}/run", f"--seed={seed}",
             f"--preset={_PRESET}", *_TRAIN_FLAGS.value,
         ],
-        stderr=subprocess.DEVNULL, check=True,
+        stderr=None if os.environ.get("NOISY") else subprocess.DEVNULL,
+        check=True,
     )  # fmt: skip
     table = pd.read_csv(f"{folder}/run/predictions_test.csv", dtype=str)
     return list(table["label"])

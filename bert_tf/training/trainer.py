@@ -231,7 +231,7 @@ class Trainer:
         state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.metric_for_best_model
-        value = self._keep_if_best(state, metrics, unless_worse=is_contrastive)
+        value = self._keep_if_best(state, metrics, is_contrastive)
         logging.info(
             "epoch %d%s: validation loss %.4f, %s %s%s",
             state.epoch,
