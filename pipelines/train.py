@@ -27,8 +27,8 @@ with help_page.group("Training"):
         "num_train_epochs",
         None,
         "Passes over the training rows; 0 for a linear probe alone. Default: "
-        "3, or as many as take 400 steps, up to 40; after a contrastive epoch "
-        "60 steps.",
+        "3, or as many as take 400 steps, up to 40; with a contrastive epoch "
+        "that and 3.",
     )
     flags.DEFINE_integer(
         "train_batch_size",
@@ -128,7 +128,7 @@ with help_page.group("Advanced"):
         config_lib.CONTRASTIVE,
         "Whether the first epoch draws the vectors of one class together, in "
         "100 steps, and fits a linear probe to them; auto: with "
-        "--task=classification and up to 200 rows a class.",
+        "--task=classification and up to 400 rows a class.",
     )
     flags.DEFINE_boolean(
         "calibrate",

@@ -15,7 +15,7 @@ _FEWEST_STEPS = 400
 # Rows a class up to which a contrastive epoch comes first. Of many rows the
 # classes teach as much; where they are not those of a sentence encoder's likes,
 # as of grammar, it is a loss (docs/defaults.md).
-_CONTRASTIVE_ROWS = 200
+_CONTRASTIVE_ROWS = 400
 _EPOCHS, _MOST_EPOCHS = 3, 40
 _BATCH_SIZE, _BATCH_SIZE_OF_FEW, _FEW_ROWS = 32, 16, 1_000
 # Fewer validation rows are too few to tell accuracies apart; by its loss one
@@ -74,8 +74,8 @@ def resolve(
         epochs = max(_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
         epochs = min(epochs, _MOST_EPOCHS)
         if is_contrastive:
-            # Little is left to learn: of few rows it would be chance.
-            epochs = 1 if rows < _FEW_ROWS else 1 + _EPOCHS
+            # Little is left to learn, and more would be learnt by heart.
+            epochs = 1 + _EPOCHS
         if config.freeze_backbone and head_init == "linear_probe":
             # The probe is the best head already.
             epochs = 0
