@@ -21,20 +21,20 @@ import sys
 import tempfile
 import time
 
-import numpy as np
 import pandas as pd
 from absl import app, flags
 from sklearn import metrics
 
-from benchmarks import data_sizes_table
+from benchmarks import data_sets, data_sizes_table
 from bert_tf.presets import presets
 
-_ALL = "all"
 _OURS = "bert_tf"
 _SETS = flags.DEFINE_list(
     "sets", ["trec", "trec_fine", "tweets", "cola", "headlines"], "Which."
 )
-_SIZES = flags.DEFINE_list("sizes", ["8", "32", "128", _ALL], "Labels a class.")
+_SIZES = flags.DEFINE_list(
+    "sizes", ["8", "32", "128", data_sets.ALL], "Labels a class."
+)
 _METHODS = flags.DEFINE_list(
     "methods",
     ["word_counts", "sentence_vectors", "trainer", "trainer_20", "setfit",
@@ -56,16 +56,9 @@ _TRAIN_FLAGS = flags.DEFINE_multi_string(
     "train_flag", [], "Of pipelines.train, such as --head_init=random."
 )
 _SEED = 42
-_HELD_OUT_ROWS = 600
-_MOST_SEEDS = 3
-# Where a method ends: it takes too long, or is meant for few rows.
-_LARGEST = {"trainer_20": 128, "setfit": 32}
-# 47 classes are as many pairs and epochs as 128 labels of six.
-_LARGEST_OF_FINE = {"trainer_20": 32, "setfit": 8}
 # Seconds, beyond which a peer is recorded as not finished.
 _LIMIT = 1800
 _PRESET = "minilm_l6_en_uncased"
-_PARTS = ("train", "test")
 
 
 def main(argv: list[str]) -> None:
@@ -75,7 +68,12 @@ def main(argv: list[str]) -> None:
     path = os.path.join(_OUTPUT_DIR.value, "results.jsonl")
     results = read_results(path)
     done = {key(one) for one in results}
-    sets = {name: read_set(name) for name in _SETS.value}
+    sets = {
+        name: data_sets.read_set(
+            name, _DATA_DIR.value, held_out=_HELD_OUT.value
+        )
+        for name in _SETS.value
+    }
     for sample in range(_SAMPLES.value):
         for size in _SIZES.value:
             for name, parts in sets.items():
@@ -86,7 +84,7 @@ def main(argv: list[str]) -> None:
                         "sample": sample,
                         "method": method,
                     }
-                    if key(cell) in done or is_left_out(cell):
+                    if key(cell) in done or data_sets.is_left_out(cell):
                         continue
                     one = {**cell, **measure(cell, *parts)}
                     print(one, file=sys.stderr, flush=True)
@@ -113,84 +111,10 @@ def key(one: dict) -> tuple:
     return one["set"], one["size"], one["sample"], one["method"]
 
 
-def is_left_out(cell: dict) -> bool:
-    """Whether a method is not measured at this size."""
-    if cell["size"] == _ALL:
-        repeats = cell["method"] in ("word_counts", "sentence_vectors")
-        return (
-            cell["method"] in _LARGEST
-            or cell["sample"] >= _MOST_SEEDS
-            # They have no chance in them.
-            or (repeats and cell["sample"] > 0)
-        )
-    largest = _LARGEST_OF_FINE if cell["set"] == "trec_fine" else _LARGEST
-    return int(cell["size"]) > largest.get(cell["method"], np.inf)
-
-
-def read_set(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns training and test rows with the columns text and label."""
-
-    def path(*parts):
-        return os.path.join(_DATA_DIR.value, *parts)
-
-    if name in ("trec", "trec_fine"):
-        parts = [pd.read_csv(path("trec", f"{p}.csv")) for p in _PARTS]
-        for part in parts:
-            part["text"] = part["question"]
-            if name == "trec_fine":
-                part["label"] += ":" + part["fine_label"]
-    elif name == "tweets":
-        parts = [
-            pd.read_csv(path("disaster_tweets", f"{p}.csv")) for p in _PARTS
-        ]
-    elif name == "cola":
-        parts = [
-            pd.read_csv(path("cola", f"{p}.tsv"), sep="\t", quoting=3)
-            for p in ("in_domain_train", "out_of_domain_dev")
-        ]
-        for part in parts:
-            part["text"] = part["sentence"]
-    else:
-        parts = headlines()
-    train, test = (
-        part[["text", "label"]].astype(str).reset_index(drop=True)
-        for part in parts
-    )
-    if _HELD_OUT.value:
-        train = train.drop_duplicates("text").sample(
-            frac=1.0, random_state=_SEED
-        )
-        train, test = train[_HELD_OUT_ROWS:], train[:_HELD_OUT_ROWS]
-    return train, test
-
-
-def headlines() -> list[pd.DataFrame]:
-    """Returns training and test rows of the BBC headlines, 30% of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [
-                sys.executable, "-m", "pipelines.prepare_bbc_news",
-                f"--output_dir={folder}", "--test_split=0.3",
-            ],
-            stderr=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-        return [
-            pd.read_csv(os.path.join(folder, f"{part}.csv")) for part in _PARTS
-        ]
-
-
-def sample_of(train: pd.DataFrame, size: str, sample: int) -> pd.DataFrame:
-    """Returns so many rows a class, or what there is of it."""
-    if size == _ALL:
-        return train
-    rows = train.sample(frac=1.0, random_state=sample)
-    return rows.groupby("label").head(int(size))
-
-
 def measure(cell: dict, train: pd.DataFrame, test: pd.DataFrame) -> dict:
     """Trains and returns seconds and the metrics on the test rows."""
     with tempfile.TemporaryDirectory() as folder:
-        rows = sample_of(train, cell["size"], cell["sample"])
+        rows = data_sets.sample_of(train, cell["size"], cell["sample"])
         rows.to_csv(os.path.join(folder, "train.csv"), index=False)
         test.to_csv(os.path.join(folder, "test.csv"), index=False)
         start = time.perf_counter()

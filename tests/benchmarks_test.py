@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import chart, quality
+from benchmarks import chart, data_sets, data_sizes_table, quality
 from bert_tf.data import examples, label_types
 from tests.conftest import ROOT, review_rows, write_csv
 
@@ -92,3 +92,55 @@ def test_generated_tasks(tmp_path):
         words = list(zip(first.split(), second.split(), strict=True))
         # A word may be replaced by itself.
         assert sum(a == b for a, b in words) / len(words) >= share - 1e-3
+
+
+def test_samples_of_a_size():
+    rows = pd.DataFrame(
+        {"text": map(str, range(60)), "label": ["a"] * 50 + ["b"] * 10}
+    )
+    one, same, other = (
+        data_sets.sample_of(rows, "16", sample) for sample in (0, 0, 1)
+    )
+    # Of the rarer class all there is.
+    assert one["label"].value_counts().to_dict() == {"a": 16, "b": 10}
+    assert list(one["text"]) == list(same["text"]) != list(other["text"])
+    assert len(data_sets.sample_of(rows, "all", 0)) == 60
+
+
+def test_what_is_not_measured():
+    def is_left_out(method, size, sample=0, name="trec"):
+        return data_sets.is_left_out(
+            {"set": name, "size": size, "sample": sample, "method": method}
+        )
+
+    assert is_left_out("setfit", "128") and not is_left_out("setfit", "32")
+    assert is_left_out("setfit", "32", name="trec_fine")
+    assert is_left_out("bert_tf", "all", sample=3)
+    assert is_left_out("word_counts", "all", sample=1)
+    assert not is_left_out("word_counts", "8", sample=4)
+
+
+def test_data_sizes_are_compared_by_cell(tmp_path):
+    results = pd.DataFrame(
+        [
+            {
+                "set": name, "size": size, "sample": sample, "method": method,
+                "accuracy": accuracy + 0.01 * sample, "f1_macro": 0.5,
+                # Of no sample: the deviations are pooled.
+                "matthews": accuracy - 0.5, "seconds": 10.0,
+            }
+            for name, size, method, accuracy in (
+                ("trec", "8", "bert_tf", 0.7), ("trec", "8", "setfit", 0.6),
+                ("trec", "all", "bert_tf", 0.9), ("cola", "8", "bert_tf", 0.6),
+                ("cola", "8", "setfit", 0.7),
+            )
+            for sample in range(2)
+        ]
+    )  # fmt: skip
+    found = data_sizes_table.compare(results).loc["setfit"]
+    assert found["cells"] == 2 and found["lower_in"] == 1
+    assert found["difference"] == pytest.approx(0.0)
+    assert found["deviation"] == pytest.approx(0.005)
+    assert "0.605" in data_sizes_table.tables(results)
+    data_sizes_table.draw(str(tmp_path / "sizes.png"), results)
+    assert (tmp_path / "sizes.png").stat().st_size > 10_000
