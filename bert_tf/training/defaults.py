@@ -81,9 +81,7 @@ def resolve(
             epochs = 0
     calibrate = config.calibrate
     if calibrate is None and (
-        config.task != "classification"
-        or config.long_text == "window"
-        or not may_probe
+        config.task != "classification" or config.long_text == "window"
     ):
         calibrate = False
     metric = config.metric_for_best_model

@@ -179,7 +179,6 @@ def _train(
         config.mixed_precision,
         strategy_lib.describe_devices(strategy),
     )
-
     logging.info("%s.", defaults.describe(given, config, rows=rows))
 
     # === Run folder ===
