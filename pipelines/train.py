@@ -128,14 +128,14 @@ with help_page.group("Advanced"):
         config_lib.CONTRASTIVE,
         "Whether the first epoch draws the vectors of one class together, in "
         "100 steps, and fits a linear probe to them; auto: with "
-        "--task=classification and up to 400 rows a class.",
+        "--task=classification, up to 400 rows a class and one replica.",
     )
     flags.DEFINE_boolean(
         "calibrate",
         None,
         "After training, scale the scores (not the answers) so that they are "
         "probabilities on the validation split; exported models include it. "
-        "Default: where it has 30 mistakes or more.",
+        "Default: where it has 10 mistakes or more.",
     )
     flags.DEFINE_boolean(
         "freeze_backbone",

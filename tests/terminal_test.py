@@ -99,7 +99,7 @@ def test_keras_bar_on_a_terminal(preset, tmp_path):
         [sys.executable, "-m", "pipelines.train", f"--train_file={path}",
          f"--preset={preset}", f"--output_dir={tmp_path / 'run'}",
          "--num_train_epochs=1", "--max_seq_length=16",
-         "--train_batch_size=4"],
+         "--train_batch_size=4", "--contrastive=false"],
         cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal,
         env=without_log_level(),
     )  # fmt: skip

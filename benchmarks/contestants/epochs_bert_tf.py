@@ -23,6 +23,9 @@ class _Epochs(keras.callbacks.Callback):
         self._last = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        # Epoch 0, the linear probe, has no steps.
+        if epoch < 0:
+            return
         self.f1.append(logs["eval_f1"])
         self.seconds.append(self._last - self._start)
 
@@ -45,6 +48,8 @@ def main() -> None:
                 max_seq_length=settings["max_seq_length"],
                 train_batch_size=settings["batch_size"],
                 num_train_epochs=settings["epochs"],
+                # Epoch by epoch beside the Trainer's.
+                contrastive="false",
                 seed=task["seed"],
             ),
             callbacks=[epochs],

@@ -60,6 +60,8 @@ def resolve(
         and head_init == "linear_probe"
         and not config.freeze_backbone
         and config.num_train_epochs != 0
+        # Pairs are of a replica's piece of a batch: elsewhere other pairs.
+        and num_replicas * config.accumulate_steps == 1
         and rows <= _CONTRASTIVE_ROWS * task.num_outputs
     )
     batch_size = config.train_batch_size

@@ -25,8 +25,6 @@ _FEWEST_PASSES, _MOST_PASSES = 64, 600
 _TRAINED_PER_PASS = 10
 # Of fewer, chance decides the temperature; of none it would be 0.
 _FEWEST_MISTAKES = 10
-# From which on it is better than none in nearly every case.
-_ENOUGH_MISTAKES = 30
 
 
 def fit_thresholds(trainer: Trainer) -> Task:
@@ -62,12 +60,12 @@ def calibrate(trainer: Trainer, wanted: bool | None) -> dict | None:
         trainer.splits["validation"], trainer.encoded["validation"]
     )
     mistakes = int((probabilities.argmax(axis=1) != labels).sum())
-    if wanted is None and mistakes < _ENOUGH_MISTAKES:
+    if wanted is None and mistakes < _FEWEST_MISTAKES:
         logging.info(
             "Scores are not calibrated: the validation split has %d mistakes, "
-            "and --calibrate is on from %d on.",
+            "and a temperature needs %d to be told.",
             mistakes,
-            _ENOUGH_MISTAKES,
+            _FEWEST_MISTAKES,
         )
         return None
     if mistakes < _FEWEST_MISTAKES:

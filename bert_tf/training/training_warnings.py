@@ -22,8 +22,8 @@ _UNMOVED = 0.98
 _OVERFITTED = 0.1
 # Epochs in a row with a worse validation loss than the best.
 _WORSENING = 2
-# By less it does not matter, near 0 in particular.
-_SMALLEST_RISE = 0.01
+# By less it does not matter, near 0 in particular: in nats, and of the lowest.
+_SMALLEST_RISE, _SMALLEST_SHARE = 0.01, 0.1
 # Before so many no training has learned to tell classes apart.
 _FEWEST_STEPS = 30
 # Batches of a single class, where chance would make few such.
@@ -231,7 +231,8 @@ def of_history(
     first = history.iloc[best]
     rise = last["eval_loss"] - first["eval_loss"]
     # Chosen by the loss, the epoch where it was lowest is kept anyway.
-    is_worse = len(history) - 1 - best >= _WORSENING and rise > _SMALLEST_RISE
+    smallest = max(_SMALLEST_RISE, _SMALLEST_SHARE * first["eval_loss"])
+    is_worse = len(history) - 1 - best >= _WORSENING and rise > smallest
     if is_worse and metric != "loss":
         lowest = int(first["epoch"])
         messages["validation_worsens"] = (

@@ -68,7 +68,7 @@ def test_a_contrastive_epoch_leaves_less_to_do(tiny_config, rows, classes):
     "changes",
     [
         {"task": "multi_label", "metric_for_best_model": "f1_micro"},
-        {"head_init": "random"},
+        {"head_init": "random"}, {"accumulate_steps": 2},
         {"freeze_backbone": True}, {"num_train_epochs": 0},
     ],
 )  # fmt: skip
