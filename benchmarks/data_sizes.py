@@ -14,6 +14,7 @@ data_sizes.png. Many hours on two cores: --sets, --sizes, --methods and
 which no test file may have a part in.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -74,23 +75,17 @@ def main(argv: list[str]) -> None:
         )
         for name in _SETS.value
     }
-    for sample in range(_SAMPLES.value):
-        for size in _SIZES.value:
-            for name, parts in sets.items():
-                for method in _METHODS.value:
-                    cell = {
-                        "set": name,
-                        "size": size,
-                        "sample": sample,
-                        "method": method,
-                    }
-                    if key(cell) in done or data_sets.is_left_out(cell):
-                        continue
-                    one = {**cell, **measure(cell, *parts)}
-                    print(one, file=sys.stderr, flush=True)
-                    results.append(one)
-                    with open(path, "a", encoding="utf-8") as file:
-                        file.write(json.dumps(one) + "\n")
+    for sample, size, name, method in itertools.product(
+        range(_SAMPLES.value), _SIZES.value, sets, _METHODS.value
+    ):
+        cell = {"set": name, "size": size, "sample": sample, "method": method}
+        if key(cell) in done or data_sets.is_left_out(cell):
+            continue
+        one = {**cell, **measure(cell, *sets[name])}
+        print(one, file=sys.stderr, flush=True)
+        results.append(one)
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(one) + "\n")
     table = pd.DataFrame(results)
     print(data_sizes_table.tables(table))
     data_sizes_table.draw(

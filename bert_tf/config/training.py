@@ -158,7 +158,7 @@ class TrainConfig(BaseConfig):
         if self.task == "classification":
             return
         for flag, is_used in (
-            ("--calibrate", bool(self.calibrate)),
+            ("--calibrate", self.calibrate),
             ("--class_weight", self.class_weight != "none"),
             ("--contrastive", self.contrastive == "true"),
         ):

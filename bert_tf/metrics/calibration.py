@@ -24,8 +24,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0.0, 1.0, _BINS + 1)
-    # A bin holds its upper edge, so that 1.0 is in the last one.
-    bins = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, None)
+    bins = _bins_of(confidence, edges)
     counts = np.bincount(bins, minlength=_BINS)
     filled = counts > 0
     table = pd.DataFrame(
@@ -40,6 +39,11 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     for column in ("confidence", "accuracy"):
         table[column] /= table["count"]
     return table.reset_index(drop=True)
+
+
+def _bins_of(confidence: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    # A bin holds its upper edge, so that 1.0 is in the last one.
+    return np.clip(np.digitize(confidence, edges, right=True) - 1, 0, None)
 
 
 def expected_calibration_error(
@@ -63,7 +67,7 @@ def error_by_chance(probabilities: np.ndarray, samples: int = 200) -> float:
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     generator = np.random.default_rng(0)
-    bins = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    bins = _bins_of(confidence, np.linspace(0.0, 1.0, _BINS + 1))
     gaps = np.zeros([samples, _BINS])
     for one in range(samples):
         is_right = generator.random(len(confidence)) < confidence

@@ -46,7 +46,7 @@ def fit_classes(
         strength: inverse, for features of length 1; by default chosen by
             folds, and the logits are divided by a temperature for these.
     """
-    mean, size = features.astype(np.float64).mean(axis=0), _length(features)
+    mean, size = _moments(features)
     scaled = (features - mean) / size
     temperature = 1.0
     if strength is None:
@@ -101,7 +101,7 @@ def fit_numbers(
         targets: <float>[rows, outputs].
         weights: how much each row counts <float>[rows].
     """
-    mean, size = features.astype(np.float64).mean(axis=0), _length(features)
+    mean, size = _moments(features)
     rows, width = features.shape
     model = RidgeCV(rows / width * np.array(_PENALTIES)).fit(
         (features - mean) / size, targets, sample_weight=weights
@@ -110,19 +110,20 @@ def fit_numbers(
     return _unscaled(kernel, np.reshape(model.intercept_, [-1]), mean, size)
 
 
-def _length(features: np.ndarray) -> float:
-    """Returns the root mean square of the rows' lengths.
+def _moments(features: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns the mean row, and the root mean square of the rows' lengths.
 
-    One for all features: were each divided by its own deviation, those that
-    hardly vary, as a pooler's near 1, would have large weights, and dropout
-    would throw the logits about.
+    One length for all features: were each divided by its own deviation, those
+    that hardly vary, as a pooler's near 1, would have large weights, and
+    dropout would throw the logits about.
     """
-    squares = (features.astype(np.float64) ** 2).sum(axis=1)
-    return float(np.sqrt(squares.mean())) + 1e-12
+    features = features.astype(np.float64)
+    squares = (features**2).sum(axis=1)
+    return features.mean(axis=0), float(np.sqrt(squares.mean())) + 1e-12
 
 
 def _unscaled(kernel, bias, mean, size) -> Head:
-    kernel = kernel / np.reshape(size, [-1, 1])
+    kernel = kernel / size
     bias = bias - mean @ kernel
     return kernel.astype(np.float32), bias.astype(np.float32)
 
@@ -139,13 +140,14 @@ def _by_folds(features, ids: np.ndarray, weights) -> tuple[float, float]:
     are, for which few rows take the weights larger than is good for them.
     """
     counts = np.unique(ids, return_counts=True)[1]
-    if len(ids) >= _MANY_ROWS or counts.min() < 2:
-        number = 1 if len(ids) >= _MANY_ROWS else _FOLDS
-        folds = ShuffleSplit(number, test_size=1 / _FOLDS, random_state=0)
-    else:
+    if len(ids) >= _MANY_ROWS:
+        folds = ShuffleSplit(1, test_size=1 / _FOLDS, random_state=0)
+    elif counts.min() >= 2:
         folds = StratifiedKFold(
             min(_FOLDS, int(counts.min())), shuffle=True, random_state=0
         )
+    else:
+        folds = ShuffleSplit(_FOLDS, test_size=1 / _FOLDS, random_state=0)
     splits = [
         (fitted, held_out)
         for fitted, held_out in folds.split(features, ids)

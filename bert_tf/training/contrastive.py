@@ -11,10 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from bert_tf.data.input_pipeline import features
-from bert_tf.models import classifier
-from bert_tf.tasks import head
 from bert_tf.tasks.base import Task
+from bert_tf.training import train_step
 
 # Batches, as many for few texts as for some hundreds.
 STEPS = 100
@@ -58,12 +56,7 @@ def build_loss_fn(task: Task, model: keras.Model) -> Callable:
     """Returns the loss that `train_step.build_step` takes."""
 
     def loss_fn(batch, keys):
-        outputs = head.forward(
-            task,
-            model,
-            features(batch),
-            dropouts=classifier.dropouts(model, keys),
-        )
+        outputs = train_step.forward(task, model, batch, keys)
         losses = contrastive_losses(
             outputs["embedding"], batch["label"], batch["row"] >= 0
         )

@@ -70,8 +70,8 @@ def write_predictions(
 ) -> None:
     """Writes what a linear probe predicts, to compare with, by split."""
     path = os.path.join(folder, run_dir.LINEAR_PROBE)
-    with run_dir.written_aside(path) as aside, open(aside, "wb") as file:
-        np.savez(file, **predictions)
+    with run_dir.written_aside(path) as aside:
+        np.savez(aside, **predictions)
 
 
 def read_predictions(folder: str) -> dict[str, np.ndarray]:

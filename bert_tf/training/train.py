@@ -179,6 +179,7 @@ def _train(
         config.mixed_precision,
         strategy_lib.describe_devices(strategy),
     )
+
     logging.info("%s.", defaults.describe(given, config, rows=rows))
 
     # === Run folder ===
@@ -386,7 +387,6 @@ def _build_trainer(
         output_dir=config.output_dir,
         train_batch_size=config.train_batch_size,
         num_train_epochs=config.num_train_epochs,
-        head_init=config.head_init,
         contrastive_steps=contrastive_steps,
         class_weight=config.class_weight,
         metric_for_best_model=config.metric_for_best_model,

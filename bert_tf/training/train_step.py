@@ -18,6 +18,18 @@ from bert_tf.tasks import head
 from bert_tf.tasks.base import Task
 
 
+def forward(
+    task: Task, model: keras.Model, batch: dict, keys: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns the model's outputs for a batch, under dropout of these keys."""
+    return head.forward(
+        task,
+        model,
+        features(batch),
+        dropouts=classifier.dropouts(model, keys),
+    )
+
+
 class TrainSteps:
     """Functions that take some steps of one kind, each built once.
 
@@ -95,12 +107,7 @@ def build_train_step(
     """
 
     def task_loss(batch, keys):
-        logits = head.forward(
-            task,
-            model,
-            features(batch),
-            dropouts=classifier.dropouts(model, keys),
-        )["logits"]
+        logits = forward(task, model, batch, keys)["logits"]
         losses = task.loss(batch["label"], logits)
         num_correct = task.num_correct(batch["label"], logits)
         num_correct *= tf.cast(batch["row"] >= 0, tf.float32)

@@ -48,6 +48,7 @@ class Trainer:
         output_dir: the run folder, which is there.
         fixed_length: as of `build_dataset`.
         is_chief: whether this process writes files.
+        rows, steps: of an epoch that is not the contrastive one.
         labels: the task's targets of the training examples.
         targets: of the training rows, which may be windows of these.
 
@@ -65,7 +66,6 @@ class Trainer:
     output_dir: str
     train_batch_size: int
     num_train_epochs: int
-    head_init: str
     contrastive_steps: int
     class_weight: str
     metric_for_best_model: str
@@ -88,10 +88,13 @@ class Trainer:
         self.targets, self._weights, self._weight_sum = pooling.by_window(
             self.task, self.labels, weights, encoded, steps=self.steps
         )
-        build, loss_fn = self.build_train_step, contrastive.build_loss_fn
-        loss_fn = loss_fn(self.task, self.model)
-        self._train_steps = TrainSteps(build)
-        self._pair_steps = TrainSteps(functools.partial(build, loss_fn=loss_fn))
+        self._train_steps = TrainSteps(self.build_train_step)
+        self._pair_steps = TrainSteps(
+            functools.partial(
+                self.build_train_step,
+                loss_fn=contrastive.build_loss_fn(self.task, self.model),
+            )
+        )
         if self.class_weight != "none" and self._weight_sum is None:
             # Over the epoch: within a batch a rare class would count less.
             self._weight_sum = float(self._weights.sum()) / self.steps

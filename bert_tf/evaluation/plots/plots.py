@@ -47,9 +47,9 @@ def shorten_name(name: str) -> str:
 
 def learning_curves(history: pd.DataFrame, metric: str) -> Figure:
     """Draws loss, accuracy if there is one, and the selection metric."""
-    # Undefined in every epoch, it has no column.
     has_accuracy = "accuracy" in history
     is_drawn = ("accuracy", "loss") if has_accuracy else ()
+    # Undefined in every epoch, it has no column.
     has_third = metric not in is_drawn and f"eval_{metric}" in history
     entries = 2 * has_accuracy + has_third
     figure, (upper, lower) = figures.figure_with_legend(
