@@ -267,6 +267,7 @@ def test_parts_of_a_roberta_are_trained(folders, tiny_config, tmp_path):
             learning_rate=1e-3,
             warmup_proportion=0.0,
             head_init="random",
+            calibrate=False,
             trainable_layers="last:1",
             layerwise_learning_rate_decay=0.5,
         ),

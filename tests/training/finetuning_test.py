@@ -64,7 +64,7 @@ class Weights(keras.callbacks.Callback):
 def check_last_layer(noted, run, *, rate, decay=1.0):
     """Of two layers the last was trained, and the head, at their rates.
 
-    For one epoch, the end of which is saved.
+    For one epoch, the end of which is saved as it is: without calibration.
     """
     saved = saved_values(run)
     changed = noted.changed(saved)
@@ -95,6 +95,7 @@ def test_last_layers_only(tiny_config, tmp_path):
         tiny_config(
             trainable_layers="last:1", learning_rate=5e-3,
             warmup_proportion=0.0, num_train_epochs=1, head_init="random",
+            calibrate=False,
         ),
         callbacks=[noted],
     )  # fmt: skip
