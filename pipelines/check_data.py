@@ -12,7 +12,7 @@ from pipelines import app, common_flags, help_page, quiet
 common_flags.define_files()
 common_flags.define_columns("Data")
 common_flags.define_label_column()
-common_flags.define_text()
+common_flags.define_text(length=None)
 common_flags.define_task()
 common_flags.define_incomplete()
 with help_page.group("Output"):
@@ -50,15 +50,20 @@ def main(argv: list[str]) -> None:
         from bert_tf.presets import presets
         from bert_tf.text.preprocessor import Preprocessor
     preset = presets.resolve(flag["preset"].value)
-    length = flag["max_seq_length"].value
-    preprocessor = Preprocessor(preset.vocabulary, sequence_length=length)
+    longest, shortest = encoding.length_bounds(
+        flag["max_seq_length"].value, max_positions=preset.max_positions
+    )
+    preprocessor = Preprocessor(preset.vocabulary, sequence_length=longest)
+    encoded = {
+        name: encoding.encode(preprocessor, examples.segments(split))
+        for name, split in splits.items()
+    }
     report = data_report.build_data_report(
         splits,
-        {
-            name: encoding.encode(preprocessor, examples.segments(split))
-            for name, split in splits.items()
-        },
-        max_seq_length=length,
+        encoded,
+        max_seq_length=encoding.choose_length(
+            encoded["train"].token_counts, longest, shortest
+        ),
         max_positions=preset.max_positions,
         label_type=label_type,
         unknown_id=preprocessor.special_ids.unknown,

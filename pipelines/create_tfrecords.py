@@ -2,12 +2,12 @@ r"""Tokenizes labelled files into TFRecord shards that training reads from disk.
 
     python -m pipelines.create_tfrecords --input_file='big/*.csv' \
         --output_dir=records/train --max_seq_length=64
-    python -m pipelines.train --train_file=records/train --max_seq_length=64 \
+    python -m pipelines.train --train_file=records/train \
         --validation_file=validation.csv --output_dir=runs/big
 
 For data that are larger than memory, or are trained on many times. Streams:
-memory does not grow with the files. Vocabulary and length must be those of the
-training; it refuses others.
+memory does not grow with the files. The training takes their length; of another
+vocabulary it refuses them.
 """
 
 from absl import flags, logging
@@ -40,24 +40,23 @@ def main(argv: list[str]) -> None:
         from bert_tf.data import tfrecord_writer
         from bert_tf.presets import presets
         from bert_tf.text.preprocessor import Preprocessor
-    length = flags.FLAGS.max_seq_length
     preset = presets.resolve(flags.FLAGS.preset)
     rows = tfrecord_writer.create_records(
         _INPUT_FILE.value,
         _OUTPUT_DIR.value,
-        preprocessor=Preprocessor(preset.vocabulary, sequence_length=length),
+        preprocessor=Preprocessor(
+            preset.vocabulary, sequence_length=flags.FLAGS.max_seq_length
+        ),
         preset=preset.name,
         shards=_SHARDS.value,
         **common_flags.column_names(),
     )
     logging.info(
         "%d examples are in %s. Next:\n  python -m pipelines.train "
-        "--train_file=%s --validation_file=FILE --max_seq_length=%d "
-        "--output_dir=runs/NAME",
+        "--train_file=%s --validation_file=FILE --output_dir=runs/NAME",
         rows,
         _OUTPUT_DIR.value,
         _OUTPUT_DIR.value,
-        length,
     )
 
 

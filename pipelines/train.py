@@ -18,7 +18,7 @@ from pipelines import app, common_flags, help_page, quiet, training_flags
 common_flags.define_files()
 common_flags.define_columns()
 common_flags.define_label_column()
-common_flags.define_text()
+common_flags.define_text(length=None)
 common_flags.define_task()
 common_flags.define_incomplete()
 training_flags.define()

@@ -75,9 +75,10 @@ class BaseConfig:
             raise InputError(f"--seed={self.seed} must be from 0 to 4294967295")
         if self.checkpoint_seconds < 0:
             raise InputError("--checkpoint_seconds must not be below 0")
-        if self.max_seq_length < shortest_sequence:
+        length = self.max_seq_length
+        if length is not None and length < shortest_sequence:
             raise InputError(
-                f"--max_seq_length={self.max_seq_length} must be at least "
+                f"--max_seq_length={length} must be at least "
                 f"{shortest_sequence}"
             )
         self._check_choice("mixed_precision", MIXED_PRECISION)

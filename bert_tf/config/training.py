@@ -57,6 +57,7 @@ class TrainConfig(BaseConfig):
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     preset: str = "minilm_l6_en_uncased"
+    max_seq_length: int | None = None
     long_text: str = "truncate"
     window_pooling: str = "mean"
     train_batch_size: int | None = None

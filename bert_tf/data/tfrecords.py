@@ -35,6 +35,7 @@ class TokenizedRecords:
 
     Attributes:
         path: the folder.
+        max_seq_length: where texts were cut, in tokens.
         class_names: in the order of the ids.
         labels: <int32>[rows] class ids.
         lengths: <int32>[rows] tokens after truncation.
@@ -43,6 +44,7 @@ class TokenizedRecords:
     """
 
     path: str
+    max_seq_length: int
     class_names: tuple[str, ...]
     has_pairs: bool
     labels: np.ndarray
@@ -96,11 +98,13 @@ def is_records(path: str) -> bool:
     return files.exists(os.path.join(path, MANIFEST))
 
 
-def open_records(path: str, *, max_seq_length: int) -> TokenizedRecords:
+def open_records(
+    path: str, *, max_seq_length: int | None = None
+) -> TokenizedRecords:
     """Opens a folder of `create_tfrecords`.
 
     Raises:
-        InputError: it is incomplete, or made with another length.
+        InputError: it is incomplete, or made with another length than is given.
     """
     with files.open_file(os.path.join(path, MANIFEST), "rb") as file:
         content = file.read()
@@ -110,7 +114,7 @@ def open_records(path: str, *, max_seq_length: int) -> TokenizedRecords:
             f"{path} is of another version of bert_tf; make it again with "
             "pipelines.create_tfrecords"
         )
-    if manifest["max_seq_length"] != max_seq_length:
+    if max_seq_length not in (None, manifest["max_seq_length"]):
         raise InputError(
             f"{path} was cut at --max_seq_length={manifest['max_seq_length']}, "
             f"not {max_seq_length}; pass that length, or make it again"
@@ -139,6 +143,7 @@ def open_records(path: str, *, max_seq_length: int) -> TokenizedRecords:
     )
     return TokenizedRecords(
         path=path,
+        max_seq_length=manifest["max_seq_length"],
         class_names=class_names,
         has_pairs=manifest["has_pairs"],
         labels=to_class_id[_interleave(columns["labels"])],

@@ -98,11 +98,8 @@ def lower_train_step(
     )
     optimizer = optimizer_lib.build_optimizer(
         variables=model.trainable_variables,
-        learning_rate=schedules.WarmupSchedule(
-            config.learning_rate_schedule,
-            peak=config.learning_rate or 2e-5,
-            total_steps=1000,
-            warmup_steps=round(1000 * config.warmup_proportion),
+        learning_rate=schedules.build_schedule(
+            config, peak=config.learning_rate or 2e-5, steps=1000
         ),
         weight_decay=config.weight_decay,
         mixed_precision=config.mixed_precision,

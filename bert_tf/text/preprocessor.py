@@ -98,14 +98,21 @@ class Preprocessor:
         """Returns how many tokens `pack` adds to so many segments."""
         return 2 + (segments - 1) * self.vocabulary.separators
 
-    def pack_offsets(self, offsets: tuple[tf.RaggedTensor, ...]) -> tf.Tensor:
+    def pack_offsets(
+        self,
+        offsets: tuple[tf.RaggedTensor, ...],
+        length: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns offsets <int32>[batch, longest, 3] of what `pack` returns.
 
         Args:
             offsets: of one or two segments, as in `PiecesWithOffsets`; special
                 tokens and padding are at 0.
+            length: as `pack` takes it.
         """
-        offsets = _trim(offsets, self.sequence_length - len(offsets) - 1)
+        if length is None:
+            length = self.sequence_length
+        offsets = _trim(offsets, length - len(offsets) - 1)
         special = tf.zeros([offsets[0].nrows(), 1, 3], tf.int32)
         parts = [special]
         for part in offsets:
@@ -162,17 +169,25 @@ class Preprocessor:
             "example_index": windows.example_index,
         }
 
-    def pack(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
+    def pack(
+        self,
+        segments: tuple[tf.RaggedTensor, ...],
+        length: tf.Tensor | None = None,
+    ) -> dict:
         """Truncates, adds special tokens, and pads to the longest text.
 
         Args:
             segments: one or two <int32>[batch, (pieces)].
+            length: <int32>[], the longest in place of sequence_length, which
+                it must not exceed.
 
         Returns:
             token_ids, segment_ids and padding_mask, each
             <int32>[batch, longest], where longest <= sequence_length.
         """
-        budget = self.sequence_length - self.count_special_tokens(len(segments))
+        if length is None:
+            length = self.sequence_length
+        budget = length - self.count_special_tokens(len(segments))
         if self._keeps_tail and len(segments) == 1:
             segments = (_head_and_tail(segments[0], budget),)
         else:
@@ -199,7 +214,7 @@ class Preprocessor:
 
 
 def _trim(
-    segments: tuple[tf.RaggedTensor, ...], budget: int
+    segments: tuple[tf.RaggedTensor, ...], budget: int | tf.Tensor
 ) -> tuple[tf.RaggedTensor, ...]:
     """Cuts segments to `budget` pieces in all, as RoundRobinTrimmer does.
 
@@ -210,14 +225,18 @@ def _trim(
         return (segments[0][:, :budget],)
     first, second = segments
     second_lengths = second.row_lengths()
-    half_up = tf.constant((budget + 1) // 2, second_lengths.dtype)
+    budget = tf.cast(budget, second_lengths.dtype)
+    half_up = (budget + 1) // 2
     first_keeps = tf.maximum(half_up, budget - second_lengths)
     first = _keep(first, first_keeps)
     return first, _keep(second, budget - first.row_lengths())
 
 
-def _head_and_tail(pieces: tf.RaggedTensor, budget: int) -> tf.RaggedTensor:
+def _head_and_tail(
+    pieces: tf.RaggedTensor, budget: int | tf.Tensor
+) -> tf.RaggedTensor:
     """Cuts texts to `budget` pieces, of which a quarter are the first ones."""
+    budget = tf.cast(budget, pieces.row_lengths().dtype)
     head = budget // 4
     positions = tf.ragged.range(pieces.row_lengths()).flat_values
     tails = tf.gather(

@@ -30,6 +30,7 @@ def resolve(
     config: TrainConfig,
     *,
     columns: Mapping[str, str | None],
+    max_seq_length: int,
     task: Task,
     preset: Preset,
     rows: int,
@@ -44,6 +45,7 @@ def resolve(
 
     Args:
         columns: the columns that were chosen, by setting.
+        max_seq_length: where texts were cut.
         rows: of the training split, or windows over their texts.
         validation_rows: of the validation split.
         num_parameters: of the backbone.
@@ -103,6 +105,7 @@ def resolve(
     return dataclasses.replace(
         config,
         **columns,
+        max_seq_length=max_seq_length,
         metric_for_best_model=metric,
         early_stopping_patience=patience,
         contrastive="true" if is_contrastive else "false",
@@ -123,9 +126,9 @@ def describe(given: TrainConfig, chosen: TrainConfig, *, rows: int) -> str:
     decided = [
         f"--{name}={getattr(chosen, name)}"
         for name in (
-            "num_train_epochs", "train_batch_size", "learning_rate", "pooling",
-            "head_init", "contrastive", "metric_for_best_model",
-            "early_stopping_patience",
+            "max_seq_length", "num_train_epochs", "train_batch_size",
+            "learning_rate", "pooling", "head_init", "contrastive",
+            "metric_for_best_model", "early_stopping_patience",
         )
         if getattr(given, name) in (None, "auto")
         and getattr(chosen, name) is not None

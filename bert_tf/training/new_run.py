@@ -129,7 +129,8 @@ def resume(
 
 def check_preset(config: TrainConfig, preset: Preset) -> None:
     """Raises InputError unless a preset can be trained as is asked for."""
-    preset.check_length(config.max_seq_length, preset.max_positions)
+    if config.max_seq_length is not None:
+        preset.check_length(config.max_seq_length, preset.max_positions)
     finetuning.check_trainable_layers(config.trainable_layers)
     finetuning.check_layers(
         preset.backbone_class,

@@ -9,6 +9,8 @@ import math
 import keras
 from keras import ops
 
+from bert_tf.config.base import BaseConfig
+
 
 def linear(left):
     """Falls linearly to 0, as in google-research/bert."""
@@ -77,6 +79,18 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def get_config(self):
         """Returns the constructor's arguments."""
         return dict(self._config)
+
+
+def build_schedule(
+    config: BaseConfig, *, peak: float, steps: int
+) -> WarmupSchedule:
+    """Returns the schedule of the settings over so many steps."""
+    return WarmupSchedule(
+        config.learning_rate_schedule,
+        peak=peak,
+        total_steps=steps,
+        warmup_steps=round(steps * config.warmup_proportion),
+    )
 
 
 @keras.saving.register_keras_serializable(package="bert_tf")

@@ -23,7 +23,6 @@ from bert_tf.presets import presets
 from bert_tf.tasks import head, registry
 from bert_tf.tasks.base import Task, TaskOptions
 from bert_tf.text import tokenizers
-from bert_tf.text.preprocessor import build_preprocessor
 from bert_tf.training import (
     checkpoints,
     contrastive,
@@ -117,24 +116,20 @@ def _train(
     # === Data ===
     keras.utils.set_random_seed(config.seed)
     task = _build_task(splits, config)
-    preprocessor = build_preprocessor(
-        preset.vocabulary,
-        sequence_length=config.max_seq_length,
-        long_text=config.long_text,
-    )
-    encoded = encoding.encode_splits(
-        preprocessor,
+    encoded, max_seq_length = encoding.encode_splits(
         splits,
+        config,
+        preset.vocabulary,
+        max_positions=preset.max_positions,
         with_offsets=task.with_offsets,
-        stride=task.stride,
     )
     data_report = data_report_lib.build_data_report(
         splits.frames,
         encoded,
-        max_seq_length=config.max_seq_length,
+        max_seq_length=max_seq_length,
         max_positions=preset.max_positions,
         label_type=label_types.of_task(config.task, separator=config.separator),
-        unknown_id=preprocessor.special_ids.unknown,
+        unknown_id=preset.vocabulary.special_ids.unknown,
     )
     logging.info("%s", data_report_lib.describe(data_report))
 
@@ -143,7 +138,7 @@ def _train(
         backbone = preset.build_backbone(
             dropout=config.backbone_dropout, dtype=config.dtype_policy
         )
-        preset.check_length(config.max_seq_length, backbone.max_sequence_length)
+        preset.check_length(max_seq_length, backbone.max_sequence_length)
         finetuning.choose_variables(
             backbone,
             trainable_layers=config.trainable_layers,
@@ -153,6 +148,7 @@ def _train(
         config = defaults.resolve(
             given,
             columns=splits.columns,
+            max_seq_length=max_seq_length,
             task=task,
             preset=preset,
             rows=rows,
@@ -213,7 +209,7 @@ def _train(
         strategy=strategy,
         model=model,
         encoded=encoded,
-        pad_token_id=preprocessor.special_ids.padding,
+        pad_token_id=preset.vocabulary.special_ids.padding,
         after_save=after_save,
         loss_fn=build_loss_fn and build_loss_fn(model),
     )
@@ -290,19 +286,14 @@ def _train(
 def _build_schedule(
     config: TrainConfig, *, steps: int, contrastive_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    def schedule(peak, steps):
-        return schedules.WarmupSchedule(
-            config.learning_rate_schedule,
-            peak=peak,
-            total_steps=steps,
-            warmup_steps=round(steps * config.warmup_proportion),
-        )
-
-    then = schedule(config.learning_rate, steps)
+    peak = config.learning_rate
+    then = schedules.build_schedule(config, peak=peak, steps=steps)
     if not contrastive_steps:
         return then
-    peak = config.learning_rate * contrastive.RATE
-    return schedules.SchedulesInTurn(schedule(peak, contrastive_steps), then)
+    first = schedules.build_schedule(
+        config, peak=peak * contrastive.RATE, steps=contrastive_steps
+    )
+    return schedules.SchedulesInTurn(first, then)
 
 
 def _build_task(splits: Splits, config: TrainConfig) -> Task:

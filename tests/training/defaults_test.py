@@ -16,6 +16,7 @@ def resolve(
     return defaults.resolve(
         config,
         columns={"text_column": "text"},
+        max_seq_length=64,
         task=Classification(tuple(map(str, range(classes)))),
         preset=types.SimpleNamespace(pooling=pooling),
         rows=rows,
@@ -29,6 +30,7 @@ def resolve(
 def test_what_is_left_open_is_decided(tiny_config):
     config = resolve(tiny_config(learning_rate=None))
     assert config.text_column == "text"
+    assert config.max_seq_length == 64
     assert config.metric_for_best_model == "f1"
     assert config.learning_rate == 5e-5
     assert config.pooling == "mean"
