@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,11 +13,28 @@ from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import classifier
+from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Task
 from bert_tf.training import strategy as strategy_lib
 
 # Rows that it is fitted to; more hardly change it.
 _MOST_ROWS = 10_000
+_CURVE = "learning_curve"
+
+
+class Fit(NamedTuple):
+    """What came of fitting a head.
+
+    Attributes:
+        loss: of the rows it was fitted to.
+        share_correct: of these.
+        learning_curve: see `linear_probe.learning_curve`; of a first probe of
+            one class a text, else empty.
+    """
+
+    loss: float
+    share_correct: float
+    learning_curve: dict[int, float]
 
 
 def fit_head(
@@ -30,18 +48,16 @@ def fit_head(
     *,
     strength: float | None,
     seed: int,
-) -> tuple[float, float]:
+) -> Fit:
     """Fits the head to training rows, or to a random 10,000 of them.
 
     Args:
         predict: with `model`.
         encoded: tokens of all training rows.
         targets, weights: of these rows.
-        strength: see `Task.fit_linear_probe`.
+        strength: see `Task.fit_linear_probe`; given where the backbone has been
+            trained on these rows, so that parts of them tell nothing.
         seed: of which rows.
-
-    Returns:
-        The loss of these rows, and the share of them that is right.
     """
     generator = np.random.default_rng(seed)
     rows = np.sort(generator.permutation(len(targets))[:_MOST_ROWS])
@@ -59,25 +75,41 @@ def fit_head(
     logits = tf.constant(vectors @ kernel + bias)
     losses = task.loss(targets, logits) * task.scale[0] ** 2
     num_correct = task.num_correct(targets, logits)
-    return (
+    curve = {}
+    if task.is_multiclass and strength is None:
+        curve = linear_probe.learning_curve(vectors, targets)
+    return Fit(
         float(np.average(losses, weights=weights)),
         float(np.mean(num_correct)),
+        curve,
     )
 
 
-def write_predictions(
-    folder: str, predictions: Mapping[str, np.ndarray]
+def write(
+    folder: str,
+    predictions: Mapping[str, np.ndarray],
+    learning_curve: Mapping[int, float],
 ) -> None:
-    """Writes what a linear probe predicts, to compare with, by split."""
+    """Writes what a linear probe predicts, by split, and its learning curve."""
     path = os.path.join(folder, run_dir.LINEAR_PROBE)
+    curve = np.array(list(learning_curve.items())).reshape([-1, 2])
     with run_dir.written_aside(path) as aside:
-        np.savez(aside, **predictions)
+        np.savez(aside, **predictions, **{_CURVE: curve})
 
 
-def read_predictions(folder: str) -> dict[str, np.ndarray]:
-    """Reads what `write_predictions` wrote; empty where nothing was."""
+def read(folder: str) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """Reads what `write` wrote; empty where nothing was.
+
+    Returns:
+        The predictions by split, and the learning curve, for JSON.
+    """
     path = os.path.join(folder, run_dir.LINEAR_PROBE)
     if not os.path.exists(path):
-        return {}
+        return {}, []
     with np.load(path) as arrays:
-        return dict(arrays)
+        predictions = dict(arrays)
+    curve = [
+        {"train_samples": int(rows), "accuracy": float(accuracy)}
+        for rows, accuracy in predictions.pop(_CURVE, [])
+    ]
+    return predictions, curve

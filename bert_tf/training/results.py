@@ -191,7 +191,7 @@ def write_results(
     """
     folder = trainer.output_dir
     trained, all_warnings = None, list(data_warnings)
-    probe = linear_start.read_predictions(folder)
+    probe, learning_curve = linear_start.read(folder)
     if trainer.task.is_multiclass:
         trained = _train_baseline(trainer, seed)
         all_warnings += training_warnings.run_warnings(
@@ -203,6 +203,8 @@ def write_results(
     }
     for evaluation in completed.values():
         evaluation.metrics["alarms"] = [one.to_json() for one in all_warnings]
+        if learning_curve:
+            evaluation.metrics["learning_curve"] = learning_curve
     model_card.write_card(
         folder, completed[next(iter(completed))], split=next(iter(completed))
     )

@@ -99,9 +99,10 @@ class Trainer:
             # Over the epoch: within a batch a rare class would count less.
             self._weight_sum = float(self._weights.sum()) / self.steps
         # Predictions and their seconds: of the weights as they are, and of the
-        # best ones, if this process has validated them.
+        # best ones, if this process validated them.
         self._predicted: dict[str, tuple[np.ndarray, float]] = {}
         self._best_predicted: dict[str, tuple[np.ndarray, float]] = {}
+        self._learning_curve: dict[int, float] = {}
 
     def evaluate(self, name: str, task: Task) -> tuple[np.ndarray, dict]:
         """Returns what is predicted for a split, and its metrics.
@@ -189,7 +190,7 @@ class Trainer:
 
     def _fit_probe(self, state: TrainingState) -> None:
         """Fits the head to the backbone as it is: epoch 0 is that alone."""
-        loss, share_correct = linear_start.fit_head(
+        fit = linear_start.fit_head(
             self.model,
             self.task,
             self.strategy,
@@ -201,8 +202,9 @@ class Trainer:
             strength=contrastive.PROBE_STRENGTH if state.number else None,
             seed=self.seed,
         )
-        state.loss_sum = loss * max(state.step, 1)
-        state.num_correct = share_correct * self.rows
+        state.loss_sum = fit.loss * max(state.step, 1)
+        state.num_correct = fit.share_correct * self.rows
+        self._learning_curve = fit.learning_curve
         self._predicted = {}
 
     def _is_over(self, state: TrainingState) -> bool:
@@ -257,7 +259,9 @@ class Trainer:
                 if name != "train"
             }
             if self.is_chief:
-                linear_start.write_predictions(self.output_dir, predictions)
+                linear_start.write(
+                    self.output_dir, predictions, self._learning_curve
+                )
         return logs
 
     def _keep_if_best(self, state, metrics: dict, is_contrastive: bool):
@@ -292,6 +296,7 @@ class Trainer:
 
     def _outcome(self, state: TrainingState) -> dict:
         samples = len(self.splits["train"])
+        rate = samples * state.epoch / state.seconds
         return {
             "train": {
                 "train_loss": state.history[-1]["loss"],
@@ -299,9 +304,7 @@ class Trainer:
                 "train_steps": self._steps_of(state.epoch),
                 "train_epochs": state.epoch,
                 "train_runtime": state.seconds,
-                "train_samples_per_second": samples
-                * state.epoch
-                / state.seconds,
+                "train_samples_per_second": rate,
             },
             "best": {
                 "metric": self.metric_for_best_model,

@@ -25,13 +25,15 @@ def predictions_of(rows: int, mistakes: int, score: float) -> np.ndarray:
     return table
 
 
-def sentences(rows: int, *, mistakes: int, score: float, probe_mistakes: int):
+def sentences(
+    rows: int, *, mistakes: int, score: float, probe_mistakes: int, **facts
+):
     examples = examples_of(rows)
     predictions = predictions_of(rows, mistakes, score)
     metrics = TASK.metrics(examples, None, predictions)
     metrics = complete_metrics(
         TASK,
-        {**metrics, "eval_samples": rows},
+        {**metrics, "eval_samples": rows, **facts},
         examples,
         None,
         predictions,
@@ -63,6 +65,27 @@ def test_the_linear_probe(probe_mistakes, kind, words):
     assert words in sentence.text
     helps = [one for one in found if "More labels help most" in one.text]
     assert len(helps) == (kind != "good")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "words"),
+    [
+        ((0.7, 0.8, 0.85), "brought 5.0 points: more labels help most"),
+        ((0.7, 0.8, 0.805), "would bring little"),
+    ],
+)
+def test_what_more_labels_would_bring(accuracies, words):
+    curve = [
+        {"train_samples": rows, "accuracy": accuracy}
+        for rows, accuracy in zip((20, 40, 80), accuracies, strict=True)
+    ]
+    found = sentences(
+        300, mistakes=30, score=0.9, probe_mistakes=31, learning_curve=curve
+    )
+    sentence = find(found, "training texts that it was not given")
+    assert words in sentence.text
+    assert "70.0% of 20, 80.0% of 40" in sentence.text
+    assert "More labels" not in find(found, "does as well here").text
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,19 @@ def features():
     return ((centres[ids] + noise) * [1, 10, 0.1, 1, 5, 1]), ids
 
 
+def test_learning_curve():
+    """It rises, on rows held out; there is none of too few rows."""
+    generator = np.random.default_rng(0)
+    features = generator.normal(size=[400, 50])
+    ids = (features[:, :10].sum(axis=1) > 0).astype(int)
+    curve = linear_probe.learning_curve(features, ids)
+    assert list(curve) == [80, 160, 320]
+    assert 0.6 < curve[80] < curve[160] < curve[320] < 1
+    assert linear_probe.learning_curve(features[:99], ids[:99]) == {}
+    one_class = linear_probe.learning_curve(features, np.zeros(400, int))
+    assert one_class == {}
+
+
 def test_classes(features):
     features, ids = features
     kernel, bias = linear_probe.fit_classes(features, ids, np.ones(90), 3)

@@ -13,6 +13,8 @@ SIGNIFICANT = 0.05
 _LARGE_CALIBRATION_ERROR = 0.05
 _LARGE_TRUNCATION = 0.05
 _WEAK_F1 = 0.5
+# Of accuracy, for twice the labels.
+_LARGE_GAIN = 0.01
 # Of fewer texts every figure is rough.
 FEW_TEXTS = 100
 
@@ -33,6 +35,7 @@ def interpret(metrics: dict, *, split: str) -> list[Sentence]:
     """
     sentences = [_against_majority(metrics, split)]
     sentences += _against_simpler_models(metrics)
+    sentences += _about_more_labels(metrics)
     sentences += _about_classes(metrics)
     sentences += _about_scores(metrics)
     sentences += _about_data(metrics)
@@ -126,16 +129,46 @@ def _against_simpler_models(metrics: dict) -> list[Sentence]:
             )
         sentences.append(Sentence(kind, text))
     if is_matched:
-        sentences.append(
-            Sentence(
-                "plain",
-                "A simpler model does as well here, as far as "
-                f"{metrics['eval_samples']:,} texts can tell. More labels help "
-                "most, then cleaner ones (the likely wrong labels are listed "
-                "in this report), then a larger --preset.",
-            )
+        text = (
+            "A simpler model does as well here, as far as "
+            f"{metrics['eval_samples']:,} texts can tell."
         )
+        if not metrics.get("learning_curve"):
+            text += f" More labels help most, then {_OTHER_HELP}."
+        sentences.append(Sentence("plain", text))
     return sentences
+
+
+_OTHER_HELP = (
+    "cleaner labels (those that are likely wrong are listed in this report), "
+    "or a larger --preset"
+)
+
+
+def _about_more_labels(metrics: dict) -> list[Sentence]:
+    """Says from the last doubling of the rows what another one would bring."""
+    curve = metrics.get("learning_curve", [])
+    if len(curve) < 2:  # It takes a half of the rows, and all.
+        return []
+    shown = ", ".join(
+        f"{percent(point['accuracy'])} of {point['train_samples']:,}"
+        for point in curve
+    )
+    gain = curve[-1]["accuracy"] - curve[-2]["accuracy"]
+    text = (
+        "How often a linear probe is right by how many labels it has, on "
+        f"training texts that it was not given: {shown}. "
+    )
+    if gain >= _LARGE_GAIN:
+        text += (
+            f"The last step brought {100 * gain:.1f} points: more labels help "
+            "most."
+        )
+    else:
+        text += (
+            f"Twice as many would bring little; what may help: {_OTHER_HELP}."
+        )
+    return [Sentence("plain", text)]
 
 
 def _p_value(value: float) -> str:
