@@ -28,7 +28,7 @@ with help_page.group("Training"):
         None,
         "Passes over the training rows; 0 for a linear probe alone. Default: "
         "3, or as many as take 400 steps, up to 40; with a contrastive epoch "
-        "that and 3.",
+        "that and, from 100 rows on, 3.",
     )
     flags.DEFINE_integer(
         "train_batch_size",
@@ -127,8 +127,8 @@ with help_page.group("Advanced"):
         "auto",
         config_lib.CONTRASTIVE,
         "Whether the first epoch draws the vectors of one class together, in "
-        "100 steps, and fits a linear probe to them; auto: with "
-        "--task=classification, up to 400 rows a class and one replica.",
+        "30 to 100 steps, and fits a linear probe to them; auto: with "
+        "--task=classification, up to 400 rows a class.",
     )
     flags.DEFINE_boolean(
         "calibrate",

@@ -184,7 +184,7 @@ def tiny_config(tmp_path, preset, review_file):
             "eval_batch_size": 16,
             "num_train_epochs": 2,
             "validation_split": 0.25,
-            # A hundred steps, which most tests are not about.
+            # Thirty steps, which most tests are not about.
             "contrastive": "false",
         }
         return TrainConfig(**{**settings, **changes})

@@ -17,6 +17,9 @@ _FEWEST_STEPS = 400
 # as of grammar, it is a loss (docs/defaults.md).
 _CONTRASTIVE_ROWS = 400
 _EPOCHS, _MOST_EPOCHS = 3, 40
+# Of fewer rows three epochs after a contrastive one are a dozen steps at most,
+# which change nothing but by chance.
+_FEW_AFTER_PAIRS = 100
 _BATCH_SIZE, _BATCH_SIZE_OF_FEW, _FEW_ROWS = 32, 16, 1_000
 # Fewer validation rows are too few to tell accuracies apart; by its loss one
 # soon sees that a model of few rows has learnt them by heart.
@@ -62,8 +65,8 @@ def resolve(
         and head_init == "linear_probe"
         and not config.freeze_backbone
         and config.num_train_epochs != 0
-        # Pairs are of a replica's piece of a batch: elsewhere other pairs.
-        and num_replicas * config.accumulate_steps == 1
+        # Pairs would be of a piece of a batch.
+        and config.accumulate_steps == 1
         and rows <= _CONTRASTIVE_ROWS * task.num_outputs
     )
     batch_size = config.train_batch_size
@@ -71,7 +74,8 @@ def resolve(
         parts = num_replicas * config.accumulate_steps
         has_few = rows < _FEW_ROWS and not is_contrastive
         batch_size = _BATCH_SIZE_OF_FEW if has_few else _BATCH_SIZE
-        batch_size = math.ceil(batch_size / parts) * parts
+        # Each batch is filled up to its size.
+        batch_size = math.ceil(min(batch_size, rows) / parts) * parts
     epochs = config.num_train_epochs
     if epochs is None:
         steps = math.ceil(rows / batch_size)
@@ -79,7 +83,7 @@ def resolve(
         epochs = min(epochs, _MOST_EPOCHS)
         if is_contrastive:
             # Little is left to learn, and more would be learnt by heart.
-            epochs = 1 + _EPOCHS
+            epochs = 1 + _EPOCHS * (rows >= _FEW_AFTER_PAIRS)
         if config.freeze_backbone and head_init == "linear_probe":
             # The probe is the best head already.
             epochs = 0

@@ -286,14 +286,11 @@ def _train(
 def _build_schedule(
     config: TrainConfig, *, steps: int, contrastive_steps: int
 ) -> keras.optimizers.schedules.LearningRateSchedule:
-    peak = config.learning_rate
-    then = schedules.build_schedule(config, peak=peak, steps=steps)
-    if not contrastive_steps:
-        return then
-    first = schedules.build_schedule(
-        config, peak=peak * contrastive.RATE, steps=contrastive_steps
+    first, then = (
+        schedules.build_schedule(config, peak=config.learning_rate, steps=count)
+        for count in (contrastive_steps, steps)
     )
-    return schedules.SchedulesInTurn(first, then)
+    return schedules.SchedulesInTurn(first, then) if contrastive_steps else then
 
 
 def _build_task(splits: Splits, config: TrainConfig) -> Task:
@@ -326,7 +323,11 @@ def _build_trainer(
     rows = len(encoded["train"].lengths)
     steps = math.ceil(rows / config.train_batch_size)
     is_contrastive = config.contrastive == "true"
-    contrastive_steps = contrastive.STEPS * is_contrastive
+    contrastive_steps = 0
+    if is_contrastive:
+        contrastive_steps = contrastive.num_steps(
+            rows, task.num_outputs, config.train_batch_size
+        )
     with strategy.scope():
         model.optimizer = optimizer_lib.build_optimizer(
             variables=model.trainable_variables,

@@ -26,19 +26,31 @@ def test_each_row_once_a_pass_beside_one_of_its_class():
     np.testing.assert_array_equal(plan, again)
 
 
-def test_batches_of_a_size():
-    plan = contrastive.plan_epoch(IDS, batch_size=3, steps=6, seed=0)
-    assert [len(batch) for batch in plan] == [3, 3, 2, 3, 3, 2]
+def test_all_batches_are_full():
+    """A pass goes on in the batch where the one before it ended."""
+    plan = contrastive.plan_epoch(IDS, batch_size=3, steps=8, seed=0)
+    assert plan.shape == (8, 3)
+    for rows in np.split(plan.ravel(), 3):
+        assert sorted(rows) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("rows", "classes", "steps"),
+    [(14, 2, 30), (961, 2, 31), (10_000, 20, 100), (300, 47, 94)],
+)
+def test_a_pass_or_two_batches_a_class(rows, classes, steps):
+    assert contrastive.num_steps(rows, classes, 32) == steps
 
 
 def test_losses_by_hand():
     """Cosines 1 to its like, 0 to the others, a tenth of each the unit."""
     vectors = tf.constant([[1.0, 0.0], [3.0, 0.0], [0.0, 2.0], [9.0, 9.0]])
-    losses = contrastive.contrastive_losses(
-        vectors,
+    texts = (
+        tf.math.l2_normalize(vectors, axis=1),
         tf.constant([0, 0, 1, 0]),
-        tf.constant([True, True, True, False]),
+        tf.constant([7, 5, 6, -1]),
     )
+    losses = contrastive.contrastive_losses(texts, texts)
     near = np.log(np.exp(10.0) + np.exp(0.0)) - 10.0
     # The third is alone; the fourth fills a batch up.
     np.testing.assert_allclose(losses[:3], [near, near, 0.0], atol=1e-5)
@@ -73,7 +85,7 @@ def test_vectors_of_one_class_come_together(tiny_config, tmp_path):
         )
     # Few validation rows cannot say that the probe was better.
     assert metrics["best"]["epoch"] == 1
-    assert metrics["train_steps"] == 100
+    assert metrics["train_steps"] == 30
     before = nearness(str(tmp_path / "before"))
     assert nearness(str(tmp_path / "after")) > before + 0.2
 

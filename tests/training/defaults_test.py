@@ -54,15 +54,20 @@ def test_few_rows_have_many_epochs(tiny_config, rows, batch_size, epochs):
     assert f"{rows:,} training rows: --num_train_epochs={epochs} " in line
 
 
-@pytest.mark.parametrize(("rows", "classes"), [(10, 2), (999, 5), (1_000, 5)])
-def test_a_contrastive_epoch_leaves_less_to_do(tiny_config, rows, classes):
+@pytest.mark.parametrize(
+    ("rows", "classes", "epochs"),
+    [(10, 2, 1), (99, 5, 1), (100, 5, 4), (999, 5, 4), (1_000, 5, 4)],
+)
+def test_a_contrastive_epoch_leaves_less_to_do(
+    tiny_config, rows, classes, epochs
+):
     given = tiny_config(
         train_batch_size=None, num_train_epochs=None, contrastive="auto"
     )
     config = resolve(given, rows=rows, classes=classes)
     assert config.contrastive == "true"
-    assert config.train_batch_size == 32
-    assert config.num_train_epochs == 4
+    assert config.train_batch_size == min(32, rows)
+    assert config.num_train_epochs == epochs
     assert resolve(config, rows=rows, classes=classes) == config
 
 

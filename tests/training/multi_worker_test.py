@@ -30,7 +30,7 @@ def command(tmp_path_factory, preset):
         "--max_seq_length=16", "--train_batch_size=8", "--eval_batch_size=8",
         "--learning_rate=1e-3", "--num_train_epochs=3", "--dropout=0",
         "--metric_for_best_model=loss", "--checkpoint_seconds=0",
-        # Of the pairs of a replica, which two have fewer of.
+        # Thirty steps, which these tests are not about.
         "--contrastive=false",
     ]  # fmt: skip
 

@@ -8,8 +8,8 @@ from bert_tf.data import encoding, input_pipeline
 from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import classifier
 from bert_tf.tasks.classification import Classification
+from bert_tf.training import contrastive, strategy, train_step
 from bert_tf.training import optimizer as optimizer_lib
-from bert_tf.training import strategy, train_step
 from tests.conftest import review_rows, tiny_backbone
 
 BATCH_SIZE = 8
@@ -24,7 +24,7 @@ def encoded(preprocessor):
 
 def build(
     encoded, name="one_device", dropout=0.1, accumulate_steps=1,
-    jit_compile="auto",
+    jit_compile="auto", is_contrastive=False,
 ):  # fmt: skip
     """Returns the strategy, the model, its training step and the batches."""
     keras.utils.set_random_seed(5)
@@ -58,14 +58,15 @@ def build(
         seed=3,
         accumulate_steps=accumulate_steps,
         jit_compile=jit_compile == "true",
+        loss_fn=contrastive.build_loss_fn(TASK, model)
+        if is_contrastive
+        else None,
     )
     return replicas, model, step, batches
 
 
-def train(encoded, name, accumulate_steps=1, jit_compile="auto"):
-    replicas, model, step, batches = build(
-        encoded, name, 0.1, accumulate_steps, jit_compile
-    )
+def train(encoded, name, *settings):
+    replicas, model, step, batches = build(encoded, name, 0.1, *settings)
     results = [
         [float(value) for value in step(batch)]
         for _ in range(5)
@@ -106,6 +107,19 @@ def test_all_ways_equal_one_device(
     for left, right in zip(one[1], two[1], strict=True):
         np.testing.assert_allclose(left, right, atol=2e-4)
     np.testing.assert_allclose(one[2], two[2], atol=2e-4)
+
+
+@pytest.mark.slow
+def test_pairs_are_of_all_replicas(encoded):
+    """The contrastive loss of two replicas is that of one device."""
+    (one, weights, _), (two, others, _) = (
+        train(encoded, name, 1, "auto", True)
+        for name in ("one_device", "mirrored")
+    )
+    assert one[-4:, 0].mean() < one[:4, 0].mean()
+    np.testing.assert_allclose(one, two, atol=2e-5)
+    for left, right in zip(weights, others, strict=True):
+        np.testing.assert_allclose(left, right, atol=2e-4)
 
 
 def test_all_lengths_share_one_graph(encoded):
