@@ -22,7 +22,7 @@ _MOST_ROWS = 10_000
 _CURVE = "learning_curve"
 
 
-class Fit(NamedTuple):
+class FittedHead(NamedTuple):
     """What came of fitting a head.
 
     Attributes:
@@ -48,7 +48,7 @@ def fit_head(
     *,
     strength: float | None,
     seed: int,
-) -> Fit:
+) -> FittedHead:
     """Fits the head to training rows, or to a random 10,000 of them.
 
     Args:
@@ -78,7 +78,7 @@ def fit_head(
     curve = {}
     if task.is_multiclass and strength is None:
         curve = linear_probe.learning_curve(vectors, targets)
-    return Fit(
+    return FittedHead(
         float(np.average(losses, weights=weights)),
         float(np.mean(num_correct)),
         curve,

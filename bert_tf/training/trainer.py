@@ -190,7 +190,7 @@ class Trainer:
 
     def _fit_probe(self, state: TrainingState) -> None:
         """Fits the head to the backbone as it is: epoch 0 is that alone."""
-        fit = linear_start.fit_head(
+        fitted = linear_start.fit_head(
             self.model,
             self.task,
             self.strategy,
@@ -202,9 +202,9 @@ class Trainer:
             strength=contrastive.PROBE_STRENGTH if state.number else None,
             seed=self.seed,
         )
-        state.loss_sum = fit.loss * max(state.step, 1)
-        state.num_correct = fit.share_correct * self.rows
-        self._learning_curve = fit.learning_curve
+        state.loss_sum = fitted.loss * max(state.step, 1)
+        state.num_correct = fitted.share_correct * self.rows
+        self._learning_curve = fitted.learning_curve
         self._predicted = {}
 
     def _is_over(self, state: TrainingState) -> bool:
