@@ -86,9 +86,24 @@ def build_loss_fn(task: Task, model: keras.Model) -> Callable:
 
 def _of_all_replicas(texts: Texts) -> Texts:
     context = tf.distribute.get_replica_context()
-    if context.num_replicas_in_sync == 1:
+    replicas = context.num_replicas_in_sync
+    if replicas == 1:
         return texts
-    return tuple(context.all_gather(part, axis=0) for part in texts)
+    vectors, ids, rows = texts
+    # A sum in which each has a place of its own: `all_gather` fails with one
+    # replica a worker ("destinations can not be empty"). Whole numbers are
+    # exact in float32 up to 16 million.
+    table = tf.concat(
+        [vectors, tf.cast(tf.stack([ids, rows], axis=1), tf.float32)], axis=1
+    )
+    place = tf.one_hot(context.replica_id_in_sync_group, replicas)
+    tables = context.all_reduce(
+        tf.distribute.ReduceOp.SUM, place[:, tf.newaxis, tf.newaxis] * table
+    )
+    vectors, ids, rows = tf.split(
+        tf.reshape(tables, [-1, table.shape[1]]), [-1, 1, 1], axis=1
+    )
+    return vectors, *(tf.cast(one[:, 0], tf.int32) for one in (ids, rows))
 
 
 def contrastive_losses(texts: Texts, all_texts: Texts) -> tf.Tensor:

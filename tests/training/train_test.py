@@ -207,6 +207,10 @@ def test_the_linear_probe_is_epoch_0(tiny_config, review_file, tmp_path):
         2,
     ]
     assert "the linear probe" in (tmp_path / "run" / "README.md").read_text()
+    rows = [one["train_samples"] for one in metrics["learning_curve"]]
+    assert rows == [24, 48, 96]
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert "How often a linear probe is right" in report
     found = evaluate_files(config.output_dir, config.validation_file)
     assert found.metrics["eval_loss"] == pytest.approx(metrics["eval_loss"])
     at_random = train(
