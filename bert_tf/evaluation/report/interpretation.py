@@ -79,8 +79,8 @@ def _against_majority(metrics: dict, split: str) -> Sentence:
 
 _SIMPLER = {
     "tfidf_logistic_regression": (
-        "Word counts (TF-IDF and logistic regression, trained in {seconds:.1f} "
-        "s)"
+        "A model of word counts (TF-IDF and logistic regression, trained in "
+        "{seconds:.1f} s)"
     ),
     "linear_probe": (
         "A linear probe (logistic regression on the vectors of the checkpoint "
