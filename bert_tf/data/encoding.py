@@ -168,11 +168,9 @@ def length_bounds(
     """
     if max_seq_length is not None:
         return max_seq_length, max_seq_length
-    if has_windows:
-        longest = min(_LONGEST_WINDOW, max_positions or _LONGEST_WINDOW)
-        return longest, longest
-    longest = min(_LONGEST, max_positions or _LONGEST)
-    return longest, min(_SHORTEST, longest)
+    longest = _LONGEST_WINDOW if has_windows else _LONGEST
+    longest = min(longest, max_positions or longest)
+    return longest, longest if has_windows else min(_SHORTEST, longest)
 
 
 def choose_length(counts: np.ndarray, longest: int, shortest: int) -> int:

@@ -98,9 +98,7 @@ def is_records(path: str) -> bool:
     return files.exists(os.path.join(path, MANIFEST))
 
 
-def open_records(
-    path: str, *, max_seq_length: int | None = None
-) -> TokenizedRecords:
+def open_records(path: str, *, max_seq_length: int | None) -> TokenizedRecords:
     """Opens a folder of `create_tfrecords`.
 
     Raises:

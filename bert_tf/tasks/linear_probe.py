@@ -86,19 +86,14 @@ def learning_curve(features: np.ndarray, ids: np.ndarray) -> dict[int, float]:
         return {}
     mean, size = _moments(features)
     scaled = (features - mean) / size
-    folds = ShuffleSplit(
-        1 if len(ids) >= _MANY_ROWS else _FOLDS,
-        test_size=1 / _FOLDS,
-        random_state=0,
-    )
     found = {}
-    for fitted, held_out in folds.split(scaled):
+    for fitted, held_out in _fifths(len(ids)).split(scaled):
         for share in _SHARES_OF_CURVE:
             part = fitted[: round(share * len(fitted))]
             if len(set(ids[part])) > 1:
-                model = LogisticRegression(
-                    C=_STRENGTH_OF_CURVE, max_iter=_ITERATIONS
-                ).fit(scaled[part], ids[part])
+                model = _logistic(
+                    scaled[part], ids[part], None, _STRENGTH_OF_CURVE
+                )
                 accuracy = model.score(scaled[held_out], ids[held_out])
                 found.setdefault(len(part), []).append(accuracy)
     return {rows: float(np.mean(one)) for rows, one in found.items()}
@@ -172,6 +167,12 @@ def _logistic(features, ids, weights, strength: float) -> LogisticRegression:
     return model.fit(features, ids, sample_weight=weights)
 
 
+def _fifths(rows: int) -> ShuffleSplit:
+    """Returns what holds a random fifth out, five times, once of many rows."""
+    times = 1 if rows >= _MANY_ROWS else _FOLDS
+    return ShuffleSplit(times, test_size=1 / _FOLDS, random_state=0)
+
+
 def _by_folds(features, ids: np.ndarray, weights) -> tuple[float, float]:
     """Returns the strength, and the temperature, of the least cross-entropy.
 
@@ -179,14 +180,12 @@ def _by_folds(features, ids: np.ndarray, weights) -> tuple[float, float]:
     are, for which few rows take the weights larger than is good for them.
     """
     counts = np.unique(ids, return_counts=True)[1]
-    if len(ids) >= _MANY_ROWS:
-        folds = ShuffleSplit(1, test_size=1 / _FOLDS, random_state=0)
-    elif counts.min() >= 2:
+    if len(ids) >= _MANY_ROWS or counts.min() < 2:
+        folds = _fifths(len(ids))
+    else:
         folds = StratifiedKFold(
             min(_FOLDS, int(counts.min())), shuffle=True, random_state=0
         )
-    else:
-        folds = ShuffleSplit(_FOLDS, test_size=1 / _FOLDS, random_state=0)
     splits = [
         (fitted, held_out)
         for fitted, held_out in folds.split(features, ids)

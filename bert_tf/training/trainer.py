@@ -99,7 +99,7 @@ class Trainer:
             # Over the epoch: within a batch a rare class would count less.
             self._weight_sum = float(self._weights.sum()) / self.steps
         # Predictions and their seconds: of the weights as they are, and of the
-        # best ones, if this process validated them.
+        # best ones, if this process has validated them.
         self._predicted: dict[str, tuple[np.ndarray, float]] = {}
         self._best_predicted: dict[str, tuple[np.ndarray, float]] = {}
         self._learning_curve: dict[int, float] = {}
