@@ -51,6 +51,7 @@ setuptools.setup(
         # Warm-up requests, and the client over gRPC.
         "tensorflow-serving-api==2.21.*",
         "tensorflow-text==2.21.*",
+        "threadpoolctl>=3.2",
         # Trains vocabularies; keras-hub brings it, too.
         "tokenizers>=0.20",
     ],

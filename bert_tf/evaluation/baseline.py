@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 # They keep the training to seconds, and the file to some megabytes.
 _MOST_ROWS = 20_000
@@ -56,6 +57,8 @@ def read(path: str) -> Baseline:
         return Baseline(dict(arrays))
 
 
+# Threads would wait for one another longer than they count.
+@threadpool_limits.wrap(limits=1, user_api="blas")
 def train(
     segments: tuple[Sequence[str], ...],
     labels: np.ndarray,

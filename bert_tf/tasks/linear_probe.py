@@ -7,6 +7,7 @@ step spares the backbone the gradients of a random one.
 import numpy as np
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import ShuffleSplit, StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from bert_tf.metrics import calibration
 
@@ -30,8 +31,12 @@ _FEWEST_OF_CURVE = 100
 _TEMPERATURES = (1 / 3, 3.0)
 # The probability of a class that a fold has no row of.
 _UNSEEN = 1e-6
+# Thousands of products of small matrices: threads wait for one another longer
+# than they count (a sixth of the time without, on two cores).
+_one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
+@_one_thread
 def fit_classes(
     features: np.ndarray,
     ids: np.ndarray,
@@ -69,6 +74,7 @@ def fit_classes(
     return _unscaled(all_kernel, all_bias, mean, size)
 
 
+@_one_thread
 def learning_curve(features: np.ndarray, ids: np.ndarray) -> dict[int, float]:
     """Returns how often logistic regressions of fewer rows are right.
 
