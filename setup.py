@@ -63,6 +63,10 @@ setuptools.setup(
             "ruff==0.17.5",
             "seqeval",
         ],
+        # What some files are read with.
+        "parquet": ["pyarrow>=15"],
+        "excel": ["openpyxl>=3.1"],
+        "datasets": ["datasets>=3"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as
         # private parts of jax are used.
         "tpu-check": ["jax==0.10.2", "libtpu==0.0.42.1"],

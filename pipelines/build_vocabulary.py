@@ -59,7 +59,7 @@ def main(argv: list[str]) -> None:
         list(
             documents.read_documents(
                 common_flags.FLAGS.train_file,
-                text_column=common_flags.FLAGS.text_column,
+                common_flags.read_options(),
             )
         ),
         size=_VOCAB_SIZE.value,

@@ -5,9 +5,10 @@ python -m pipelines.check_data --train_file=train.csv --test_file=test.csv
 
 import json
 
-from absl import flags
+from absl import flags, logging
 
-from pipelines import app, common_flags, help_page, quiet
+from bert_tf.errors import InputError
+from pipelines import app, common_flags, help_page, output, quiet
 
 common_flags.define_files()
 common_flags.define_columns("Data")
@@ -17,6 +18,12 @@ common_flags.define_task()
 common_flags.define_incomplete()
 with help_page.group("Output"):
     _JSON = flags.DEFINE_boolean("json", False, "Print JSON instead of lines.")
+    _WRITE_CLEAN = flags.DEFINE_string(
+        "write_clean",
+        None,
+        "Write the training rows as CSV to this path, incomplete ones left "
+        "out; beside it, as NAME.left_out.csv, those and why.",
+    )
 
 
 def main(argv: list[str]) -> None:
@@ -29,12 +36,16 @@ def main(argv: list[str]) -> None:
     label_type = label_types.of_task(
         flag["task"].value, separator=flag["label_separator"].value
     )
+    path = _WRITE_CLEAN.value
+    if path and not path.endswith(".csv"):
+        raise InputError(f"--write_clean={path} must end with .csv")
+    options = common_flags.read_options()
     splits = {
         name: examples.read_examples(
             flag[f"{name}_file"].value,
+            options,
             label_type=label_type,
-            drop_incomplete=flag["drop_incomplete"].value,
-            **common_flags.column_names(),
+            drop_incomplete=flag["drop_incomplete"].value or bool(path),
         )[0]
         for name in ("train", "validation", "test")
         if flag[f"{name}_file"].value
@@ -45,6 +56,11 @@ def main(argv: list[str]) -> None:
     class_names = label_type.class_names(splits["train"])
     for split in splits.values():
         label_type.check(split, class_names)
+    if path:
+        _, incomplete, _ = examples.read_rows(
+            flag["train_file"].value, options, label_type=label_type
+        )
+        _write_clean(path, splits["train"], incomplete)
     with quiet.imports():
         from bert_tf.data import data_report, encoding
         from bert_tf.presets import presets
@@ -72,6 +88,25 @@ def main(argv: list[str]) -> None:
         print(json.dumps(report, indent=2))
     else:
         print(data_report.describe(report))
+
+
+def _write_clean(path: str, rows, incomplete) -> None:
+    """Writes what would be trained on, and beside it what would not."""
+    left_out = f"{path.removesuffix('.csv')}.left_out.csv"
+    for file, frame, columns in (
+        (path, rows, ["id", "text", "text_pair", "label"]),
+        (left_out, incomplete, ["path", "line", "reason", "text", "label"]),
+    ):
+        given = [name for name in columns if frame[name].notna().any()]
+        with output.written_aside(file) as aside:
+            frame.to_csv(aside, columns=given or columns, index=False)
+    logging.info(
+        "%d rows are in %s; %d are left out, see %s.",
+        len(rows),
+        path,
+        len(incomplete),
+        left_out,
+    )
 
 
 if __name__ == "__main__":

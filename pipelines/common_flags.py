@@ -6,6 +6,7 @@ from absl import flags
 
 from bert_tf.config import base
 from bert_tf.config import training as config
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data.readers import registry
 from pipelines import help_page
 
@@ -19,7 +20,8 @@ def define_columns(group: str = "Advanced") -> None:
             "text_column",
             None,
             "Column of the text; found by common names (text, sentence, "
-            "question, ...) unless given.",
+            "question, ...) unless given. Several, separated by commas, are "
+            "joined.",
         )
     with help_page.group(group):
         flags.DEFINE_string(
@@ -35,6 +37,7 @@ def define_columns(group: str = "Advanced") -> None:
             "Column that names a row in predictions; found as id, idx, guid "
             "or index, else rows are numbered from 1.",
         )
+    define_reading()
 
 
 def define_label_column() -> None:
@@ -46,12 +49,65 @@ def define_label_column() -> None:
             "Column of the label; found by common names (label, target, "
             "class, ...) unless given.",
         )
+    define_label_names()
 
 
-def column_names() -> dict[str, str | None]:
-    """Returns the column flags that the script declares."""
-    names = ("text_column", "text_pair_column", "label_column", "id_column")
-    return {name: FLAGS[name].value for name in names if name in FLAGS}
+def define_label_names() -> None:
+    """Declares what numbered labels are called."""
+    with help_page.group("Advanced"):
+        flags.DEFINE_list(
+            "label_names",
+            [],
+            "What the labels 0, 1, ... of the files are called, as in "
+            "negative,positive.",
+        )
+
+
+def define_reading() -> None:
+    """Declares how files are read, where they do not say."""
+    with help_page.group("Advanced"):
+        flags.DEFINE_enum(
+            "input_format",
+            None,
+            list(registry.FORMATS),
+            "Format of the files, where the suffix does not say; standard "
+            "input is a text a line unless this says otherwise.",
+        )
+        flags.DEFINE_string(
+            "encoding",
+            None,
+            "Encoding of text files, such as cp1252. Default: UTF-8, or what "
+            "their byte order mark says.",
+        )
+        flags.DEFINE_string(
+            "delimiter",
+            None,
+            "What stands between fields: a character, or tab, comma, "
+            "semicolon, pipe. Default: found, of these four.",
+        )
+        flags.DEFINE_boolean(
+            "header",
+            True,
+            "The first row has the names of the columns; with --noheader they "
+            "are 1, 2, ... or --column_names.",
+        )
+        flags.DEFINE_list(
+            "column_names", [], "Names of the columns, instead of the header's."
+        )
+        flags.DEFINE_string(
+            "escapechar",
+            None,
+            "What stands before a quote that is part of a text, such as \\; "
+            "otherwise such quotes are doubled.",
+        )
+
+
+def read_options() -> ReadOptions:
+    """Returns how to read files, by the flags that the script declares."""
+    names = [field.name for field in dataclasses.fields(ReadOptions)]
+    return ReadOptions(
+        **{name: FLAGS[name].value for name in names if name in FLAGS}
+    )
 
 
 def define_stream() -> None:
@@ -69,16 +125,8 @@ def define_input() -> None:
         flags.DEFINE_list(
             "input_file",
             [],
-            "Files of texts (.csv, .tsv, .jsonl, or .txt with a text a line): "
-            "paths and globs, or - for standard input.",
-        )
-    with help_page.group("Advanced"):
-        flags.DEFINE_enum(
-            "input_format",
-            None,
-            list(registry.FORMATS),
-            "Format of the input, where the suffix does not say; standard "
-            "input is a text a line unless this says otherwise.",
+            "Files of texts (.csv, .tsv, .jsonl, .txt with a text a line, "
+            ".parquet, .xlsx, ...): paths and globs, or - for standard input.",
         )
 
 
@@ -89,7 +137,8 @@ def define_files() -> None:
             "train_file",
             None,
             "Labelled files to train on: paths and globs, separated by "
-            "commas; .csv, .tsv or .jsonl, local or anything TensorFlow reads "
+            "commas; .csv, .tsv, .jsonl, .parquet, .xlsx, a folder a class, "
+            "... (docs/formats.md), local or anything TensorFlow reads "
             "(gs://); or a folder of pipelines.create_tfrecords.",
         )
         flags.DEFINE_list(
@@ -110,8 +159,9 @@ def define_raw_text() -> None:
             "train_file",
             None,
             "Raw text: paths and globs, separated by commas. In .txt a blank "
-            "line ends a document; in .jsonl, .csv and .tsv each row is one; "
-            "in .tfrecord each tf.train.Example has one in the feature `text`.",
+            "line ends a document; in .jsonl, .csv, .parquet and the like each "
+            "row is one; in .tfrecord each tf.train.Example has one in the "
+            "feature `text`.",
         )
         flags.DEFINE_string(
             "text_column",
@@ -119,6 +169,7 @@ def define_raw_text() -> None:
             "Column, or TFRecord feature, of the text; found by common names "
             "unless given.",
         )
+    define_reading()
 
 
 def define_text(

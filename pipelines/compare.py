@@ -52,7 +52,7 @@ def main(argv: list[str]) -> None:
             _EVAL_FILE.value,
             info.label_type,
             info.class_names,
-            **common_flags.column_names(),
+            common_flags.read_options(),
         )
         for info in infos
     ]

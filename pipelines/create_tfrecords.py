@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     del argv
     from bert_tf.data import examples
 
-    examples.check_files(_INPUT_FILE.value, **common_flags.column_names())
+    examples.check_files(_INPUT_FILE.value, common_flags.read_options())
     with quiet.imports():
         from bert_tf.data import tfrecord_writer
         from bert_tf.presets import presets
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> None:
         ),
         preset=preset.name,
         shards=_SHARDS.value,
-        **common_flags.column_names(),
+        options=common_flags.read_options(),
     )
     logging.info(
         "%d examples are in %s. Next:\n  python -m pipelines.train "

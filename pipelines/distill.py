@@ -92,13 +92,11 @@ def main(argv: list[str]) -> None:
         )
     from bert_tf.data import examples
 
-    columns = config.text_columns()
+    options = config.read_options()
     if not _UNLABELLED_ONLY.value:
-        examples.check_files(
-            config.train_file, label_column=config.label_column, **columns
-        )
+        examples.check_files(config.train_file, options)
     if _UNLABELLED_FILE.value:
-        examples.check_files(_UNLABELLED_FILE.value, labelled=False, **columns)
+        examples.check_files(_UNLABELLED_FILE.value, options, labelled=False)
     with quiet.imports():
         from bert_tf.distillation import distill as distill_lib
     report = distill_lib.distill(

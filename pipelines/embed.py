@@ -33,9 +33,7 @@ def main(argv: list[str]) -> None:
     if suffix not in _SUFFIXES:
         raise InputError(f"--output_file={path} must end with .npy or .parquet")
     ids, texts = batch_prediction.read_texts(
-        flags.FLAGS.input_file,
-        file_format=flags.FLAGS.input_format,
-        **common_flags.column_names(),
+        flags.FLAGS.input_file, common_flags.read_options()
     )
     with quiet.imports():
         from bert_tf.inference import embeddings

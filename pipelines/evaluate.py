@@ -45,7 +45,7 @@ def main(argv: list[str]) -> None:
         _EVAL_FILE.value,
         info.label_type,
         info.class_names,
-        **common_flags.column_names(),
+        common_flags.read_options(),
     )
     model = app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
     with quiet.imports():

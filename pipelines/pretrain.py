@@ -140,7 +140,7 @@ def main(argv: list[str]) -> None:
         resume=config.resume,
     )
     for files in (config.train_file, config.validation_file):
-        documents.check_files(files, text_column=config.text_column)
+        documents.check_files(files, config.read_options())
     with quiet.imports():
         from bert_tf.pretraining import pretrain as pretrain_lib
     metrics = pretrain_lib.pretrain(config)

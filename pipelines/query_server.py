@@ -73,9 +73,7 @@ def main(argv: list[str]) -> None:
     )
     if flags.FLAGS.input_file:
         batches = batch_prediction.read_batches(
-            flags.FLAGS.input_file,
-            file_format=flags.FLAGS.input_format,
-            **common_flags.column_names(),
+            flags.FLAGS.input_file, common_flags.read_options()
         )
     client = Client(
         _SERVER.value,

@@ -39,9 +39,7 @@ def main(argv: list[str]) -> None:
     if not queries:
         raise InputError("give one or more queries as arguments")
     ids, texts = batch_prediction.read_texts(
-        flags.FLAGS.input_file,
-        file_format=flags.FLAGS.input_format,
-        **common_flags.column_names(),
+        flags.FLAGS.input_file, common_flags.read_options()
     )
     vectors = None
     if _EMBEDDINGS.value:

@@ -19,7 +19,7 @@ ROWS = "".join(f"{text},{label}\n" for text, label in review_rows(40))
         ("text,lable\n" + ROWS, "usual names for the label"),
         ("", "is empty"),
         ("text,label\n", "a header and no rows"),
-        ("text;label\na;b\n", "separated by semicolons"),
+        ("text;label\na;b\nc\n", "separated by semicolons"),
         ("text,label\n" + ROWS + ",pos\n", "empty text .*lines 42"),
         ("text,label\n" + ROWS + "a,\n", "no label .*lines 42"),
         ("text,label\na,x\nb,x\nc,x\n", "at least two classes"),

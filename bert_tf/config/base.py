@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Self
 
 from bert_tf import run_dir
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.errors import InputError, list_some
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
@@ -33,6 +34,12 @@ class BaseConfig:
     output_dir: str
     validation_file: tuple[str, ...] = ()
     text_column: str | None = None
+    input_format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool = True
+    column_names: tuple[str, ...] = ()
+    escapechar: str | None = None
     max_seq_length: int = 128
     eval_batch_size: int = 64
     learning_rate: float | None = None
@@ -51,11 +58,15 @@ class BaseConfig:
     checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
 
-    def _check_files(self, *names: str) -> None:
-        """Makes tuples of lists of files; the first one must not be empty."""
-        for name in names:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name in (names[0], "output_dir"):
+    def _check_files(self, first: str) -> None:
+        """Makes tuples of lists; the first file and --output_dir are needed."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+        # Raises for values that are wrong.
+        self.read_options()
+        for name in (first, "output_dir"):
             if not getattr(self, name):
                 raise InputError(f"--{name} is needed")
 
@@ -100,6 +111,17 @@ class BaseConfig:
                 f"--{name}={value} must be one of "
                 f"{', '.join(choice for choice in allowed if choice)}"
             )
+
+    def read_options(self) -> ReadOptions:
+        """Returns how the files are to be read."""
+        own = {field.name for field in dataclasses.fields(self)}
+        return ReadOptions(
+            **{
+                field.name: getattr(self, field.name)
+                for field in dataclasses.fields(ReadOptions)
+                if field.name in own
+            }
+        )
 
     @property
     def dtype_policy(self) -> str:

@@ -50,6 +50,7 @@ class TrainConfig(BaseConfig):
     text_pair_column: str | None = None
     label_column: str | None = None
     id_column: str | None = None
+    label_names: tuple[str, ...] = ()
     label_separator: str = ","
     drop_incomplete: bool = False
     merge_label_case: bool = False
@@ -80,7 +81,7 @@ class TrainConfig(BaseConfig):
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
-        self._check_files("train_file", "validation_file", "test_file")
+        self._check_files("train_file")
         self._check_training(shortest_sequence=_SHORTEST_SEQUENCE)
         self._check_above_zero(
             "max_train_samples", "early_stopping_patience",
@@ -189,13 +190,6 @@ class TrainConfig(BaseConfig):
                 "--num_train_epochs=0 trains nothing but the linear probe, "
                 "which --task=token|span and --head_init=random do not have"
             )
-
-    def text_columns(self) -> dict[str, str | None]:
-        """Returns the names of the text columns by flag."""
-        return {
-            "text_column": self.text_column,
-            "text_pair_column": self.text_pair_column,
-        }
 
     @property
     def separator(self) -> str:

@@ -1,21 +1,28 @@
 """Finds the text, text pair, label and id columns of a file."""
 
 import dataclasses
+import itertools
+import re
 from collections.abc import Iterator, Sequence
 
-from bert_tf.data.readers import registry
-from bert_tf.data.readers.table import Table
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.data.readers import registry, text_files
+from bert_tf.data.readers.delimited import DELIMITERS
+from bert_tf.data.readers.table import Row, Table
 from bert_tf.errors import InputError, did_you_mean
 
-# Names that public data sets use, the most telling first.
+# Names that public data sets use, the most telling first; case, spaces and
+# underscores do not count.
 _TEXT_NAMES = (
-    "text", "sentence", "content", "tweet", "review", "comment", "message",
-    "question", "query", "utterance", "body", "document", "abstract",
-    "headline", "title",
+    "text", "sentence", "content", "tweet", "tweettext", "review",
+    "reviewtext", "reviewbody", "comment", "commenttext", "message", "sms",
+    "question", "questiontext", "query", "utterance", "body", "post", "posts",
+    "document", "article", "statement", "abstract", "headline",
+    "shortdescription", "description", "summary", "title", "subject", "v2",
 )  # fmt: skip
 _PAIR_NAMES = (
-    ("text_a", "text_b"),
-    ("text", "text_pair"),
+    ("texta", "textb"),
+    ("text", "textpair"),
     ("sentence1", "sentence2"),
     ("premise", "hypothesis"),
     ("question1", "question2"),
@@ -23,10 +30,15 @@ _PAIR_NAMES = (
     ("question", "context"),
 )
 _LABEL_NAMES = (
-    "label", "labels", "target", "class", "category", "sentiment", "intent",
-    "topic", "answers",
+    "label", "labels", "goldlabel", "target", "class", "category",
+    "sentiment", "airlinesentiment", "intent", "topic", "emotion", "polarity",
+    "answers", "isspam", "spam", "type", "rating", "stars", "overall", "score",
+    "subject", "v1",
 )  # fmt: skip
 _ID_NAMES = ("id", "idx", "guid", "index")
+# What an unused column holds on average, in words, that may be text.
+_WORDS_OF_TEXT = 4
+_SAMPLE_ROWS = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,12 +61,13 @@ class Columns:
             parts.append(f"id from {self.id!r}")
         return ", ".join(parts)
 
-    def names(self) -> dict[str, str | None]:
-        """Returns text and label columns as `choose_columns` takes them."""
+    def flags(self) -> dict[str, str | None]:
+        """Returns the columns by the names of their flags."""
         return {
             "text_column": self.text,
             "text_pair_column": self.text_pair,
             "label_column": self.label,
+            "id_column": self.id,
         }
 
     @property
@@ -65,38 +78,45 @@ class Columns:
 
 def open_tables(
     patterns: Sequence[str],
+    options: ReadOptions = ReadOptions(),
     *,
-    file_format: str | None = None,
     labelled: bool = True,
-    **column_names: str | None,
 ) -> Iterator[tuple[Table, Columns]]:
     """Opens files one after the other, and chooses the columns of each.
 
     Args:
+        patterns: paths and globs; .txt files in several folders, one a class,
+            are one table where labels are wanted.
+        options: how to read them.
         labelled: whether a label column is needed; every file must then have
             the columns of the first.
 
     Raises:
         InputError: as of `open_table` and `choose_columns`.
     """
-    for path in registry.expand_paths(patterns):
-        table = registry.open_table(path, file_format)
+    paths = registry.expand_paths(patterns)
+    if labelled and text_files.are_of_classes(paths):
+        table = text_files.read_class_files(paths, ",".join(patterns), options)
+        tables = iter([table])
+    else:
+        tables = (
+            registry.open_table(path, options, labelled=labelled)
+            for path in paths
+        )
+    for table in tables:
         columns = choose_columns(
-            table.columns, path=table.path, labelled=labelled, **column_names
+            table.columns, options, path=table.path, labelled=labelled
         )
         if labelled:
-            column_names = {**columns.names(), "id_column": columns.id}
+            options = dataclasses.replace(options, **columns.flags())
         yield table, columns
 
 
 def choose_columns(
     columns: Sequence[str],
+    options: ReadOptions = ReadOptions(),
     *,
     path: str,
-    text_column: str | None = None,
-    text_pair_column: str | None = None,
-    label_column: str | None = None,
-    id_column: str | None = None,
     labelled: bool = True,
 ) -> Columns:
     """Takes the named columns and finds those not named by common names.
@@ -106,35 +126,36 @@ def choose_columns(
     Raises:
         InputError: a named column is missing, or none can be found.
     """
-    text, text_pair = text_column, text_pair_column
+    if not columns:
+        raise InputError(f"{path}: the first row has no fields")
+    text, text_pair = options.text_column, options.text_pair_column
     if text is None and text_pair is None:
         text, text_pair = _find_pair(columns)
     text = text or _find(columns, _TEXT_NAMES)
-    label = label_column or _find(columns, _LABEL_NAMES)
+    others = [name for name in columns if name not in (text, text_pair)]
+    label = options.label_column or _find(others, _LABEL_NAMES)
     if text is None and label is not None and len(columns) == 2:
         text = next(column for column in columns if column != label)
     wanted = {
         "text_column": text,
         "text_pair_column": text_pair,
         "label_column": label if labelled else None,
-        "id_column": id_column or _find(columns, _ID_NAMES),
+        "id_column": options.id_column or _find(columns, _ID_NAMES),
     }
     if labelled or text is None:
         _check_delimiter(columns, path, labelled)
     for flag, column in wanted.items():
-        if column is not None and column not in columns:
-            raise InputError(
-                f'{path} has no column "{column}"; it has: '
-                f"{', '.join(columns)}."
-                + did_you_mean(column, columns, prefix=f"--{flag}=")
-            )
+        if column is not None:
+            _check_there(column, columns, path=path, flag=flag)
     for flag in ("text_column", "label_column")[: 2 if labelled else 1]:
         if wanted[flag] is None:
+            remedy = f"Name one with --{flag} (is the first line a header?)"
+            if flag == "label_column":
+                remedy += "; pipelines.predict labels texts that have none"
             raise InputError(
                 f"{path}: no column has one of the usual names for the "
                 f"{flag.removesuffix('_column')}; it has: "
-                f"{', '.join(columns)}. Name one with --{flag} (is the first "
-                "line a header?)"
+                f"{', '.join(columns)}. {remedy}"
             )
     chosen = Columns(
         text, text_pair, wanted["label_column"], wanted["id_column"]
@@ -143,9 +164,56 @@ def choose_columns(
     return chosen
 
 
+def mention_other_texts(table: Table, columns: Columns) -> tuple[Table, str]:
+    """Looks for columns that are not used and hold text.
+
+    Returns:
+        The table, with all of its rows; and what to tell of such columns, ""
+        where there is nothing.
+    """
+    sample = list(itertools.islice(table.rows, _SAMPLE_ROWS))
+    used = {name for one in columns.flags().values() if one
+            for name in (one, *one.split(","))}  # fmt: skip
+    others = [
+        name
+        for name in table.columns
+        if name not in used and _words(sample, name) >= _WORDS_OF_TEXT
+    ]
+    rows = itertools.chain(sample, table.rows)
+    hint = ""
+    if others:
+        names = ", ".join(map(repr, others))
+        joined = ",".join([columns.text, *others])
+        hint = f"; not used: {names} (to join: --text_column={joined})"
+    return dataclasses.replace(table, rows=rows), hint
+
+
+def _words(rows: Sequence[Row], column: str) -> float:
+    """Returns the words of a field on average; 0 where most are the same."""
+    texts = [row.fields.get(column, "") for row in rows]
+    if len(set(texts)) <= len(texts) / 2:
+        return 0.0
+    return sum(len(text.split()) for text in texts) / len(texts)
+
+
+def _check_there(
+    column: str, columns: Sequence[str], *, path: str, flag: str
+) -> None:
+    parts = column.split(",")
+    if column in columns or (len(parts) > 1 and set(parts) <= set(columns)):
+        return
+    raise InputError(
+        f'{path} has no column "{column}"; it has: {", ".join(columns)}.'
+        + did_you_mean(column, columns, prefix=f"--{flag}=")
+    )
+
+
 def _find(columns: Sequence[str], names: Sequence[str]) -> str | None:
-    by_lower = {column.lower(): column for column in reversed(columns)}
-    return next((by_lower[name] for name in names if name in by_lower), None)
+    by_key = {
+        re.sub(r"[\W_]+", "", column).lower(): column
+        for column in reversed(columns)
+    }
+    return next((by_key[name] for name in names if name in by_key), None)
 
 
 def _find_pair(columns: Sequence[str]) -> tuple[str | None, str | None]:
@@ -159,17 +227,18 @@ def _find_pair(columns: Sequence[str]) -> tuple[str | None, str | None]:
 def _check_delimiter(columns: Sequence[str], path: str, labelled: bool) -> None:
     if len(columns) > 1:
         return
-    for delimiter, name in ((";", "semicolon"), ("\t", "tab"), (",", "comma")):
+    for delimiter, name in DELIMITERS.items():
         if delimiter in columns[0]:
             raise InputError(
                 f'{path} has one column, named "{columns[0]}": its fields '
-                f"seem to be separated by {name}s, which its suffix does not "
-                "say. CSV means commas, TSV means tabs"
+                f"seem to be separated by {name}s, but not all rows have as "
+                f"many; pass --delimiter={name} to be told which"
             )
     if labelled:
         raise InputError(
             f'{path} has only one column, "{columns[0]}"; a text and a label '
-            "are needed"
+            "are needed. Another separator than , ; | and tab is named by "
+            "--delimiter"
         )
 
 

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 from absl import logging
 
-from bert_tf.data.columns import Columns, open_tables
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.data.columns import Columns, mention_other_texts, open_tables
 from bert_tf.data.label_types import LabelType
 from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError, list_some
@@ -15,6 +17,12 @@ from bert_tf.errors import InputError, list_some
 # The columns of every examples frame; text_pair and label are None throughout
 # where the files have none.
 FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
+# What a row may lack.
+_REASONS = {
+    "text": "an empty text",
+    "text_pair": "an empty second text",
+    "label": "no label",
+}
 # What nearly equal texts may differ in.
 _URL = re.compile(r"https?://\S+|www\.\S+")
 _DIGIT = re.compile(r"\d")
@@ -23,72 +31,104 @@ _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 def read_examples(
     patterns: Sequence[str],
+    options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
     label_type: LabelType | None = None,
     drop_incomplete: bool = False,
-    **column_names: str | None,
 ) -> tuple[pd.DataFrame, Columns]:
     """Reads files into one frame with the columns of FRAME_COLUMNS.
 
     Args:
         patterns: paths and globs; every file must have the columns of the
             first.
+        options: how to read them.
         labelled: whether a label column is needed.
         label_type: says which labels are missing ones, and whether they may
             be; None takes empty ones for that.
         drop_incomplete: leave out rows without text or label, and say how
             many, where they are else refused.
-        **column_names: text_column, text_pair_column, label_column, id_column
-            where the caller knows them.
 
     Raises:
         InputError: see `readers` and `columns`; also for empty texts and
             missing labels, all of which are named by line.
     """
+    rows, incomplete, columns = read_rows(
+        patterns, options, labelled=labelled, label_type=label_type
+    )
+    if len(incomplete):
+        total = len(rows) + len(incomplete)
+        if not drop_incomplete:
+            _refuse(rows, incomplete, columns)
+        logging.warning(
+            "%d of %d rows have no text or no label and are left out (lines "
+            "%s).",
+            len(incomplete),
+            total,
+            list_some(list(incomplete["line"])),
+        )
+    if not len(rows):
+        raise InputError(f"{patterns[0]}: no row has both text and label")
+    return rows, columns
+
+
+def read_rows(
+    patterns: Sequence[str],
+    options: ReadOptions = ReadOptions(),
+    *,
+    labelled: bool = True,
+    label_type: LabelType | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame, Columns]:
+    """Reads as `read_examples` does, and refuses no row.
+
+    Returns:
+        The rows that have what is needed; those that do not, with a column
+        `reason` beside the others; and where they were found.
+    """
     columns: Columns | None = None
     records: list[tuple] = []
-    for table, columns in open_tables(
-        patterns, labelled=labelled, **column_names
-    ):
+    for table, columns in open_tables(patterns, options, labelled=labelled):
+        table, hint = mention_other_texts(table, columns)
         before = len(records)
         records.extend(_records(table, columns))
         if len(records) == before:
             raise InputError(f"{table.path} has a header and no rows below it")
-        logging.info("%s: %s", table.path, columns.describe())
+        logging.info("%s: %s%s", table.path, columns.describe(), hint)
     examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
     if columns.label is not None:
         examples["label"] = examples["label"].str.strip()
         missing = label_type.missing if label_type else frozenset()
         is_missing = examples["label"].str.lower().isin(missing)
         examples.loc[is_missing, "label"] = ""
+        if options.label_names:
+            examples["label"] = _named_labels(examples, options.label_names)
     may_be_empty = label_type is not None and label_type.may_be_empty
-    is_empty = _find_empty(examples, columns, labels_may_be_empty=may_be_empty)
-    if not drop_incomplete:
-        _check_filled(examples, columns, is_empty)
-    dropped = np.any(list(is_empty.values()), axis=0)
-    if dropped.all():
-        raise InputError(f"{patterns[0]}: no row has both text and label")
-    if dropped.any():
-        logging.warning(
-            "%d of %d rows have no text or no label and are left out (lines "
-            "%s).",
-            dropped.sum(),
-            len(examples),
-            list_some(list(examples["line"][dropped])),
-        )
-        examples = examples[~dropped].reset_index(drop=True)
-    return examples, columns
+    reasons = np.full(len(examples), "", object)
+    for field, reason in _REASONS.items():
+        if getattr(columns, field) is None or (
+            field == "label" and may_be_empty
+        ):
+            continue
+        is_empty = [not text.strip() for text in examples[field]]
+        reasons[(reasons == "") & is_empty] = reason
+    incomplete = reasons != ""
+    if not incomplete.any():
+        return examples, examples[:0].assign(reason=""), columns
+    return (
+        examples[~incomplete].reset_index(drop=True),
+        examples[incomplete].assign(reason=reasons[incomplete]),
+        columns,
+    )
 
 
 def check_files(
     patterns: Sequence[str],
+    options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
-    **column_names: str | None,
 ) -> None:
     """Raises InputError where a file is missing, empty or lacks a column."""
-    for _ in open_tables(patterns, labelled=labelled, **column_names):
+    for _ in open_tables(patterns, options, labelled=labelled):
         pass
 
 
@@ -96,14 +136,14 @@ def read_labelled(
     patterns: Sequence[str],
     label_type: LabelType,
     class_names: Sequence[str],
-    **column_names: str | None,
+    options: ReadOptions = ReadOptions(),
 ) -> pd.DataFrame:
     """Reads labelled files for a model that knows certain classes.
 
     Raises:
         InputError: as of `read_examples`; or a label is not the model's.
     """
-    examples, _ = read_examples(patterns, label_type=label_type, **column_names)
+    examples, _ = read_examples(patterns, options, label_type=label_type)
     # What is a number may be written in another way here: 0.0 for 0.
     names = label_type.unified(
         [examples["label"], pd.Series(class_names, dtype=object)],
@@ -201,38 +241,40 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
         )  # fmt: skip
 
 
-_WANTED = {
-    "text": ("an empty text", "remove or fill them"),
-    "text_pair": ("an empty second text", "remove or fill them"),
-    "label": (
-        "no label",
-        "remove or label them (nan, None and the like count as none)",
-    ),
-}
+def _named_labels(examples: pd.DataFrame, names: Sequence[str]) -> pd.Series:
+    """Returns the names of the labels 0, 1, ..., see --label_names."""
+    by_number = {"": "", **{str(n): name for n, name in enumerate(names)}}
+    # Of a file whose numbers have a point.
+    labels = examples["label"].str.removesuffix(".0")
+    unknown = examples[~labels.isin(by_number)]
+    if len(unknown):
+        row = unknown.iloc[0]
+        raise InputError(
+            f'{row["path"]}, line {row["line"]}: the label "{row["label"]}" is '
+            f"not a number from 0 to {len(names) - 1}, which "
+            f"--label_names={','.join(names)} names"
+        )
+    return labels.map(by_number)
 
 
-def _find_empty(
-    examples: pd.DataFrame, columns: Columns, *, labels_may_be_empty: bool
-) -> dict[str, np.ndarray]:
-    """Returns for each field that is needed which rows lack it <bool>[rows]."""
-    return {
-        field: np.array([not text.strip() for text in examples[field]])
-        for field in _WANTED
-        if getattr(columns, field) is not None
-        and not (field == "label" and labels_may_be_empty)
-    }
-
-
-def _check_filled(
-    examples: pd.DataFrame, columns: Columns, is_empty: dict[str, np.ndarray]
-) -> None:
-    for field, mask in is_empty.items():
-        what, todo = _WANTED[field]
-        for path, rows in examples[mask].groupby("path", sort=False):
-            total = int((examples["path"] == path).sum())
-            raise InputError(
-                f"{len(rows):,} of {total:,} rows of {path} have {what} in "
-                f'column "{getattr(columns, field)}" (lines '
-                f"{list_some(list(rows['line']))}); {todo}, or pass "
-                "--drop_incomplete to leave them out"
-            )
+def _refuse(
+    rows: pd.DataFrame, incomplete: pd.DataFrame, columns: Columns
+) -> NoReturn:
+    first = incomplete.iloc[0]
+    total = sum(
+        (frame["path"] == first.path).sum() for frame in (rows, incomplete)
+    )
+    (field,) = (name for name, why in _REASONS.items() if why == first.reason)
+    same = incomplete[
+        (incomplete["path"] == first.path)
+        & (incomplete["reason"] == first.reason)
+    ]
+    hint = ""
+    if field == "label":
+        hint = " (nan, None and the like count as none)"
+    raise InputError(
+        f"{len(same):,} of {total:,} rows of {first.path} have {first.reason} "
+        f'in column "{getattr(columns, field)}" (lines '
+        f"{list_some(list(same['line']))}){hint}; remove or fill them, or pass "
+        "--drop_incomplete to leave them out"
+    )

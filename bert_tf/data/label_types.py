@@ -366,7 +366,7 @@ def _not_in_training(label: str, class_names: Sequence[str]) -> str:
 
 def _line(row, word: int) -> int:
     """Returns the line of a word: CoNLL files have one for each."""
-    return row.line + (word if row.path.endswith(".conll") else 0)
+    return row.line + (word if ".conll" in row.path else 0)
 
 
 def _check_tags(examples: pd.DataFrame) -> None:

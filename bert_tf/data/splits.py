@@ -50,22 +50,20 @@ def read_splits(config: TrainConfig) -> Splits:
         InputError: a file or a label is wrong, or nothing would be left on
             one side of a split.
     """
-    columns = {
-        name: getattr(config, name)
-        for name in (
-            "text_column", "text_pair_column", "label_column", "id_column"
-        )
-    }  # fmt: skip
+    options = config.read_options()
     label_type = label_types.of_task(config.task, separator=config.separator)
 
     def read(patterns):
+        nonlocal options
         frame, chosen = examples.read_examples(
             patterns,
+            options,
             label_type=label_type,
             drop_incomplete=config.drop_incomplete,
-            **columns,
         )
-        columns.update(chosen.names())
+        # The other files have the columns of the first, but for ids.
+        columns = {**chosen.flags(), "id_column": config.id_column}
+        options = dataclasses.replace(options, **columns)
         return frame, chosen
 
     records = None
@@ -105,7 +103,7 @@ def read_splits(config: TrainConfig) -> Splits:
         )
         for name, frame in {"train": train, **frames}.items()
     }
-    if config.long_text != "truncate" and columns["text_pair_column"]:
+    if config.long_text != "truncate" and options.text_pair_column:
         raise InputError(
             f"--long_text={config.long_text} is for single texts, and these "
             "are pairs"
@@ -113,7 +111,7 @@ def read_splits(config: TrainConfig) -> Splits:
     class_names = label_type.class_names(frames["train"])
     for frame in frames.values():
         label_type.check(frame, class_names)
-    return Splits(frames, class_names, columns, records)
+    return Splits(frames, class_names, options.columns(), records)
 
 
 def _split_keys(train: pd.DataFrame, label_type: LabelType) -> pd.Series:

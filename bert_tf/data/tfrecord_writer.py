@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from bert_tf import files, run_dir
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import encoding, tfrecords
 from bert_tf.data.columns import open_tables
 from bert_tf.data.readers import registry
@@ -122,7 +123,7 @@ def create_records(
     preprocessor: Preprocessor,
     preset: str,
     shards: int,
-    **column_names: str | None,
+    options: ReadOptions = ReadOptions(),
 ) -> int:
     """Tokenizes files of any size into a folder; returns the rows.
 
@@ -144,7 +145,7 @@ def create_records(
     with _staged(path) as folder:
         writer = RecordWriter(folder, shards=shards)
         has_pairs = False
-        for segments, labels in _batches(patterns, column_names):
+        for segments, labels in _batches(patterns, options):
             has_pairs = len(segments) == 2
             encoded = encoding.encode(preprocessor, segments)
             for tokens, first_length, count, label in zip(
@@ -176,24 +177,24 @@ def create_records(
 
 
 def _batches(
-    patterns: Sequence[str], column_names: dict[str, str | None]
+    patterns: Sequence[str], options: ReadOptions
 ) -> Iterator[tuple[tuple[list[str], ...], list[str]]]:
     """Gives texts by segment, and labels; a fault names its line."""
-    for table, columns in open_tables(patterns, **column_names):
+    for table, columns in open_tables(patterns, options):
         logging.info("%s: %s", table.path, columns.describe())
-        names = columns.texts
+        names = (*columns.texts, columns.label)
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
-            for row in rows:
-                for name in (*names, columns.label):
-                    if not row.fields.get(name, "").strip():
+            *segments, labels = (
+                [row.field(name) for row in rows] for name in names
+            )
+            for name, fields in zip(names, (*segments, labels), strict=True):
+                for row, field in zip(rows, fields, strict=True):
+                    if not field.strip():
                         raise InputError(
                             f'{row.path}, line {row.line}: "{name}" is empty; '
                             "remove or fill such rows"
                         )
-            yield (
-                tuple([row.fields[name] for row in rows] for name in names),
-                [row.fields[columns.label] for row in rows],
-            )
+            yield tuple(segments), labels
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from bert_tf.config.distillation import (
     is_only_trained,
     start_folder,
 )
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples
 from bert_tf.data.splits import read_splits
@@ -164,8 +165,8 @@ def _train(
         # After the split: what validation measures is people's labels alone.
         labelled, _ = examples.read_examples(
             [texts],
-            label_column=config.label_column,
-            **config.text_columns(),
+            # In JSON lines, whatever the files of the training are.
+            ReadOptions(**config.read_options().columns()),
         )
         train = [] if unlabelled_only else [splits.frames["train"]]
         splits.frames["train"] = pd.concat(
@@ -193,7 +194,7 @@ def _write_start(
         return
     config = teacher.config
     unlabelled, _ = examples.read_examples(
-        unlabelled_file, labelled=False, **config.text_columns()
+        unlabelled_file, config.read_options(), labelled=False
     )
     segments = examples.segments(unlabelled)
     if teacher.has_pairs != (len(segments) == 2):
@@ -236,8 +237,7 @@ def _compare(teacher: str, config: TrainConfig) -> dict:
         files,
         info.label_type,
         info.class_names,
-        label_column=config.label_column,
-        **config.text_columns(),
+        config.read_options(),
     )
     models = {
         name: loaded_run.open_model(path, batch_size=config.eval_batch_size)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from absl import logging
 
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data.columns import open_tables
 from bert_tf.errors import InputError, list_some
+from bert_tf.inference.submission import Submission
 from bert_tf.text import vocabulary
 
 if TYPE_CHECKING:
@@ -23,10 +25,7 @@ Batch = tuple[list[str], tuple[list[str], ...]]
 
 
 def read_batches(
-    patterns: Sequence[str],
-    *,
-    file_format: str | None = None,
-    **column_names: str | None,
+    patterns: Sequence[str], options: ReadOptions = ReadOptions()
 ) -> Iterator[Batch]:
     """Reads files as batches of ids and texts; rows without id are numbered.
 
@@ -34,9 +33,7 @@ def read_batches(
         InputError: as of `open_tables`.
     """
     number = itertools.count(1)
-    for table, columns in open_tables(
-        patterns, file_format=file_format, labelled=False, **column_names
-    ):
+    for table, columns in open_tables(patterns, options, labelled=False):
         while rows := list(itertools.islice(table.rows, _ROWS_AT_A_TIME)):
             ids = [
                 row.field(columns.id) if columns.id else str(next(number))
@@ -51,7 +48,7 @@ def read_batches(
 
 
 def read_texts(
-    patterns: Sequence[str], **kwargs: str | None
+    patterns: Sequence[str], options: ReadOptions = ReadOptions()
 ) -> tuple[list[str], list[str]]:
     """Reads ids and texts of files at once; arguments as of `read_batches`.
 
@@ -60,7 +57,7 @@ def read_texts(
     """
     ids: list[str] = []
     texts: list[str] = []
-    for some_ids, segments in read_batches(patterns, **kwargs):
+    for some_ids, segments in read_batches(patterns, options):
         if len(segments) > 1:
             raise InputError(
                 "a vector is of one text, and these files hold pairs; name "
@@ -78,20 +75,30 @@ def predict(
     batches: Iterator[Batch],
     file: TextIO,
     *,
+    submission: Submission | None = None,
     batch_size: int = 64,
 ) -> int:
     """Writes a prediction for each row and returns their number.
 
     The model is loaded after the first rows were read, so that a fault in
     the file is told first.
+
+    Args:
+        load: loads the model.
+        batches: see `read_batches`.
+        file: CSV, see `PredictionWriter`; or the submission.
+        submission: is what is written, once all rows are answered.
+        batch_size: texts that are answered at once.
     """
     first = next(batches, None)
     if first is None:
         raise InputError("--input_file: there are no rows to answer")
     predictor = load()
-    writer = PredictionWriter(
-        file, predictor.task, has_pairs=predictor.has_pairs
-    )
+    writer = None
+    if submission is None:
+        writer = PredictionWriter(
+            file, predictor.task, has_pairs=predictor.has_pairs
+        )
     count, empty = 0, []
     for ids, segments in itertools.chain([first], batches):
         if len(segments) != 1 + predictor.has_pairs:
@@ -100,12 +107,12 @@ def predict(
                 f"row, the input has {len(segments)}; see --text_column and "
                 "--text_pair_column"
             )
-        writer.write(
-            ids=ids,
-            segments=segments,
-            answer_rows=predictor.predict_rows(segments, batch_size=batch_size),
-        )
-        file.flush()
+        rows = predictor.predict_rows(segments, batch_size=batch_size)
+        if writer is None:
+            submission.add(ids, rows, predictor.task)
+        else:
+            writer.write(ids=ids, segments=segments, answer_rows=rows)
+            file.flush()
         if not count:
             share = predictor.unknown_share(segments)
             if share > vocabulary.LARGE_UNKNOWN_SHARE:
@@ -121,6 +128,8 @@ def predict(
             for name, *texts in zip(ids, *segments, strict=True)
             if not all(text.strip() for text in texts)
         ]
+    if submission is not None:
+        submission.write(file)
     if empty:
         logging.warning(
             "%d of %d texts are empty; their answers mean nothing (ids %s).",

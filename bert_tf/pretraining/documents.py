@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bert_tf import files
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data.columns import open_tables
 from bert_tf.data.readers import registry
 from bert_tf.data.readers.table import Row
@@ -17,34 +18,34 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
 
 def read_documents(
-    patterns: Sequence[str], *, text_column: str | None = None
+    patterns: Sequence[str], options: ReadOptions = ReadOptions()
 ) -> Iterator[str]:
     """Yields the documents of files, one after the other.
 
     Args:
         patterns: paths and globs. In .txt files a blank line ends a document;
-            in .jsonl, .csv and .tsv files each row is one; in .tfrecord files
-            each record is a tf.train.Example with one in the bytes feature
-            `text` (or the one that `text_column` names).
-        text_column: found by common names unless given.
+            in .tfrecord files each record is a tf.train.Example with one in
+            the bytes feature `text` (or the one that `text_column` names); in
+            all others each row is one.
+        options: how to read them.
 
     Raises:
         InputError: a file is missing, or not in its format.
     """
     for path in registry.expand_paths(patterns):
         if path.endswith(_RECORD_SUFFIXES):
-            documents = _records(path, text_column or "text")
-        elif registry.format_of(path) == "text":
-            documents = _paragraphs(registry.open_table(path).rows)
+            documents = _records(path, options.text_column or "text")
+        elif registry.format_of(path, options) == "text":
+            documents = _paragraphs(registry.open_table(path, options).rows)
         else:
-            documents = _rows(path, text_column)
+            documents = _rows(path, options)
         for document in documents:
             if document.strip():
                 yield document
 
 
 def check_files(
-    patterns: Sequence[str], *, text_column: str | None = None
+    patterns: Sequence[str], options: ReadOptions = ReadOptions()
 ) -> None:
     """Raises InputError where a file is missing, or not in its format.
 
@@ -53,7 +54,7 @@ def check_files(
     """
     for path in registry.expand_paths(patterns):
         if not path.endswith(_RECORD_SUFFIXES):
-            next(read_documents([path], text_column=text_column), None)
+            next(read_documents([path], options), None)
 
 
 def sentences(document: str) -> list[str]:
@@ -88,12 +89,10 @@ def _paragraphs(rows: Iterable[Row]) -> Iterator[str]:
         yield "\n".join(lines)
 
 
-def _rows(path: str, text_column: str | None) -> Iterator[str]:
-    for table, columns in open_tables(
-        [path], text_column=text_column, labelled=False
-    ):
+def _rows(path: str, options: ReadOptions) -> Iterator[str]:
+    for table, columns in open_tables([path], options, labelled=False):
         for row in table.rows:
-            yield row.fields.get(columns.text, "")
+            yield row.field(columns.text)
 
 
 def _records(path: str, feature: str) -> Iterator[str]:

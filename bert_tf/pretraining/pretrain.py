@@ -173,9 +173,7 @@ def _check_surroundings(config: PretrainConfig, strategy) -> None:
 
 def _read_corpora(config: PretrainConfig, preprocessor: Preprocessor) -> dict:
     def read(patterns):
-        return documents.read_documents(
-            patterns, text_column=config.text_column
-        )
+        return documents.read_documents(patterns, config.read_options())
 
     train, held_out = corpus_lib.read_corpora(
         preprocessor,

@@ -1,9 +1,17 @@
+import bz2
+import csv
+import gzip
 import io
+import json
+import lzma
 import pickle
 import sys
+import zipfile
 
+import pandas as pd
 import pytest
 
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import examples
 from bert_tf.data.readers import registry
 from bert_tf.data.readers.table import Table
@@ -13,7 +21,7 @@ from bert_tf.errors import InputError
 def read(tmp_path, content: bytes, name="file.csv", **kwargs):
     path = tmp_path / name
     path.write_bytes(content)
-    table = registry.open_table(str(path), **kwargs)
+    table = registry.open_table(str(path), ReadOptions(**kwargs))
     return table.columns, [
         (row.line, *row.fields.values()) for row in table.rows
     ]
@@ -76,11 +84,23 @@ def test_a_file_larger_than_one_field_limit(tmp_path):
         (b"a,b\n1\n", "f.csv", r"line 2: 1 fields where the header has 2"),
         (b'a,b\n1,2\n"x,3\ny,4\n', "f.csv", "record from line 3"),
         (b"a,b\n1,\xe9\n", "f.csv", r"line 2: byte 3 \(0xe9\) is not UTF-8"),
-        ("a,b\n1,2\n".encode("utf-16"), "f.csv", "UTF-16"),
+        (b"a,b\n1,\xe9\n", "f.csv", "pass .* --encoding=cp1252"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "f.csv", "--encoding=utf-16-le"),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], "f.csv", "is not UTF-16"),
+        (b'a,b\n"x \\"y\\" z",1\n', "f.csv", r"--escapechar='\\'"),
+        (b"a,b\n1,2\n", "f.csv.gz", "cannot be decompressed"),
+        (gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "f.csv.gz", "is cut off"),
+        (b"a,b\n1,2\n", "f.csv.zip", "cannot be decompressed"),
+        (b"a,b\n1,2\n", "f.parquet", "cannot be read as Parquet"),
+        (b"a,b\n1,2\n", "f.xlsx", "cannot be read as an Excel workbook"),
+        (b'{"a": {"0": 1}}', "f.json", "one JSON value, not rows"),
         (b'{"a": 1}\n{"a": \n', "f.jsonl", "line 2, column 6: not JSON"),
         (b'{"a": 1}\n[1]\n', "f.jsonl", "line 2: every line must be"),
         (b'{"a": "x"}\n{"a": "\\ud83d"}\n', "f.jsonl", 'line 2: "a" holds'),
-        (b"a,b\n", "f.xlsx", "cannot tell the format"),
+        (b'[{"a": 1},\n{"a": }]', "f.json", "line 2, column 7: not JSON"),
+        (b'[{"a": 1},\n 2]', "f.json", "line 2: every item must be"),
+        (b'{"a":\n1}', "f.json", "one JSON value, not rows"),
+        (b"a,b\n", "f.dat", "cannot tell the format .* --input_format"),
     ],
 )
 def test_faults_name_file_and_line(tmp_path, content, name, words):
@@ -107,7 +127,7 @@ def test_gfile_paths(tmp_path):
 def test_a_format_is_added_where_the_docs_say(tmp_path, monkeypatch):
     """A binary format from outside: one function and one line."""
 
-    def read_pickled(path, name):
+    def read_pickled(path, name, options):
         with open(path, "rb") as file:
             records = pickle.load(file)
         return Table.from_records(enumerate(records, 1), name)
@@ -126,3 +146,170 @@ def test_a_format_is_added_where_the_docs_say(tmp_path, monkeypatch):
     assert columns.text == "text"
     with pytest.raises(InputError, match=r"known are .*\.pickled"):
         registry.format_of("rows.unknown")
+
+
+ROWS = [("good, bright\tday", "pos"), ('a "bad" day', "neg")] * 3
+HEADER = ("text", "label")
+
+
+def delimited(delimiter, *, header=True):
+    file = io.StringIO()
+    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    writer.writerows([HEADER, *ROWS] if header else ROWS)
+    return file.getvalue()
+
+
+def objects():
+    return [dict(zip(HEADER, row, strict=True)) for row in ROWS]
+
+
+def write_csv(folder):
+    (folder / "a.csv").write_text(delimited(","))
+    return folder / "a.csv", {}
+
+
+def write_semicolons(folder):
+    (folder / "a.csv").write_text(delimited(";"))
+    return folder / "a.csv", {}
+
+
+def write_pipes(folder):
+    (folder / "a.data").write_text(delimited("|"))
+    return folder / "a.data", {"delimiter": "pipe"}
+
+
+def write_without_header(folder):
+    (folder / "a.txt").write_text(delimited("\t", header=False))
+    return folder / "a.txt", {
+        "delimiter": "tab", "header": False, "column_names": HEADER,
+    }  # fmt: skip
+
+
+def write_escaped(folder):
+    text = delimited(",").replace('""', '\\"')
+    (folder / "a.csv").write_text(text)
+    return folder / "a.csv", {"escapechar": "\\"}
+
+
+def write_with_index(folder):
+    frame = pd.DataFrame(ROWS, columns=HEADER)
+    frame[""] = ""
+    frame.to_csv(folder / "a.csv")
+    return folder / "a.csv", {}
+
+
+def write_tsv(folder):
+    (folder / "a.tsv").write_text(delimited("\t"))
+    return folder / "a.tsv", {}
+
+
+def write_utf_16(folder):
+    (folder / "a.csv").write_text(delimited(","), "utf-16")
+    return folder / "a.csv", {}
+
+
+def write_old_line_ends(folder):
+    text = delimited(",").replace("\n", "\r").encode("cp1252")
+    (folder / "a.csv").write_bytes(text)
+    return folder / "a.csv", {"encoding": "cp1252"}
+
+
+def write_gz(folder):
+    path = folder / "a.csv.gz"
+    path.write_bytes(gzip.compress(delimited(",").encode()))
+    return path, {}
+
+
+def write_bz2(folder):
+    path = folder / "a.tsv.bz2"
+    path.write_bytes(bz2.compress(delimited("\t").encode()))
+    return path, {}
+
+
+def write_xz(folder):
+    lines = "".join(f"{json.dumps(one)}\n" for one in objects())
+    (folder / "a.jsonl.xz").write_bytes(lzma.compress(lines.encode()))
+    return folder / "a.jsonl.xz", {}
+
+
+def write_zip(folder):
+    with zipfile.ZipFile(folder / "a.zip", "w") as archive:
+        archive.writestr("rows.csv", delimited(","))
+        archive.writestr("__MACOSX/._rows.csv", "x")
+    return folder / "a.zip", {}
+
+
+def write_json_lines(folder):
+    lines = "".join(f"{json.dumps(one)}\n" for one in objects())
+    (folder / "a.json").write_text(lines)
+    return folder / "a.json", {}
+
+
+def write_json_array(folder):
+    (folder / "a.json").write_text(json.dumps(objects(), indent=1))
+    return folder / "a.json", {}
+
+
+def write_fasttext(folder):
+    lines = [f"__label__{label} {text}\n" for text, label in ROWS]
+    (folder / "a.txt").write_text("".join(lines))
+    return folder / "a.txt", {}
+
+
+def write_class_folders(folder):
+    for i, (text, label) in enumerate(ROWS):
+        (folder / "all" / label).mkdir(parents=True, exist_ok=True)
+        (folder / "all" / label / f"{i}.txt").write_text(text)
+    return folder / "all", {}
+
+
+def write_class_files(folder):
+    write_class_folders(folder)
+    return folder / "all" / "*" / "*.txt", {}
+
+
+def write_parquet(folder):
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
+    pd.DataFrame(ROWS, columns=HEADER).to_parquet(folder / "a.parquet")
+    return folder / "a.parquet", {}
+
+
+def write_excel(folder):
+    pytest.importorskip("openpyxl", reason="needs the extra excel")
+    frame = pd.DataFrame(ROWS, columns=HEADER)
+    frame.to_excel(folder / "a.xlsx", index=False)
+    return folder / "a.xlsx", {}
+
+
+def write_saved_dataset(folder):
+    datasets = pytest.importorskip("datasets", reason="needs the extra")
+    names = datasets.ClassLabel(names=["neg", "pos"])
+    columns = {
+        "text": [text for text, _ in ROWS],
+        "label": [names.str2int(label) for _, label in ROWS],
+    }
+    datasets.Dataset.from_dict(
+        columns,
+        features=datasets.Features(
+            {"text": datasets.Value("string"), "label": names}
+        ),
+    ).save_to_disk(folder / "saved")
+    return folder / "saved", {}
+
+
+FORMS = [
+    write_csv, write_semicolons, write_pipes, write_without_header,
+    write_escaped, write_with_index, write_tsv, write_utf_16,
+    write_old_line_ends, write_gz, write_bz2, write_xz, write_zip,
+    write_json_lines, write_json_array, write_fasttext, write_class_folders,
+    write_class_files, write_parquet, write_excel, write_saved_dataset,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("write", FORMS)
+def test_every_form_gives_the_same_rows(tmp_path, write):
+    path, options = write(tmp_path)
+    frame, columns = examples.read_examples([str(path)], ReadOptions(**options))
+    found = sorted(zip(frame["text"], frame["label"], strict=True))
+    assert found == sorted(ROWS)
+    assert (columns.text, columns.label) == HEADER

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.config.pretraining import parse_duration
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.errors import InputError
 from bert_tf.pretraining import corpus, documents
 from tests.pretraining.conftest import raw_text
@@ -24,7 +25,11 @@ def test_rows_are_documents(tmp_path):
     path.write_text("\n".join(map(json.dumps, rows)))
     assert list(documents.read_documents([str(path)])) == ["one\ntwo"]
     with pytest.raises(InputError, match='no column "words"'):
-        list(documents.read_documents([str(path)], text_column="words"))
+        list(
+            documents.read_documents(
+                [str(path)], ReadOptions(text_column="words")
+            )
+        )
 
 
 def test_same_documents_from_jsonl_and_tfrecords(tmp_path):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from bert_tf.config.read_options import ReadOptions
 from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError
 
@@ -9,8 +10,9 @@ from bert_tf.errors import InputError
 _DOCUMENT_START = "-DOCSTART-"
 
 
-def read(lines: Iterator[str], name: str) -> Table:
+def read(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
     """Returns a row for each sentence, see `read_sentences`."""
+    del options
     return Table.from_records(read_sentences(lines, name), name)
 
 

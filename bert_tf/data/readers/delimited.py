@@ -1,4 +1,4 @@
-"""CSV, TSV and plain text files.
+"""CSV, TSV and whatever else stands between fields.
 
 The csv module reads the rows, not pandas: it alone tells the line on which a
 record starts, which every error message here names.
@@ -6,75 +6,102 @@ record starts, which every error message here names.
 
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from bert_tf.data.readers.table import Row, Table
+from absl import logging
+
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError
 
-# How many lines of a TSV file are read to see whether it quotes its fields.
+# How many lines are read to see what stands between fields and around them.
 _SAMPLE_LINES = 2_000
 # Texts of several megabytes are unusual, not wrong; the csv module's own limit
 # is 128 KiB.
 _FIELD_SIZE_LIMIT = 2**31 - 1
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_BACKSLASH = "\\"
 
 
-def read_csv(lines: Iterator[str], name: str) -> Table:
-    """Returns the rows of a CSV file; its first line has the column names."""
-    return _read(lines, name, delimiter=",", quoting=csv.QUOTE_MINIMAL)
+def read_csv(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
+    """Returns the rows of a file of commas, or of what is found in it."""
+    return _read(lines, name, options, ",")
 
 
-def read_tsv(lines: Iterator[str], name: str) -> Table:
-    """Returns the rows of a TSV file, whether it quotes fields or not."""
-    sample = list(itertools.islice(lines, _SAMPLE_LINES))
-    lines = itertools.chain(sample, lines)
-    return _read(lines, name, delimiter="\t", quoting=_tsv_quoting(sample))
+def read_tsv(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
+    """Returns the rows of a file of tabs, or of what is found in it."""
+    return _read(lines, name, options, "\t")
 
 
-def read_text(lines: Iterator[str], name: str) -> Table:
-    """Returns a row for each line, of the one column `text`."""
-    rows = (
-        Row(name, number, {"text": line.rstrip("\r\n")})
-        for number, line in enumerate(lines, 1)
-    )
-    return Table(name, ("text",), rows)
+def find_delimiter(lines: Sequence[str], usual: str) -> str:
+    """Returns what stands between the fields of some lines.
+
+    Args:
+        lines: the first of a file.
+        usual: is preferred, and returned where nothing fits: that every record
+            has as many fields as the first, two or more.
+    """
+    for delimiter in (usual, *DELIMITERS):
+        if _fits(lines, delimiter):
+            return delimiter
+    return usual
+
+
+def _fits(lines: Sequence[str], delimiter: str) -> bool:
+    lengths = set()
+    try:
+        for record in csv.reader(
+            lines,
+            delimiter=delimiter,
+            quoting=_quoting(lines, delimiter),
+            strict=True,
+        ):
+            if record:
+                lengths.add(len(record))
+    except csv.Error:
+        # A record may go on behind the last of the lines.
+        if len(lines) < _SAMPLE_LINES:
+            return False
+    return len(lengths) == 1 and lengths.pop() > 1
 
 
 def _read(
-    lines: Iterator[str], name: str, *, delimiter: str, quoting: int
+    lines: Iterator[str], name: str, options: ReadOptions, usual: str
 ) -> Table:
     csv.field_size_limit(_FIELD_SIZE_LIMIT)
-    # Strict: a stray or unclosed quote is an error, where the default would
-    # quietly swallow the rows after it.
-    reader = csv.reader(
-        lines, delimiter=delimiter, quoting=quoting, strict=True
-    )
-    records = _records(reader, name)
-    _, header = next(records, (0, []))
-    if not header:
-        raise InputError(f"{name} is empty")
-    columns = tuple(column.strip() for column in header)
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError(f'{name} has two columns named "{column}"')
-    return Table(name, columns, _delimited_rows(records, name, columns))
-
-
-def _delimited_rows(
-    records: Iterator[tuple[int, list[str]]], name: str, columns: Sequence[str]
-) -> Iterator[Row]:
-    for line, record in records:
-        if len(record) != len(columns):
-            raise InputError(
-                f"{name}, line {line}: {len(record)} fields where the header "
-                f"has {len(columns)} ({', '.join(columns)}); a text that "
-                "holds the delimiter must stand in double quotes"
+    sample = list(itertools.islice(lines, _SAMPLE_LINES))
+    delimiter = options.delimiter_character
+    if delimiter is None:
+        delimiter = find_delimiter(sample, usual)
+        if delimiter != usual:
+            logging.info(
+                "%s: fields are separated by %ss.", name, DELIMITERS[delimiter]
             )
-        yield Row(name, line, dict(zip(columns, record, strict=True)))
+    records = _records(
+        itertools.chain(sample, lines),
+        name,
+        delimiter=delimiter,
+        quoting=_quoting(sample, delimiter),
+        escapechar=options.escapechar,
+        # Strict: a stray or unclosed quote is an error, where the default
+        # would quietly swallow the rows after it.
+        strict=True,
+    )
+    return Table.from_fields(records, name, options)
 
 
 def _records(
-    reader: "csv._reader", name: str
+    lines: Iterable[str], name: str, **dialect
 ) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line that each record starts on, and its fields."""
+    last = [""]
+
+    def remembered() -> Iterator[str]:
+        for line in lines:
+            last[0] = line
+            yield line
+
+    reader = csv.reader(remembered(), **dialect)
     while True:
         line = reader.line_num + 1
         try:
@@ -82,21 +109,37 @@ def _records(
         except StopIteration:
             return
         except csv.Error as error:
+            remedy = (
+                "double quotes inside a quoted text must be doubled, and line "
+                "ends must be \\n or \\r\\n"
+            )
+            if _reads_escaped(last[0], dialect):
+                remedy = "quotes stand behind backslashes: --escapechar='\\'"
             raise InputError(
-                f"{name}, record from line {line}: {error}; double quotes "
-                "inside a quoted text must be doubled, and line ends must be "
-                "\\n or \\r\\n"
+                f"{name}, record from line {line}: {error}; {remedy}"
             ) from None
         if record:
             yield line, record
 
 
-def _tsv_quoting(sample: Sequence[str]) -> int:
+def _reads_escaped(line: str, dialect: dict) -> bool:
+    if dialect["escapechar"] or _BACKSLASH + '"' not in line:
+        return False
+    try:
+        list(csv.reader([line], **{**dialect, "escapechar": _BACKSLASH}))
+    except csv.Error:
+        return False
+    return True
+
+
+def _quoting(sample: Sequence[str], delimiter: str) -> int:
     """Tells whether a TSV file quotes fields (spreadsheets) or not (GLUE).
 
     It does if the sample reads without a fault under strict quoting, every
-    record is as long as the header, and some field is quoted.
+    record is as long as the header, and some field is quoted. Others do.
     """
+    if delimiter != "\t":
+        return csv.QUOTE_MINIMAL
     complete = len(sample) < _SAMPLE_LINES
     lengths = []
     try:

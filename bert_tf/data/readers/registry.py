@@ -3,6 +3,7 @@
 To add a format, write a file that reads it and a line of FORMATS.
 """
 
+import importlib.util
 import itertools
 import os
 import sys
@@ -10,9 +11,20 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from bert_tf import files
-from bert_tf.data.readers import conll, delimited, json_files
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.data.readers import (
+    compression,
+    conll,
+    decoding,
+    delimited,
+    excel,
+    json_files,
+    parquet,
+    saved_dataset,
+    text_files,
+)
 from bert_tf.data.readers.table import Table
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, InstallationError
 
 STANDARD_INPUT = "-"
 
@@ -22,23 +34,43 @@ class Format(NamedTuple):
 
     Attributes:
         read: takes the decoded lines of a file, of which there is one at
-            least, or of a binary format its path; and its name for messages.
+            least, or of a binary format its path; its name for messages; and
+            the ReadOptions.
         suffixes: of its files.
         is_binary: whether `read` opens the file itself.
+        is_folder: tells whether a folder is of this format.
+        package: that reads it, where it is an optional one.
     """
 
     read: Callable[..., Table]
-    suffixes: tuple[str, ...]
+    suffixes: tuple[str, ...] = ()
     is_binary: bool = False
+    is_folder: Callable[[str], bool] | None = None
+    package: str | None = None
 
 
 FORMATS = {
     "csv": Format(delimited.read_csv, (".csv",)),
-    "tsv": Format(delimited.read_tsv, (".tsv",)),
-    "jsonl": Format(json_files.read_lines, (".jsonl", ".ndjson")),
-    "text": Format(delimited.read_text, (".txt",)),
+    "tsv": Format(delimited.read_tsv, (".tsv", ".tab")),
+    "jsonl": Format(json_files.read, (".jsonl", ".ndjson", ".json")),
+    "text": Format(text_files.read_lines, (".txt",)),
+    "fasttext": Format(text_files.read_fasttext),
     "conll": Format(conll.read, (".conll",)),
-    "squad": Format(json_files.read_squad, (".json",)),
+    "parquet": Format(
+        parquet.read, (".parquet",), is_binary=True, package="pyarrow"
+    ),
+    "excel": Format(excel.read, (".xlsx",), is_binary=True, package="openpyxl"),
+    "saved_dataset": Format(
+        saved_dataset.read,
+        is_binary=True,
+        is_folder=saved_dataset.is_saved_dataset,
+        package="datasets",
+    ),
+    "class_folders": Format(
+        text_files.read_class_folder,
+        is_binary=True,
+        is_folder=text_files.is_class_folder,
+    ),
 }
 
 
@@ -54,76 +86,89 @@ def expand_paths(patterns: Sequence[str]) -> tuple[str, ...]:
             raise InputError(
                 f"{pattern}: no such file; the current folder is {os.getcwd()}"
             )
-        for path in matches:
-            if path != STANDARD_INPUT and files.is_folder(path):
-                raise InputError(
-                    f'{path} is a folder; name its files, e.g. "{path}/*.csv"'
-                )
         paths.extend(path for path in matches if path not in paths)
     return tuple(paths)
 
 
-def open_table(path: str, file_format: str | None = None) -> Table:
+def open_table(
+    path: str,
+    options: ReadOptions = ReadOptions(),
+    *,
+    labelled: bool = False,
+) -> Table:
     """Opens one file, or standard input for "-", as a stream of rows.
 
     Args:
         path: a local path, any path that tf.io.gfile takes, or "-".
-        file_format: one of FORMATS; by default the one that the file's suffix
-            names, and plain text lines for standard input.
+        options: how to read it.
+        labelled: whether there must be labels, so that what is else a text a
+            line may be fastText's.
 
     Raises:
-        InputError: the file is empty, not UTF-8, or not in its format. Faults
-            further down are raised while the rows are read.
+        InputError: the file is empty, of another encoding, or not in its
+            format. Faults further down are raised while the rows are read.
+        InstallationError: the package that reads it is missing.
     """
-    file_format = FORMATS[file_format or format_of(path)]
+    file_format = format_of(path, options)
     name = "standard input" if path == STANDARD_INPUT else path
-    if file_format.is_binary:
-        return file_format.read(path, name)
-    lines = _decoded_lines(_binary_lines(path), name)
+    package = FORMATS[file_format].package
+    if package and importlib.util.find_spec(package) is None:
+        raise InstallationError(
+            f"{path} needs the package {package}, which is not installed: "
+            f"pip install {package}"
+        )
+    if FORMATS[file_format].is_binary:
+        if compression.is_compressed(path):
+            raise InputError(f"{path}: unpack it; {file_format} is compressed")
+        return FORMATS[file_format].read(path, name, options)
+    lines = decoding.decode_lines(_binary_lines(path), name, options.encoding)
     first = next(lines, None)
     if first is None:
         raise InputError(f"{name} is empty")
     lines = itertools.chain([first], lines)
-    return file_format.read(lines, name)
+    if labelled and file_format == "text":
+        lines = text_files.check_labels(lines, name)
+        file_format = "fasttext"
+    return FORMATS[file_format].read(lines, name, options)
 
 
-def format_of(path: str) -> str:
-    """Returns the format that a path's suffix names."""
+def format_of(
+    path: str,
+    options: ReadOptions = ReadOptions(),
+) -> str:
+    """Returns the format that the options, a folder or a suffix name."""
+    if options.input_format:
+        return options.input_format
+    is_folder = path != STANDARD_INPUT and files.is_folder(path)
+    if is_folder:
+        for name, one in FORMATS.items():
+            if one.is_folder is not None and one.is_folder(path):
+                return name
+        raise InputError(
+            f'{path} is a folder; name its files, e.g. "{path}/*.csv". Read as '
+            "a whole are folders of datasets' save_to_disk, and those with one "
+            "folder of .txt files a class"
+        )
     if path == STANDARD_INPUT:
-        return "text"
-    suffix = os.path.splitext(path)[1].lower()
-    for name, one in FORMATS.items():
-        if suffix in one.suffixes:
-            return name
-    known = [suffix for one in FORMATS.values() for suffix in one.suffixes]
-    raise InputError(
-        f'{path}: cannot tell the format from the suffix "{suffix}"; known are '
-        f"{', '.join(known)}"
-    )
+        return "csv" if options.delimiter else "text"
+    suffix = os.path.splitext(compression.inner_name(path))[1].lower()
+    known = {
+        suffix: name for name, one in FORMATS.items() for suffix in one.suffixes
+    }
+    name = known.get(suffix)
+    if options.delimiter and name in (None, "text"):
+        return "csv"
+    if name is None:
+        raise InputError(
+            f'{path}: cannot tell the format from the suffix "{suffix}"; known '
+            f"are {', '.join(known)}. Say what it is with --input_format="
+            "csv|tsv|jsonl|text|conll, or what separates its fields with "
+            "--delimiter=tab"
+        )
+    return name
 
 
 def _binary_lines(path: str) -> Iterator[bytes]:
     if path == STANDARD_INPUT:
-        yield from sys.stdin.buffer
-    else:
-        with files.open_file(path, "rb") as file:
-            yield from file
-
-
-def _decoded_lines(lines: Iterator[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-            if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise InputError(
-                    f"{name} is UTF-16, not UTF-8; convert it first, e.g. "
-                    f"iconv -f UTF-16 -t UTF-8 {name} > utf8_file"
-                )
-        try:
-            yield line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{name}, line {number}: byte {error.start + 1} "
-                f"(0x{line[error.start]:02x}) is not UTF-8; convert the file "
-                f"first, e.g. iconv -f WINDOWS-1252 -t UTF-8 {name} > utf8_file"
-            ) from None
+        return iter(sys.stdin.buffer)
+    return compression.read_lines(path)

@@ -2,10 +2,15 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+import json
+import math
+from collections.abc import Iterator, Sequence
 from typing import Self
 
-from bert_tf.errors import InputError
+from absl import logging
+
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.errors import InputError, list_some
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,13 +22,21 @@ class Row:
     fields: dict[str, str]
 
     def field(self, column: str) -> str:
-        """Returns a field; raises InputError where the record has none."""
-        if column not in self.fields:
-            raise InputError(
-                f'{self.path}, line {self.line}: no field "{column}", which '
-                "the first row has; every row needs it"
-            )
-        return self.fields[column]
+        """Returns a field, or the fields of "a,b" with a space between.
+
+        Raises:
+            InputError: the record has no such field.
+        """
+        if column in self.fields:
+            return self.fields[column]
+        parts = column.split(",")
+        if len(parts) > 1:
+            texts = [self.field(part) for part in parts]
+            return " ".join(text for text in texts if text.strip())
+        raise InputError(
+            f'{self.path}, line {self.line}: no field "{column}", which '
+            "the first row has; every row needs it"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +64,96 @@ class Table:
         if first is None:
             raise InputError(f"{path} has no rows")
         return cls(path, tuple(first.fields), itertools.chain([first], rows))
+
+    @classmethod
+    def from_fields(
+        cls,
+        records: Iterator[tuple[int, list[str]]],
+        path: str,
+        options: ReadOptions,
+    ) -> Self:
+        """Returns a table whose first record has the column names.
+
+        Columns without a name are left out: the index that pandas writes, and
+        what spreadsheets leave at the end of a row.
+
+        Args:
+            records: the line of each, and its fields.
+            options: say where else the names are.
+
+        Raises:
+            InputError: there is no record, or a name is there twice. Later, a
+                row has more or fewer fields than there are columns.
+        """
+        first = next(records, None)
+        if first is None or not first[1]:
+            raise InputError(f"{path} is empty")
+        header = [name.strip() for name in first[1]]
+        if not options.header:
+            records = itertools.chain([first], records)
+            header = [str(number) for number in range(1, len(header) + 1)]
+        if options.column_names:
+            if len(options.column_names) != len(header):
+                raise InputError(
+                    f"{path} has {len(header)} columns, --column_names has "
+                    f"{len(options.column_names)}"
+                )
+            header = list(options.column_names)
+        columns = tuple(name for name in header if name)
+        if not columns:
+            raise InputError(
+                f"{path}: the first line has no column names; pass --noheader "
+                "and --column_names"
+            )
+        for column in columns:
+            if columns.count(column) > 1:
+                raise InputError(
+                    f'{path} has two columns named "{column}"; rename one, or '
+                    "name all with --column_names"
+                )
+        if len(columns) < len(header):
+            numbers = [n for n, name in enumerate(header, 1) if not name]
+            logging.info(
+                "%s: columns without a name are left out: %s.",
+                path,
+                list_some(numbers),
+            )
+        return cls(path, columns, _named_rows(records, path, header))
+
+
+def as_text(value: object) -> str:
+    """Returns a cell as text: lists and objects as JSON, none as ""."""
+    if isinstance(value, str):
+        return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool | int | float | list | dict):
+        return json.dumps(value, default=str)
+    # Dates and decimals.
+    return str(value)
+
+
+def _named_rows(
+    records: Iterator[tuple[int, list[str]]], path: str, header: Sequence[str]
+) -> Iterator[Row]:
+    kept = [number for number, name in enumerate(header) if name]
+    # After the last name nothing has to be there.
+    fewest = kept[-1] + 1
+    for line, record in records:
+        count = len(record)
+        if count != len(header) and (
+            count < fewest or any(record[len(header) :])
+        ):
+            names = [name for name in header if name]
+            raise InputError(
+                f"{path}, line {line}: {count} fields where the header "
+                f"has {len(header)} ({', '.join(names)}); a text that "
+                "holds the delimiter must stand in double quotes, and another "
+                "delimiter is named by --delimiter"
+            )
+        yield Row(path, line, {header[i]: record[i] for i in kept})
 
 
 def _whole_characters(rows: Iterator[Row]) -> Iterator[Row]:

@@ -1,0 +1,64 @@
+"""Folders of the datasets package's save_to_disk."""
+
+import os
+from collections.abc import Iterator
+
+from bert_tf import files
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.data.readers.table import Row, Table, as_text
+from bert_tf.errors import InputError
+
+_OF_SPLIT, _OF_SPLITS = "state.json", "dataset_dict.json"
+_BATCH_ROWS = 1_000
+
+
+def is_saved_dataset(path: str) -> bool:
+    """Whether a folder is of one split, or of several."""
+    return any(
+        files.exists(os.path.join(path, name))
+        for name in (_OF_SPLIT, _OF_SPLITS)
+    )
+
+
+def read(path: str, name: str, options: ReadOptions) -> Table:
+    """Returns the rows of a split; class labels are names, not numbers."""
+    del options
+    import datasets
+
+    if files.exists(os.path.join(path, _OF_SPLITS)):
+        splits = [
+            os.path.basename(os.path.dirname(one))
+            for one in files.glob(os.path.join(path, "*", _OF_SPLIT))
+        ]
+        raise InputError(
+            f"{path} holds several splits; name one: "
+            f"{', '.join(os.path.join(path, split) for split in splits)}"
+        )
+    try:
+        dataset = datasets.load_from_disk(path)
+    except Exception as error:  # noqa: BLE001 - of JSON, of Arrow, and its own
+        raise InputError(
+            f"{path} cannot be read as a folder of save_to_disk ({error})"
+        ) from None
+    return Table(name, tuple(dataset.column_names), _rows(dataset, name))
+
+
+def _rows(dataset, name: str) -> Iterator[Row]:
+    names_of = {
+        column: feature.names
+        for column, feature in dataset.features.items()
+        if hasattr(feature, "names")
+    }
+    number = 0
+    for batch in dataset.iter(_BATCH_ROWS):
+        for values in zip(*batch.values(), strict=True):
+            number += 1
+            fields = dict(zip(batch, values, strict=True))
+            for column, names in names_of.items():
+                # -1 is that of a row without label.
+                label = fields[column]
+                is_known = label is not None and 0 <= label < len(names)
+                fields[column] = names[label] if is_known else ""
+            yield Row(
+                name, number, {key: as_text(fields[key]) for key in fields}
+            )
