@@ -93,10 +93,22 @@ def test_train_evaluate_export_predict(tmp_path, preset):
 
 def test_check_data(tmp_path, preset):
     train = write_csv(tmp_path / "train.csv", review_rows(20))
+    with open(train, "a") as file:
+        file.write('a film,\n" ",pos\n')
     done = run_script("check_data", f"--train_file={train}",
-                      f"--preset={preset}", "--json")  # fmt: skip
+                      f"--preset={preset}", "--json",
+                      f"--write_clean={tmp_path / 'clean.csv'}")  # fmt: skip
     report = json.loads(done.stdout)
     assert report["parts"]["train"]["classes"] == {"neg": 10, "pos": 10}
+    with open(tmp_path / "clean.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 20
+    assert list(rows[0]) == ["text", "label"]
+    with open(tmp_path / "clean.left_out.csv") as file:
+        left_out = list(csv.DictReader(file))
+    assert [(row["line"], row["reason"]) for row in left_out] == [
+        ("22", "no label"), ("23", "an empty text"),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

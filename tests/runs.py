@@ -7,12 +7,10 @@ from bert_tf.inference import model_files
 from pipelines import app
 
 
-def evaluate_files(path, files, *, batch_size=64, **columns):
+def evaluate_files(path, files, *, batch_size=64):
     """Evaluates a run folder or a SavedModel on files."""
     info = model_files.read_info(path)
-    labelled = examples.read_labelled(
-        files, info.label_type, info.class_names, **columns
-    )
+    labelled = examples.read_labelled(files, info.label_type, info.class_names)
     model = app.open_model(info, batch_size=batch_size)
     return evaluate_lib.evaluate(model, labelled)
 

@@ -18,8 +18,17 @@ from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.train import train_files as train
 from pipelines import common_flags
 from tests.conftest import review_rows, write_csv
+from tests.data import readers_test
 from tests.runs import evaluate_files
 from tests.training.finetuning_test import Weights, saved_values
+
+# Files of a folder are sorted by class, so that other batches are made. Of the
+# rest some here: all give equal rows, see readers_test.
+CHECKED_FORMS = (
+    [form for form in readers_test.FORMS if "class" not in form.__name__]
+    if "ALL_FORMS" in os.environ
+    else [readers_test.write_zip, readers_test.write_parquet]
+)
 
 
 def without_times(metrics: dict) -> dict:
@@ -50,6 +59,37 @@ def test_run_folder(trained_run):
         ),
     }  # fmt: skip
     assert os.listdir(f"{trained_run}/checkpoints") == ["best.weights.h5"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("write", CHECKED_FORMS)
+def test_every_form_trains_the_same_weights(
+    tiny_config, tmp_path, monkeypatch, write
+):
+    monkeypatch.setattr(readers_test, "ROWS", review_rows(60))
+    values, reports = [], []
+    for form in (readers_test.write_csv, write):
+        folder = tmp_path / form.__name__
+        folder.mkdir()
+        path, options = form(folder)
+        run = str(folder / "run")
+        train(
+            tiny_config(
+                train_file=(str(path),),
+                output_dir=run,
+                num_train_epochs=1,
+                **options,
+            )
+        )
+        values.append(saved_values(run))
+        with open(f"{run}/data_report.json") as file:
+            reports.append(json.load(file))
+    for part in [part for one in reports for part in one["parts"].values()]:
+        del part["files"]
+    assert reports[0] == reports[1]
+    assert values[0].keys() == values[1].keys()
+    for name, value in values[0].items():
+        np.testing.assert_array_equal(value, values[1][name])
 
 
 def test_it_learns(trained_run):
