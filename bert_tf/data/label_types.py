@@ -107,6 +107,7 @@ class ClassLabel(LabelType):
                 f'{path} has the label "{label}" (lines '
                 f"{list_some(list(same['line']))}), which the training data "
                 f"lacks; it has: {list_some(class_names, 20)}"
+                + _numbers_may_have_names(label, class_names)
             )
 
     def strata(self, labels: pd.Series) -> pd.Series:
@@ -355,6 +356,12 @@ def answers_of(row) -> list[tuple[str, int]]:
             'JSON list such as [{"text": "in Paris", "answer_start": 17}], '
             f"empty where there is none, not {row.label[:60]!r}"
         ) from None
+
+
+def _numbers_may_have_names(label: str, class_names: Sequence[str]) -> str:
+    if label.isdigit() and not any(map(labels_lib.is_number, class_names)):
+        return "; --label_names says what 0, 1, ... are called"
+    return ""
 
 
 def _not_in_training(label: str, class_names: Sequence[str]) -> str:

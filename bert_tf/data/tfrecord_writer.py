@@ -192,7 +192,8 @@ def _batches(
                     if not field.strip():
                         raise InputError(
                             f'{row.path}, line {row.line}: "{name}" is empty; '
-                            "remove or fill such rows"
+                            "remove or fill such rows; pipelines.check_data "
+                            "--write_clean=clean.csv writes the others"
                         )
             yield tuple(segments), labels
 

@@ -15,7 +15,7 @@ from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import examples
 from bert_tf.data.readers import registry
 from bert_tf.data.readers.table import Table
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, InstallationError
 
 
 def read(tmp_path, content: bytes, name="file.csv", **kwargs):
@@ -146,6 +146,33 @@ def test_a_format_is_added_where_the_docs_say(tmp_path, monkeypatch):
     assert columns.text == "text"
     with pytest.raises(InputError, match=r"known are .*\.pickled"):
         registry.format_of("rows.unknown")
+
+
+def test_rows_that_columns_without_a_name_may_lack(tmp_path):
+    content = b"v1,v2,,\nham,a,,\nspam,b\nham,c,x,\n"
+    columns, rows = read(tmp_path, content)
+    assert columns == ("v1", "v2")
+    assert rows == [(2, "ham", "a"), (3, "spam", "b"), (4, "ham", "c")]
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InstallationError, match="pip install openpyxl"):
+        read(tmp_path, b"", "file.xlsx")
+
+
+def test_several_members_and_several_splits_are_listed(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("train.csv", "a")
+        archive.writestr("test.csv", "a")
+    with pytest.raises(InputError, match=r"2 files, not one \(train.csv, test"):
+        registry.open_table(str(tmp_path / "a.zip"))
+    datasets = pytest.importorskip("datasets", reason="needs the extra")
+    one = datasets.Dataset.from_dict({"text": ["a"]})
+    splits = datasets.DatasetDict(train=one, test=one)
+    splits.save_to_disk(tmp_path / "saved")
+    with pytest.raises(InputError, match=r"name one: .*saved/test, .*train"):
+        registry.open_table(str(tmp_path / "saved"))
 
 
 ROWS = [("good, bright\tday", "pos"), ('a "bad" day', "neg")] * 3
@@ -313,3 +340,32 @@ def test_every_form_gives_the_same_rows(tmp_path, write):
     found = sorted(zip(frame["text"], frame["label"], strict=True))
     assert found == sorted(ROWS)
     assert (columns.text, columns.label) == HEADER
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("pos\tgood\nneg\tbad\n", "--delimiter=tab, and --noheader"),
+        ("good\nbad\n", "has no label; name the columns"),
+        ("__label__a x\ny\n", "line 2: the line does not begin with"),
+    ],
+)
+def test_a_text_file_without_labels_is_refused(tmp_path, content, words):
+    path = tmp_path / "a.txt"
+    path.write_text(content)
+    with pytest.raises(InputError, match=words):
+        examples.read_examples([str(path)])
+    # A text a line where none are wanted.
+    frame, _ = examples.read_examples([str(path)], labelled=False)
+    assert list(frame["text"]) == content.splitlines()
+
+
+def test_numbered_labels_get_names(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,1\nb,0.0\nc,2\n")
+    names = ("negative", "neutral", "positive")
+    options = ReadOptions(label_names=names)
+    frame, _ = examples.read_examples([str(path)], options)
+    assert list(frame["label"]) == ["neutral", "negative", "positive"]
+    with pytest.raises(InputError, match='line 4: the label "2" is not'):
+        examples.read_examples([str(path)], ReadOptions(label_names=names[:2]))
