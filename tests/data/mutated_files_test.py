@@ -14,6 +14,8 @@ import lzma
 import os
 import pathlib
 import random
+import shutil
+import tempfile
 import zipfile
 
 import pandas as pd
@@ -86,7 +88,29 @@ def contents():
         "a.zip": zipped("a.csv", as_csv(",")),
         "a.parquet": as_binary("to_parquet"),
         "a.xlsx": as_binary("to_excel"),
+        # A folder.
+        "saved": None,
     }.items()
+
+
+def mutated_dataset(path, generator):
+    """Writes a folder of save_to_disk with faults in one of its files."""
+    datasets = pytest.importorskip("datasets", reason="needs the extra")
+    if not path.exists():
+        datasets.Dataset.from_list(ROWS).save_to_disk(path)
+        for file in path.iterdir():
+            file.rename(f"{path}_{file.name}")
+        path.rmdir()
+        path.mkdir()
+    originals = sorted(path.parent.glob(f"{path.name}_*"))
+    chosen = generator.randrange(len(originals))
+    for number, original in enumerate(originals):
+        content = original.read_bytes()
+        if number == chosen:
+            content = mutated(content, generator)
+        name = original.name.removeprefix(f"{path.name}_")
+        (path / name).write_bytes(content)
+    return path
 
 
 def mutated(content, generator):
@@ -130,6 +154,9 @@ def counts(path):
     if path.suffix == ".parquet":
         parquet = pytest.importorskip("pyarrow.parquet")
         return {parquet.ParquetFile(path).metadata.num_rows}
+    if path.is_dir():
+        datasets = pytest.importorskip("datasets", reason="needs the extra")
+        return {len(datasets.load_from_disk(path))}
     if path.suffix == ".xlsx":
         return {len(pd.read_excel(path, engine="openpyxl").dropna(how="all"))}
     text = decoded(path)
@@ -181,7 +208,10 @@ def test_mutated_files_are_told_or_read(tmp_path):
     for number in range(FILES):
         name, content = originals[number % len(originals)]
         path = tmp_path / name
-        path.write_bytes(mutated(content, generator))
+        if content is None:
+            path = mutated_dataset(path, generator)
+        else:
+            path.write_bytes(mutated(content, generator))
         try:
             rows = [
                 row for table, _ in open_tables([str(path)])
@@ -210,6 +240,6 @@ def test_mutated_files_are_told_or_read(tmp_path):
 
 def keep(path):
     """Keeps a file that is not read as it should, and returns its path."""
-    kept = pathlib.Path("/tmp") / f"mutated_{path.name}"
-    kept.write_bytes(path.read_bytes())
-    return kept
+    kept = pathlib.Path(tempfile.gettempdir()) / f"mutated_{path.name}"
+    copy = shutil.copytree if path.is_dir() else shutil.copy
+    return copy(path, kept)

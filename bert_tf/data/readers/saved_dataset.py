@@ -1,5 +1,6 @@
 """Folders of the datasets package's save_to_disk."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -34,13 +35,20 @@ def read(path: str, name: str, options: ReadOptions) -> Table:
             f"{path} holds several splits; name one: "
             f"{', '.join(os.path.join(path, split) for split in splits)}"
         )
-    try:
+    with _telling_of_damage(path):
         dataset = datasets.load_from_disk(path)
-    except Exception as error:  # noqa: BLE001 - of JSON, of Arrow, and its own
-        raise InputError(
-            f"{path} cannot be read as a folder of save_to_disk ({error})"
-        ) from None
     return Table(name, tuple(dataset.column_names), _rows(dataset, name))
+
+
+@contextlib.contextmanager
+def _telling_of_damage(path: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - of JSON, of Arrow, and its own
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as a folder of save_to_disk ({reason})"
+        ) from None
 
 
 def _rows(dataset, name: str) -> Iterator[Row]:
@@ -50,7 +58,12 @@ def _rows(dataset, name: str) -> Iterator[Row]:
         if hasattr(feature, "names")
     }
     number = 0
-    for batch in dataset.iter(_BATCH_ROWS):
+    batches = dataset.iter(_BATCH_ROWS)
+    while True:
+        with _telling_of_damage(name):
+            batch = next(batches, None)
+        if batch is None:
+            return
         for values in zip(*batch.values(), strict=True):
             number += 1
             fields = dict(zip(batch, values, strict=True))
