@@ -69,7 +69,11 @@ def define_reading() -> None:
         flags.DEFINE_enum(
             "input_format",
             None,
-            list(registry.FORMATS),
+            [
+                name
+                for name, one in registry.FORMATS.items()
+                if one.is_folder is None
+            ],
             "Format of the files, where the suffix does not say; standard "
             "input is a text a line unless this says otherwise.",
         )
