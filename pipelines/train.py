@@ -40,7 +40,7 @@ with help_page.group("Training"):
         "learning_rate",
         None,
         "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
-        "parameters, 5e-5 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
+        "parameters, 1e-4 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
         "--freeze_backbone.",
     )
     flags.DEFINE_enum(

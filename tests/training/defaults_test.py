@@ -32,7 +32,7 @@ def test_what_is_left_open_is_decided(tiny_config):
     assert config.text_column == "text"
     assert config.max_seq_length == 64
     assert config.metric_for_best_model == "f1"
-    assert config.learning_rate == 5e-5
+    assert config.learning_rate == 1e-4
     assert config.pooling == "mean"
     assert config.head_init == "linear_probe"
     # As a run that is resumed: nothing is left.
