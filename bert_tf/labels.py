@@ -1,5 +1,6 @@
 """Class names, their ids and labels.txt; sets of labels."""
 
+import ast
 import json
 import math
 from collections import Counter
@@ -115,13 +116,15 @@ def split(labels: str, separator: str) -> list[str]:
 
 
 def json_value(labels: str) -> object:
-    """Returns what a list or an object of a JSON lines file was."""
+    """Returns what a list or an object was, in JSON or as Python writes it."""
     if not labels.startswith(("[", "{")):
         return None
-    try:
-        return json.loads(labels)
-    except json.JSONDecodeError:
-        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(labels)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    return None
 
 
 def is_number(label: str) -> bool:

@@ -86,8 +86,10 @@ class ReadOptions:
 def _is_text_encoding(name: str) -> bool:
     try:
         return isinstance(codecs.decode(b"a", name), str)
-    except (LookupError, UnicodeError):
-        # utf-16 wants more than a byte.
-        return name.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+    except LookupError:
+        return False
+    except UnicodeError:
+        # UTF-16 wants more than a byte.
+        return True
     except Exception:  # noqa: BLE001 - zlib and its like, each with its own
         return False

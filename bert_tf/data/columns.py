@@ -16,8 +16,9 @@ from bert_tf.errors import InputError, did_you_mean
 _TEXT_NAMES = (
     "text", "sentence", "content", "tweet", "tweettext", "review",
     "reviewtext", "reviewbody", "comment", "commenttext", "message", "sms",
-    "question", "questiontext", "query", "utterance", "body", "post", "posts",
-    "document", "article", "statement", "abstract", "headline",
+    "originaltweet", "phrase", "question", "questiontext", "query",
+    "utterance", "body", "post", "posts", "document", "article",
+    "statement", "abstract", "headline",
     "shortdescription", "description", "summary", "title", "subject", "v2",
 )  # fmt: skip
 _PAIR_NAMES = (
@@ -30,10 +31,10 @@ _PAIR_NAMES = (
     ("question", "context"),
 )
 _LABEL_NAMES = (
-    "label", "labels", "goldlabel", "target", "class", "category",
+    "label", "labels", "goldlabel", "target", "class", "classindex", "category",
     "sentiment", "airlinesentiment", "intent", "topic", "emotion", "polarity",
-    "answers", "isspam", "spam", "type", "rating", "stars", "overall", "score",
-    "subject", "v1",
+    "answers", "isspam", "isduplicate", "issarcastic", "type", "rating",
+    "stars", "overall", "score", "subject", "v1",
 )  # fmt: skip
 _ID_NAMES = ("id", "idx", "guid", "index")
 # What an unused column holds on average, in words, that may be text.
@@ -89,13 +90,13 @@ def open_tables(
             are one table where labels are wanted.
         options: how to read them.
         labelled: whether a label column is needed; every file must then have
-            the columns of the first.
+            the id column of the first as well as its other ones.
 
     Raises:
         InputError: as of `open_table` and `choose_columns`.
     """
     paths = registry.expand_paths(patterns)
-    if labelled and text_files.are_of_classes(paths):
+    if text_files.are_of_classes(paths):
         table = text_files.read_class_files(paths, ",".join(patterns), options)
         tables = iter([table])
     else:
@@ -107,8 +108,10 @@ def open_tables(
         columns = choose_columns(
             table.columns, options, path=table.path, labelled=labelled
         )
-        if labelled:
-            options = dataclasses.replace(options, **columns.flags())
+        kept = columns.flags()
+        if not labelled:
+            del kept["id_column"]
+        options = dataclasses.replace(options, **kept)
         yield table, columns
 
 
@@ -132,7 +135,8 @@ def choose_columns(
     if text is None and text_pair is None:
         text, text_pair = _find_pair(columns)
     text = text or _find(columns, _TEXT_NAMES)
-    others = [name for name in columns if name not in (text, text_pair)]
+    taken = _parts(text) | _parts(text_pair)
+    others = [name for name in columns if name not in taken]
     label = options.label_column or _find(others, _LABEL_NAMES)
     if text is None and label is not None and len(columns) == 2:
         text = next(column for column in columns if column != label)
@@ -149,7 +153,10 @@ def choose_columns(
             _check_there(column, columns, path=path, flag=flag)
     for flag in ("text_column", "label_column")[: 2 if labelled else 1]:
         if wanted[flag] is None:
-            remedy = f"Name one with --{flag} (is the first line a header?)"
+            remedy = (
+                f"Name one with --{flag}, or all, where the first line is no "
+                "header, with --noheader --column_names=label,text"
+            )
             if flag == "label_column":
                 remedy += "; pipelines.predict labels texts that have none"
             raise InputError(
@@ -172,8 +179,7 @@ def mention_other_texts(table: Table, columns: Columns) -> tuple[Table, str]:
         where there is nothing.
     """
     sample = list(itertools.islice(table.rows, _SAMPLE_ROWS))
-    used = {name for one in columns.flags().values() if one
-            for name in (one, *one.split(","))}  # fmt: skip
+    used = set().union(*map(_parts, columns.flags().values()))
     others = [
         name
         for name in table.columns
@@ -194,6 +200,11 @@ def _words(rows: Sequence[Row], column: str) -> float:
     if len(set(texts)) <= len(texts) / 2:
         return 0.0
     return sum(len(text.split()) for text in texts) / len(texts)
+
+
+def _parts(column: str | None) -> set[str]:
+    """Returns a column, and those that "a,b" joins."""
+    return {column, *column.split(",")} if column else set()
 
 
 def _check_there(
@@ -243,7 +254,11 @@ def _check_delimiter(columns: Sequence[str], path: str, labelled: bool) -> None:
 
 
 def _check_distinct(columns: Columns, path: str) -> None:
-    used = [c for c in (columns.text, columns.text_pair, columns.label) if c]
+    used = [
+        part
+        for column in (columns.text, columns.text_pair, columns.label)
+        for part in _parts(column)
+    ]
     if len(set(used)) < len(used):
         raise InputError(
             f"{path}: the same column is named twice ({', '.join(used)})"

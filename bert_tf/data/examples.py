@@ -17,6 +17,7 @@ from bert_tf.errors import InputError, list_some
 # The columns of every examples frame; text_pair and label are None throughout
 # where the files have none.
 FRAME_COLUMNS = ("path", "line", "id", "text", "text_pair", "label")
+_SNLI_LABEL = "gold_label"
 # What a row may lack.
 _REASONS = {
     "text": "an empty text",
@@ -98,8 +99,17 @@ def read_rows(
     if columns.label is not None:
         examples["label"] = examples["label"].str.strip()
         missing = label_type.missing if label_type else frozenset()
+        if columns.label == _SNLI_LABEL:
+            # People did not agree.
+            missing = {*missing, "-"}
         is_missing = examples["label"].str.lower().isin(missing)
         examples.loc[is_missing, "label"] = ""
+        if columns.label in set(examples["label"]):
+            logging.warning(
+                'The label "%s" is also the name of its column: if the first '
+                "line is a row, pass --noheader --column_names=label,text.",
+                columns.label,
+            )
         if options.label_names:
             examples["label"] = _named_labels(examples, options.label_names)
     may_be_empty = label_type is not None and label_type.may_be_empty

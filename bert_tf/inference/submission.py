@@ -1,6 +1,7 @@
 """Submission files, as competitions on Kaggle take them."""
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,8 +36,9 @@ class Submission:
         """Reads a sample.
 
         Args:
-            path: of a table with ids first, then a column of labels or
-                numbers, or one for the probability of each class.
+            path: of a table with ids first, then a column of labels, numbers
+                or, of two classes, the probability of one; or a column for
+                the probability of each class.
             task: of the model.
             class_names: of the model.
             label_names: what the labels 0, 1, ... of the sample are called by
@@ -49,15 +51,25 @@ class Submission:
         table = registry.open_table(path)
         self.id_column, *self._columns = table.columns
         rows = list(table.rows)
-        self._ids = [row.fields[self.id_column] for row in rows]
-        self._numbers = {name: str(n) for n, name in enumerate(label_names)}
+        self._ids = [row.field(self.id_column) for row in rows]
+        self._numbers: dict[str, str] = {}
+        # The class whose probability is asked for, where it is one.
+        self._scored: str | None = None
         self._answers: dict[str, list[str]] = {}
         if task not in _TASKS:
             raise InputError(
                 f"--submission_file is for models of {', '.join(_TASKS)}, and "
                 f"this one is of {task}"
             )
-        self._has_probabilities = set(self._columns) == set(class_names)
+        repeated = [name for name, n in Counter(self._ids).items() if n > 1]
+        if repeated:
+            raise InputError(
+                f"{path} has values of {self.id_column} twice "
+                f"({list_some(repeated)})"
+            )
+        self._has_probabilities = bool(self._columns) and (
+            set(self._columns) == set(class_names)
+        )
         if self._has_probabilities:
             return
         if len(self._columns) != 1 or task == "multi_label":
@@ -68,21 +80,26 @@ class Submission:
             )
         if task == "regression":
             return
-        values = {row.fields[self._columns[0]] for row in rows}
-        if label_names:
-            missing = set(class_names) - set(label_names)
-            if missing:
-                raise InputError(
-                    f"--label_names={','.join(label_names)} lacks "
-                    f"{', '.join(sorted(missing))}, which the model answers"
-                )
-        elif not values <= set(class_names):
+        values = {row.field(self._columns[0]) for row in rows}
+        if values <= set(class_names):
+            return
+        if not label_names:
             raise InputError(
                 f'{path} has "{min(values - set(class_names))}" in column '
                 f'"{self._columns[0]}", and the model answers '
                 f"{list_some(class_names)}; pass --label_names with what "
                 "0, 1, ... are called, in this order"
             )
+        missing = set(class_names) - set(label_names)
+        if missing:
+            raise InputError(
+                f"--label_names={','.join(label_names)} lacks "
+                f"{', '.join(sorted(missing))}, which the model answers"
+            )
+        self._numbers = {name: str(n) for n, name in enumerate(label_names)}
+        if len(class_names) == 2 and not all(map(str.isdigit, values)):
+            # Such as 0.5: of the class that is 1.
+            self._scored = label_names[1]
 
     def add(
         self,
@@ -100,9 +117,11 @@ class Submission:
                 raise InputError(
                     f'--input_file has the {self.id_column} "{name}" twice'
                 )
+            cells = dict(zip(task.detail_columns, detail, strict=True))
             if self._has_probabilities:
-                cells = dict(zip(task.detail_columns, detail, strict=True))
                 row = [cells[_PROBABILITY + one] for one in self._columns]
+            elif self._scored:
+                row = [cells[_PROBABILITY + self._scored]]
             else:
                 row = [self._numbers.get(answer[0], answer[0])]
             self._answers[name] = row

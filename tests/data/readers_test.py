@@ -13,7 +13,7 @@ import pytest
 
 from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import examples
-from bert_tf.data.readers import registry
+from bert_tf.data.readers import delimited, registry
 from bert_tf.data.readers.table import Table
 from bert_tf.errors import InputError, InstallationError
 
@@ -155,6 +155,111 @@ def test_rows_that_columns_without_a_name_may_lack(tmp_path):
     assert rows == [(2, "ham", "a"), (3, "spam", "b"), (4, "ham", "c")]
 
 
+def test_what_goes_on_in_columns_without_a_name_is_told(tmp_path, caplog):
+    path = tmp_path / "spam.csv"
+    path.write_text("v1,v2,,\nham,go on, crazy,\nspam,win,,\n")
+    frame, _ = examples.read_examples([str(path)])
+    assert list(frame["text"]) == ["go on", "win"]
+    assert "1 rows go on in columns without a name" in caplog.text
+    assert "(lines 2)" in caplog.text
+    options = ReadOptions(
+        column_names=("v1", "v2", "a", "b"), text_column="v2,a,b"
+    )
+    frame, _ = examples.read_examples([str(path)], options)
+    assert list(frame["text"]) == ["go on  crazy", "win"]
+
+
+def test_quotes_of_texts_in_a_tsv_swallow_no_rows(tmp_path):
+    content = b'text\tlabel\n"a"\t1\n"so bad\t0\nand good"\t1\n"x" y\t0\n'
+    _, rows = read(tmp_path, content, "file.tsv")
+    assert [row[1:] for row in rows] == [
+        ('"a"', "1"), ('"so bad', "0"), ('and good"', "1"), ('"x" y', "0"),
+    ]  # fmt: skip
+
+
+def test_a_quoted_tsv_with_quotes_of_texts_far_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(delimited, "_SAMPLE_LINES", 3)
+    content = b'text\tlabel\n"a ""b"""\t1\n"so bad\t0\nand good"\t1\nc\t0\n'
+    _, rows = read(tmp_path, content, "file.tsv")
+    assert rows == [
+        (2, 'a "b"', "1"), (3, '"so bad', "0"), (4, 'and good"', "1"),
+        (5, "c", "0"),
+    ]  # fmt: skip
+
+
+def test_the_delimiter_that_the_first_line_tells(tmp_path):
+    _, rows = read(tmp_path, b"sep=;\r\ntext;label\r\na,b;c\r\n \r\n")
+    assert rows == [(3, "a,b", "c")]
+
+
+def test_two_delimiters_that_fit_are_told(tmp_path):
+    with pytest.raises(InputError, match="comma or semicolon may separate"):
+        read(tmp_path, b"Gut;3,5\nSchlecht;1,0\n", header=False)
+
+
+def test_fields_that_a_json_row_lacks_are_empty(tmp_path):
+    content = b'{"text": "a", "label": 1}\n{"text": "b"}\n'
+    _, rows = read(tmp_path, content, "file.jsonl")
+    assert rows == [(1, "a", "1"), (2, "b", "")]
+
+
+@pytest.mark.parametrize("encoding", ["UTF-8", "utf8", "utf-8-sig", None])
+def test_a_byte_order_mark_is_no_text(tmp_path, encoding):
+    content = "\ufefftext,label\na,b\n".encode()
+    columns, _ = read(tmp_path, content, encoding=encoding)
+    assert columns == ("text", "label")
+    content = "\ufefftext,label\na,b\n".encode("utf-16-le")
+    columns, _ = read(tmp_path, content, encoding="utf-16-le")
+    assert columns == ("text", "label")
+
+
+def test_one_bad_line_among_good_ones_is_to_be_mended(tmp_path):
+    content = "text,label\ncafé,a\n".encode() + b"caf\xe9,b\n"
+    with pytest.raises(InputError, match="line 3: .* lines before it are"):
+        read(tmp_path, content)
+
+
+def test_classes_of_folders_in_folders_are_refused(tmp_path):
+    for path in ("train/pos/1.txt", "train/neg/1.txt", "train/urls.txt"):
+        (tmp_path / "imdb" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "imdb" / path).write_text("a")
+    with pytest.raises(InputError, match=r"such as .*imdb/train"):
+        registry.open_table(str(tmp_path / "imdb"))
+    table = registry.open_table(str(tmp_path / "imdb" / "train"))
+    assert [row.fields["label"] for row in table.rows] == ["neg", "pos"]
+
+
+def test_parquet_of_the_datasets_package_has_names_of_classes(tmp_path):
+    datasets = pytest.importorskip("datasets", reason="needs the extra")
+    names = datasets.ClassLabel(names=["neg", "pos"])
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": names}
+    )
+    datasets.Dataset.from_dict(
+        {"text": ["a", "b"], "label": [1, -1]}, features=features
+    ).to_parquet(tmp_path / "file.parquet")
+    table = registry.open_table(str(tmp_path / "file.parquet"))
+    assert [row.fields["label"] for row in table.rows] == ["pos", ""]
+
+
+def test_what_a_workbook_holds_beside_the_table(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl", reason="needs the extra excel")
+    book = openpyxl.Workbook()
+    hidden = book.active
+    hidden.sheet_state = "hidden"
+    hidden.append(["no", "table"])
+    sheet = book.create_sheet("rows")
+    for row in (
+        [], ["text", "label"], ["a_x000D_b", 1], ["c", "#N/A", "a note"],
+    ):  # fmt: skip
+        sheet.append(row)
+    book.save(tmp_path / "file.xlsx")
+    table = registry.open_table(str(tmp_path / "file.xlsx"))
+    assert [(row.line, *row.fields.values()) for row in table.rows] == [
+        (3, "a\rb", "1"), (4, "c", ""),
+    ]  # fmt: skip
+
+
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(InstallationError, match="pip install openpyxl"):
@@ -179,7 +284,7 @@ ROWS = [("good, bright\tday", "pos"), ('a "bad" day', "neg")] * 3
 HEADER = ("text", "label")
 
 
-def delimited(delimiter, *, header=True):
+def as_delimited(delimiter, *, header=True):
     file = io.StringIO()
     writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
     writer.writerows([HEADER, *ROWS] if header else ROWS)
@@ -191,29 +296,29 @@ def objects():
 
 
 def write_csv(folder):
-    (folder / "a.csv").write_text(delimited(","))
+    (folder / "a.csv").write_text(as_delimited(","))
     return folder / "a.csv", {}
 
 
 def write_semicolons(folder):
-    (folder / "a.csv").write_text(delimited(";"))
+    (folder / "a.csv").write_text(as_delimited(";"))
     return folder / "a.csv", {}
 
 
 def write_pipes(folder):
-    (folder / "a.data").write_text(delimited("|"))
+    (folder / "a.data").write_text(as_delimited("|"))
     return folder / "a.data", {"delimiter": "pipe"}
 
 
 def write_without_header(folder):
-    (folder / "a.txt").write_text(delimited("\t", header=False))
+    (folder / "a.txt").write_text(as_delimited("\t", header=False))
     return folder / "a.txt", {
         "delimiter": "tab", "header": False, "column_names": HEADER,
     }  # fmt: skip
 
 
 def write_escaped(folder):
-    text = delimited(",").replace('""', '\\"')
+    text = as_delimited(",").replace('""', '\\"')
     (folder / "a.csv").write_text(text)
     return folder / "a.csv", {"escapechar": "\\"}
 
@@ -226,30 +331,30 @@ def write_with_index(folder):
 
 
 def write_tsv(folder):
-    (folder / "a.tsv").write_text(delimited("\t"))
+    (folder / "a.tsv").write_text(as_delimited("\t"))
     return folder / "a.tsv", {}
 
 
 def write_utf_16(folder):
-    (folder / "a.csv").write_text(delimited(","), "utf-16")
+    (folder / "a.csv").write_text(as_delimited(","), "utf-16")
     return folder / "a.csv", {}
 
 
 def write_old_line_ends(folder):
-    text = delimited(",").replace("\n", "\r").encode("cp1252")
+    text = as_delimited(",").replace("\n", "\r").encode("cp1252")
     (folder / "a.csv").write_bytes(text)
     return folder / "a.csv", {"encoding": "cp1252"}
 
 
 def write_gz(folder):
     path = folder / "a.csv.gz"
-    path.write_bytes(gzip.compress(delimited(",").encode()))
+    path.write_bytes(gzip.compress(as_delimited(",").encode()))
     return path, {}
 
 
 def write_bz2(folder):
     path = folder / "a.tsv.bz2"
-    path.write_bytes(bz2.compress(delimited("\t").encode()))
+    path.write_bytes(bz2.compress(as_delimited("\t").encode()))
     return path, {}
 
 
@@ -261,7 +366,7 @@ def write_xz(folder):
 
 def write_zip(folder):
     with zipfile.ZipFile(folder / "a.zip", "w") as archive:
-        archive.writestr("rows.csv", delimited(","))
+        archive.writestr("rows.csv", as_delimited(","))
         archive.writestr("__MACOSX/._rows.csv", "x")
     return folder / "a.zip", {}
 
@@ -346,8 +451,8 @@ def test_every_form_gives_the_same_rows(tmp_path, write):
     ("content", "words"),
     [
         ("pos\tgood\nneg\tbad\n", "--delimiter=tab, and --noheader"),
-        ("good\nbad\n", "has no label; name the columns"),
-        ("__label__a x\ny\n", "line 2: the line does not begin with"),
+        ("pos|good\nneg|bad\n", "--delimiter=pipe, and --noheader"),
+        ("good\nbad\n", "has no label; name what separates"),
     ],
 )
 def test_a_text_file_without_labels_is_refused(tmp_path, content, words):

@@ -38,6 +38,10 @@ def written(submission, ids=("7", "3"), answers=ANSWERS):
         ("id,target\n3,0\n7,0\n", ("neg", "pos"), "id,target\n3,0\n7,1\n"),
         ("id,pos,neg\n3,0.5,0.5\n7,0.5,0.5\n", (),
          "id,pos,neg\n3,0.3,0.7\n7,0.9,0.1\n"),
+        ("id,target\n3,0.5\n7,0.5\n", ("neg", "pos"),
+         "id,target\n3,0.3\n7,0.9\n"),
+        ("id,target\n3,neg\n7,neg\n", ("neg", "pos"),
+         "id,target\n3,neg\n7,pos\n"),
     ],
 )  # fmt: skip
 def test_columns_ids_order_and_values_of_the_sample(
@@ -54,6 +58,8 @@ def test_columns_ids_order_and_values_of_the_sample(
         ("id,a,b\n3,0,0\n", {}, "one column for each class: neg, pos"),
         ("id,target\n3,0\n", {"label_names": ("neg", "good")}, "lacks pos"),
         ("id,target\n3,0\n", {"task": "token"}, "is of token"),
+        ("id,target\n3,neg\n3,neg\n", {}, r"values of id twice \(3\)"),
+        ("id\n3\n", {"task": "regression"}, "it needs an id and a label"),
     ],
 )
 def test_a_sample_that_the_answers_do_not_fit(tmp_path, text, kwargs, words):

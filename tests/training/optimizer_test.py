@@ -10,8 +10,8 @@ from tests.conftest import tiny_backbone
 
 @pytest.mark.parametrize(
     ("parameters", "frozen", "rate"),
-    [(4e6, False, 3e-4), (22e6, False, 1e-4), (110e6, False, 3e-5), (335e6, False, 2e-5),
-     (110e6, True, 1e-3)],
+    [(4e6, False, 3e-4), (22e6, False, 1e-4), (110e6, False, 3e-5),
+     (335e6, False, 2e-5), (110e6, True, 1e-3)],
 )  # fmt: skip
 def test_default_learning_rate(parameters, frozen, rate):
     assert (

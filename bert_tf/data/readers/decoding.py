@@ -37,21 +37,22 @@ def decode_lines(
     """
     lines = iter(lines)
     first = next(lines, b"")
+    codec = codecs.lookup(encoding).name if encoding else None
     for mark, marked in _MARKS.items():
-        if first.startswith(mark) and encoding in (None, "utf-8", marked):
-            encoding = marked
-            # The codecs of the others read it.
-            first = first.removeprefix(codecs.BOM_UTF8)
-            break
+        if first.startswith(mark) and codec in (None, "utf-8"):
+            codec = marked
+        # That of UTF-16 and UTF-32 is read by a codec that names no order.
+        if first.startswith(mark) and codec not in ("utf-16", "utf-32"):
+            first = first.removeprefix(mark)
     zeros = first.count(b"\0")
-    if encoding is None and zeros > _MANY_ZEROS * len(first):
+    if codec is None and zeros > _MANY_ZEROS * len(first):
         order = "be" if first.startswith(b"\0") else "le"
         raise InputError(
             f"{name} seems to be UTF-16 without a byte order mark; pass "
             f"--encoding=utf-16-{order}"
         )
     lines = itertools.chain([first] if first else [], lines)
-    codec = codecs.lookup(encoding or "utf-8").name
+    codec = codec or "utf-8"
     if codec.startswith(_NOT_BY_LINES):
         decoded = _by_stream(lines, name, codec)
     else:
@@ -60,15 +61,19 @@ def decode_lines(
 
 
 def _by_lines(lines: Iterable[bytes], name: str, codec: str) -> Iterator[str]:
+    has_others = False
     for number, line in enumerate(lines, 1):
         try:
             yield line.decode(codec)
         except UnicodeDecodeError as error:
+            remedy = f"pass {_other_encoding(codec)}"
+            if has_others and codec == "utf-8":
+                remedy = "lines before it are, so that it has to be mended"
             raise InputError(
                 f"{name}, line {number}: byte {error.start + 1} "
-                f"(0x{line[error.start]:02x}) is not {codec.upper()}; pass "
-                + _other_encoding(codec)
+                f"(0x{line[error.start]:02x}) is not {codec.upper()}; {remedy}"
             ) from None
+        has_others = has_others or not line.isascii()
 
 
 def _by_stream(chunks: Iterable[bytes], name: str, codec: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ record starts, which every error message here names.
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from absl import logging
@@ -21,6 +22,8 @@ _SAMPLE_LINES = 2_000
 _FIELD_SIZE_LIMIT = 2**31 - 1
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 _BACKSLASH = "\\"
+# A first line that names the delimiter.
+_TOLD = re.compile(r'"?sep=(.)"?\r?\n')
 
 
 def read_csv(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
@@ -33,30 +36,38 @@ def read_tsv(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
     return _read(lines, name, options, "\t")
 
 
-def find_delimiter(lines: Sequence[str], usual: str) -> str:
+def find_delimiter(
+    lines: Sequence[str], usual: str, *, escapechar: str | None = None
+) -> str:
     """Returns what stands between the fields of some lines.
 
     Args:
         lines: the first of a file.
         usual: is preferred, and returned where nothing fits: that every record
             has as many fields as the first, two or more.
+        escapechar: see `ReadOptions`.
     """
-    for delimiter in (usual, *DELIMITERS):
-        if _fits(lines, delimiter):
-            return delimiter
-    return usual
+    return next(iter(_fitting(lines, usual, escapechar)), usual)
 
 
-def _fits(lines: Sequence[str], delimiter: str) -> bool:
+def _fitting(
+    lines: Sequence[str], usual: str, escapechar: str | None
+) -> list[str]:
+    candidates = dict.fromkeys((usual, *DELIMITERS))
+    return [one for one in candidates if _fits(lines, one, escapechar)]
+
+
+def _fits(lines: Sequence[str], delimiter: str, escapechar: str | None) -> bool:
     lengths = set()
     try:
         for record in csv.reader(
             lines,
             delimiter=delimiter,
-            quoting=_quoting(lines, delimiter),
+            quoting=_quoting(lines, delimiter, escapechar),
+            escapechar=escapechar,
             strict=True,
         ):
-            if record:
+            if len(record) > 1 or any(record):
                 lengths.add(len(record))
     except csv.Error:
         # A record may go on behind the last of the lines.
@@ -71,17 +82,19 @@ def _read(
     csv.field_size_limit(_FIELD_SIZE_LIMIT)
     sample = list(itertools.islice(lines, _SAMPLE_LINES))
     delimiter = options.delimiter_character
+    # What Excel writes and reads.
+    told = _TOLD.fullmatch(sample[0])
+    if told:
+        sample = sample[1:]
+        delimiter = delimiter or told[1]
     if delimiter is None:
-        delimiter = find_delimiter(sample, usual)
-        if delimiter != usual:
-            logging.info(
-                "%s: fields are separated by %ss.", name, DELIMITERS[delimiter]
-            )
+        delimiter = _choose_delimiter(sample, name, options, usual)
     records = _records(
         itertools.chain(sample, lines),
         name,
+        first_line=2 if told else 1,
         delimiter=delimiter,
-        quoting=_quoting(sample, delimiter),
+        quoting=_quoting(sample, delimiter, options.escapechar),
         escapechar=options.escapechar,
         # Strict: a stray or unclosed quote is an error, where the default
         # would quietly swallow the rows after it.
@@ -90,36 +103,76 @@ def _read(
     return Table.from_fields(records, name, options)
 
 
+def _choose_delimiter(
+    sample: Sequence[str], name: str, options: ReadOptions, usual: str
+) -> str:
+    fitting = _fitting(sample, usual, options.escapechar)
+    if len(fitting) > 1 and not options.header:
+        # No names that would show a wrong choice.
+        names = [DELIMITERS[one] for one in fitting]
+        raise InputError(
+            f"{name}: {' or '.join(names)} may separate its fields; name one "
+            "with --delimiter"
+        )
+    delimiter = fitting[0] if fitting else usual
+    if delimiter != usual:
+        logging.info(
+            "%s: fields are separated by %ss.", name, DELIMITERS[delimiter]
+        )
+    return delimiter
+
+
 def _records(
-    lines: Iterable[str], name: str, **dialect
+    lines: Iterable[str], name: str, *, first_line: int, **dialect
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields the line that each record starts on, and its fields."""
-    last = [""]
+    """Yields the line that each record starts on, and its fields.
+
+    Quotes of a file of tabs may be of the texts. Where a record would go on
+    over lines that have as many tabs as the header each, they are.
+    """
+    read: list[str] = []
 
     def remembered() -> Iterator[str]:
         for line in lines:
-            last[0] = line
+            read.append(line)
             yield line
 
     reader = csv.reader(remembered(), **dialect)
+    delimiter, tabs = dialect["delimiter"], None
     while True:
-        line = reader.line_num + 1
+        line = reader.line_num + first_line
+        read.clear()
+        record, fault = None, None
         try:
             record = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            remedy = (
-                "double quotes inside a quoted text must be doubled, and line "
-                "ends must be \\n or \\r\\n"
-            )
-            if _reads_escaped(last[0], dialect):
-                remedy = "quotes stand behind backslashes: --escapechar='\\'"
+            fault = error
+        if delimiter == "\t" and tabs is None:
+            tabs = read[0].count("\t")
+        elif delimiter == "\t" and (fault or len(read) > 1):
+            rows = [one.rstrip("\r\n").split("\t") for one in read]
+            is_whole = all(len(row) == 1 + tabs for row in rows)
+            if is_whole and not any("\r" in one.rstrip() for one in read):
+                yield from enumerate(rows, line)
+                continue
+        if fault:
             raise InputError(
-                f"{name}, record from line {line}: {error}; {remedy}"
-            ) from None
+                f"{name}, record from line {line}: {fault}; "
+                + _remedy(read[-1], dialect)
+            )
         if record:
             yield line, record
+
+
+def _remedy(line: str, dialect: dict) -> str:
+    if _reads_escaped(line, dialect):
+        return "quotes stand behind backslashes: --escapechar='\\'"
+    return (
+        "double quotes inside a quoted text must be doubled, and line ends "
+        "must be \\n or \\r\\n"
+    )
 
 
 def _reads_escaped(line: str, dialect: dict) -> bool:
@@ -132,7 +185,9 @@ def _reads_escaped(line: str, dialect: dict) -> bool:
     return True
 
 
-def _quoting(sample: Sequence[str], delimiter: str) -> int:
+def _quoting(
+    sample: Sequence[str], delimiter: str, escapechar: str | None
+) -> int:
     """Tells whether a TSV file quotes fields (spreadsheets) or not (GLUE).
 
     It does if the sample reads without a fault under strict quoting, every
@@ -143,7 +198,9 @@ def _quoting(sample: Sequence[str], delimiter: str) -> int:
     complete = len(sample) < _SAMPLE_LINES
     lengths = []
     try:
-        for record in csv.reader(sample, delimiter="\t", strict=True):
+        for record in csv.reader(
+            sample, delimiter="\t", escapechar=escapechar, strict=True
+        ):
             lengths.append(len(record))
     except csv.Error:
         if complete or len(set(lengths)) != 1:

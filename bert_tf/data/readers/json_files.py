@@ -1,5 +1,6 @@
 """JSON: lines of objects, an array of objects, and SQuAD's."""
 
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -28,7 +29,9 @@ def read(lines: Iterator[str], name: str, options: ReadOptions) -> Table:
         value = json.loads(first)
     except ValueError:
         value = None
-    if _is_row(value):
+    second = next(lines, "")
+    lines = itertools.chain([second], lines) if second else lines
+    if _is_row(value, alone=not second):
         records = _read_lines(first, lines, name, skipped)
     elif first.lstrip().startswith("["):
         records = _read_array(first + "".join(lines), name, skipped)
@@ -144,10 +147,11 @@ def _not_json(
     )
 
 
-def _is_row(value: object) -> bool:
+def _is_row(value: object, *, alone: bool) -> bool:
     """Whether a line is an object that is neither SQuAD's nor a whole table.
 
-    What pandas writes by default is one object, of columns of objects.
+    What pandas writes by default is one object, of columns of objects; of
+    lists, where it is told so and there is no other line.
     """
     if not isinstance(value, dict):
         return False
@@ -158,9 +162,8 @@ def _is_row(value: object) -> bool:
         and isinstance(articles[0], dict)
         and "paragraphs" in articles[0]
     )
-    is_table = bool(value) and all(
-        isinstance(column, dict) for column in value.values()
-    )
+    kinds = {type(column) for column in value.values()}
+    is_table = kinds == {dict} or (kinds == {list} and alone)
     return not is_squad and not is_table
 
 

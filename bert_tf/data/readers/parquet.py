@@ -1,12 +1,15 @@
 """Parquet files, with pyarrow."""
 
+import json
 from collections.abc import Iterator
 
 from bert_tf import files
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.data.readers.table import Row, Table, as_text
+from bert_tf.data.readers.table import Row, Table, with_class_names
 from bert_tf.errors import InputError
 
+# The key of the schema's metadata.
+_FEATURES = b"huggingface"
 # Rows that are Python's at a time.
 _BATCH_ROWS = 1_000
 
@@ -19,24 +22,43 @@ def read(path: str, name: str, options: ReadOptions) -> Table:
     file = files.open_file(path, "rb")
     try:
         table = parquet.ParquetFile(file, pre_buffer=False)
-        columns = tuple(table.schema_arrow.names)
+        schema = table.schema_arrow
     except (OSError, ValueError) as error:
         raise _damage(name, error) from None
-    return Table(name, columns, _rows(table, name))
+    columns = tuple(schema.names)
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError(f'{name} has two columns named "{column}"')
+    names_of = _class_names((schema.metadata or {}).get(_FEATURES, b"{}"))
+    return Table(name, columns, _rows(table, name, names_of))
 
 
-def _rows(table, name: str) -> Iterator[Row]:
-    number = 0
+def _class_names(metadata: bytes) -> dict[str, list[str]]:
+    """Returns what the `datasets` package notes of columns of classes."""
+    try:
+        features = json.loads(metadata)["info"]["features"]
+        return {
+            column: [str(name) for name in feature["names"]]
+            for column, feature in features.items()
+            if feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+def _rows(table, name: str, names_of: dict[str, list[str]]) -> Iterator[Row]:
+    number, count = 0, table.metadata.num_rows
     try:
         for batch in table.iter_batches(_BATCH_ROWS, use_threads=False):
             for record in batch.to_pylist():
                 number += 1
-                fields = {key: as_text(record[key]) for key in record}
-                yield Row(name, number, fields)
-    except (OSError, ValueError, NotImplementedError) as error:
+                yield Row(name, number, with_class_names(record, names_of))
+    except (OSError, ValueError, NotImplementedError, OverflowError) as error:
         raise _damage(name, error) from None
     finally:
         table.close(force=True)
+    if number != count:
+        raise InputError(f"{name} says that it has {count} rows, not {number}")
 
 
 def _damage(name: str, error: Exception) -> InputError:

@@ -101,8 +101,7 @@ def open_table(
     Args:
         path: a local path, any path that tf.io.gfile takes, or "-".
         options: how to read it.
-        labelled: whether there must be labels, so that what is else a text a
-            line may be fastText's.
+        labelled: whether there must be labels, which a text a line has not.
 
     Raises:
         InputError: the file is empty, of another encoding, or not in its
@@ -126,9 +125,11 @@ def open_table(
     if first is None:
         raise InputError(f"{name} is empty")
     lines = itertools.chain([first], lines)
-    if labelled and file_format == "text":
-        lines = text_files.check_labels(lines, name)
-        file_format = "fasttext"
+    if file_format == "text" and path != STANDARD_INPUT:
+        if first.startswith(text_files.LABEL_PREFIX):
+            file_format = "fasttext"
+        elif labelled:
+            raise text_files.no_labels(lines, name)
     return FORMATS[file_format].read(lines, name, options)
 
 
@@ -137,10 +138,7 @@ def format_of(
     options: ReadOptions = ReadOptions(),
 ) -> str:
     """Returns the format that the options, a folder or a suffix name."""
-    if options.input_format:
-        return options.input_format
-    is_folder = path != STANDARD_INPUT and files.is_folder(path)
-    if is_folder:
+    if path != STANDARD_INPUT and files.is_folder(path):
         for name, one in FORMATS.items():
             if one.is_folder is not None and one.is_folder(path):
                 return name
@@ -149,6 +147,8 @@ def format_of(
             "a whole are folders of datasets' save_to_disk, and those with one "
             "folder of .txt files a class"
         )
+    if options.input_format:
+        return options.input_format
     if path == STANDARD_INPUT:
         return "csv" if options.delimiter else "text"
     suffix = os.path.splitext(compression.inner_name(path))[1].lower()
@@ -161,9 +161,9 @@ def format_of(
     if name is None:
         raise InputError(
             f'{path}: cannot tell the format from the suffix "{suffix}"; known '
-            f"are {', '.join(known)}. Say what it is with --input_format="
-            "csv|tsv|jsonl|text|conll, or what separates its fields with "
-            "--delimiter=tab"
+            f"are {', '.join(known)}. Say what it is with --input_format, or "
+            "what separates its fields with --delimiter=tab; an archive has "
+            "to be unpacked, a spreadsheet saved as .xlsx or CSV"
         )
     return name
 

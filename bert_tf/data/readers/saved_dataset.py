@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bert_tf import files
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.data.readers.table import Row, Table, as_text
+from bert_tf.data.readers.table import Row, Table, with_class_names
 from bert_tf.errors import InputError
 
 _OF_SPLIT, _OF_SPLITS = "state.json", "dataset_dict.json"
@@ -36,7 +36,10 @@ def read(path: str, name: str, options: ReadOptions) -> Table:
             f"{', '.join(os.path.join(path, split) for split in splits)}"
         )
     with _telling_of_damage(path):
-        dataset = datasets.load_from_disk(path)
+        # A file that is mapped to memory and cut off would end the process,
+        # and so would offsets that lead elsewhere.
+        dataset = datasets.load_from_disk(path, keep_in_memory=True)
+        dataset.data.table.validate(full=True)
     return Table(name, tuple(dataset.column_names), _rows(dataset, name))
 
 
@@ -52,11 +55,12 @@ def _telling_of_damage(path: str) -> Iterator[None]:
 
 
 def _rows(dataset, name: str) -> Iterator[Row]:
-    names_of = {
-        column: feature.names
-        for column, feature in dataset.features.items()
-        if hasattr(feature, "names")
-    }
+    names_of = {}
+    for column, feature in dataset.features.items():
+        # Of a list of class labels, those of its items.
+        names = getattr(getattr(feature, "feature", feature), "names", None)
+        if names is not None:
+            names_of[column] = names
     number = 0
     batches = dataset.iter(_BATCH_ROWS)
     while True:
@@ -67,11 +71,4 @@ def _rows(dataset, name: str) -> Iterator[Row]:
         for values in zip(*batch.values(), strict=True):
             number += 1
             fields = dict(zip(batch, values, strict=True))
-            for column, names in names_of.items():
-                # -1 is that of a row without label.
-                label = fields[column]
-                is_known = label is not None and 0 <= label < len(names)
-                fields[column] = names[label] if is_known else ""
-            yield Row(
-                name, number, {key: as_text(fields[key]) for key in fields}
-            )
+            yield Row(name, number, with_class_names(fields, names_of))

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Self
 
 from absl import logging
@@ -59,11 +59,18 @@ class Table:
         Raises:
             InputError: there is no record, or half a character in the first.
         """
-        rows = _whole_characters(Row(path, *record) for record in records)
-        first = next(rows, None)
+        first = next(records, None)
         if first is None:
             raise InputError(f"{path} has no rows")
-        return cls(path, tuple(first.fields), itertools.chain([first], rows))
+        columns = tuple(first[1])
+        # What a later record lacks is empty there.
+        missing = dict.fromkeys(columns, "")
+        rows = _whole_characters(
+            Row(path, line, {**missing, **fields})
+            for line, fields in itertools.chain([first], records)
+        )
+        first_row = next(rows)
+        return cls(path, columns, itertools.chain([first_row], rows))
 
     @classmethod
     def from_fields(
@@ -121,6 +128,31 @@ class Table:
         return cls(path, columns, _named_rows(records, path, header))
 
 
+def with_class_names(
+    fields: dict[str, object], names_of: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Returns a record as text, class ids by their names.
+
+    Args:
+        fields: values by column.
+        names_of: of some columns, what the classes 0, 1, ... are called; -1 is
+            that of a row without label.
+    """
+
+    def named(label: object, names: Sequence[str]) -> object:
+        if isinstance(label, list):
+            return [named(one, names) for one in label]
+        is_known = isinstance(label, int) and 0 <= label < len(names)
+        return names[label] if is_known else ""
+
+    return {
+        column: as_text(
+            named(value, names_of[column]) if column in names_of else value
+        )
+        for column, value in fields.items()
+    }
+
+
 def as_text(value: object) -> str:
     """Returns a cell as text: lists and objects as JSON, none as ""."""
     if isinstance(value, str):
@@ -141,8 +173,12 @@ def _named_rows(
     kept = [number for number, name in enumerate(header) if name]
     # After the last name nothing has to be there.
     fewest = kept[-1] + 1
+    beyond = []
     for line, record in records:
         count = len(record)
+        if count == 1 < len(header) and not record[0].strip():
+            # A line of spaces.
+            continue
         if count != len(header) and (
             count < fewest or any(record[len(header) :])
         ):
@@ -150,10 +186,26 @@ def _named_rows(
             raise InputError(
                 f"{path}, line {line}: {count} fields where the header "
                 f"has {len(header)} ({', '.join(names)}); a text that "
-                "holds the delimiter must stand in double quotes, and another "
-                "delimiter is named by --delimiter"
+                "holds the delimiter must stand in double quotes"
+                + (
+                    ", unless each line is one text: --delimiter=tab"
+                    if len(header) == 1
+                    else ", and another delimiter is named by --delimiter"
+                )
             )
+        if any(record[fewest:]):
+            beyond.append(line)
         yield Row(path, line, {header[i]: record[i] for i in kept})
+    if beyond:
+        logging.warning(
+            "%s: %d rows go on in columns without a name, which are left out "
+            "(lines %s): texts that hold the delimiter, as a rule. To keep "
+            "them name all with --column_names and join them with "
+            "--text_column.",
+            path,
+            len(beyond),
+            list_some(beyond),
+        )
 
 
 def _whole_characters(rows: Iterator[Row]) -> Iterator[Row]:

@@ -5,10 +5,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from absl import logging
+
 from bert_tf import files
 from bert_tf.config.read_options import ReadOptions
 from bert_tf.data.readers import compression, decoding
-from bert_tf.data.readers.delimited import find_delimiter
+from bert_tf.data.readers.delimited import DELIMITERS, find_delimiter
 from bert_tf.data.readers.table import Row, Table, as_text
 from bert_tf.errors import InputError
 
@@ -57,29 +59,19 @@ def _fasttext_rows(lines: Iterator[str], name: str) -> Iterator[Row]:
         yield Row(name, number, {"text": text, "label": label})
 
 
-def check_labels(lines: Iterator[str], name: str) -> Iterator[str]:
-    """Returns the lines of a file of which labels are wanted.
-
-    Raises:
-        InputError: it is a text a line, and has none.
-    """
+def no_labels(lines: Iterator[str], name: str) -> InputError:
+    """Returns the error for a text a line where labels are wanted."""
     sample = list(itertools.islice(lines, _SAMPLE_LINES))
-    if not sample[0].startswith(LABEL_PREFIX):
-        delimiter = find_delimiter(sample, "\t")
-        remedy = (
-            "name the columns of a file that separates text and label, as in "
-            "--delimiter=tab --noheader --column_names=label,text"
-        )
-        if delimiter == "\t" and "\t" in sample[0]:
-            remedy = (
-                "tabs seem to separate its fields: pass --delimiter=tab, and "
-                "--noheader --column_names=label,text where the first line "
-                "names no columns"
-            )
-        raise InputError(
-            f"{name} is read as a text a line, which has no label; {remedy}"
-        )
-    return itertools.chain(sample, lines)
+    delimiter = find_delimiter(sample, "\t")
+    remedy = "name what separates text and label: --delimiter=tab"
+    if delimiter in sample[0]:
+        word = DELIMITERS[delimiter]
+        remedy = f"{word}s seem to separate its fields: --delimiter={word}"
+    return InputError(
+        f"{name} is read as a text a line, which has no label; {remedy}, and "
+        "--noheader --column_names=label,text where the first line names no "
+        "columns"
+    )
 
 
 def is_class_folder(path: str) -> bool:
@@ -94,8 +86,25 @@ def are_of_classes(paths: Sequence[str]) -> bool:
 
 
 def read_class_folder(path: str, name: str, options: ReadOptions) -> Table:
-    """Returns a row for each file of a folder with one folder a class."""
-    return read_class_files(files.glob(f"{path}/*/*.txt"), name, options)
+    """Returns a row for each file of a folder with one folder a class.
+
+    Raises:
+        InputError: the folders in it hold such folders.
+    """
+    paths = files.glob(f"{path}/*/*.txt")
+    deeper = files.glob(f"{path}/*/*/*.txt")
+    if deeper:
+        inner = os.path.dirname(os.path.dirname(deeper[0]))
+        raise InputError(
+            f"{path} has folders in its folders; name the one whose folders "
+            f"are the classes, such as {inner}"
+        )
+    others = len(files.glob(f"{path}/*/*")) - len(paths)
+    if others:
+        logging.warning(
+            "%s: %d files that do not end with .txt are left out.", path, others
+        )
+    return read_class_files(paths, name, options)
 
 
 def read_class_files(
