@@ -243,7 +243,8 @@ def _records(table: Table, columns: Columns) -> Iterator[tuple]:
             row.path,
             row.line,
             *(
-                column and row.field(column)
+                # To be told with the empty ones.
+                column and row.field(column, missing="")
                 for column in (
                     columns.id, columns.text, columns.text_pair, columns.label,
                 )

@@ -197,10 +197,13 @@ def test_two_delimiters_that_fit_are_told(tmp_path):
         read(tmp_path, b"Gut;3,5\nSchlecht;1,0\n", header=False)
 
 
-def test_fields_that_a_json_row_lacks_are_empty(tmp_path):
-    content = b'{"text": "a", "label": 1}\n{"text": "b"}\n'
-    _, rows = read(tmp_path, content, "file.jsonl")
-    assert rows == [(1, "a", "1"), (2, "b", "")]
+def test_fields_that_a_json_row_lacks_are_as_empty_ones(tmp_path):
+    path = tmp_path / "file.jsonl"
+    path.write_text('{"text": "a", "label": 1}\n{"text": "b"}\n')
+    with pytest.raises(InputError, match=r"1 of 2 rows .* no label .*lines 2"):
+        examples.read_examples([str(path)])
+    frame, _ = examples.read_examples([str(path)], drop_incomplete=True)
+    assert list(frame["text"]) == ["a"]
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "utf8", "utf-8-sig", None])

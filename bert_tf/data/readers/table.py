@@ -21,18 +21,25 @@ class Row:
     line: int
     fields: dict[str, str]
 
-    def field(self, column: str) -> str:
+    def field(self, column: str, *, missing: str | None = None) -> str:
         """Returns a field, or the fields of "a,b" with a space between.
 
+        Args:
+            column: its name.
+            missing: what a field is that the record lacks.
+
         Raises:
-            InputError: the record has no such field.
+            InputError: the record has no such field, and nothing is given for
+                it.
         """
         if column in self.fields:
             return self.fields[column]
         parts = column.split(",")
         if len(parts) > 1:
-            texts = [self.field(part) for part in parts]
+            texts = [self.field(part, missing=missing) for part in parts]
             return " ".join(text for text in texts if text.strip())
+        if missing is not None:
+            return missing
         raise InputError(
             f'{self.path}, line {self.line}: no field "{column}", which '
             "the first row has; every row needs it"
@@ -59,18 +66,11 @@ class Table:
         Raises:
             InputError: there is no record, or half a character in the first.
         """
-        first = next(records, None)
+        rows = _whole_characters(Row(path, *record) for record in records)
+        first = next(rows, None)
         if first is None:
             raise InputError(f"{path} has no rows")
-        columns = tuple(first[1])
-        # What a later record lacks is empty there.
-        missing = dict.fromkeys(columns, "")
-        rows = _whole_characters(
-            Row(path, line, {**missing, **fields})
-            for line, fields in itertools.chain([first], records)
-        )
-        first_row = next(rows)
-        return cls(path, columns, itertools.chain([first_row], rows))
+        return cls(path, tuple(first.fields), itertools.chain([first], rows))
 
     @classmethod
     def from_fields(
