@@ -87,7 +87,7 @@ def open_tables(
 
     Args:
         patterns: paths and globs; .txt files in several folders, one a class,
-            are one table where labels are wanted.
+            are one table, with a row for each.
         options: how to read them.
         labelled: whether a label column is needed; every file must then have
             the id column of the first as well as its other ones.
