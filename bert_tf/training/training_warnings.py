@@ -233,7 +233,13 @@ def of_history(
     # Chosen by the loss, the epoch where it was lowest is kept anyway.
     smallest = max(_SMALLEST_RISE, _SMALLEST_SHARE * first["eval_loss"])
     is_worse = len(history) - 1 - best >= _WORSENING and rise > smallest
-    if is_worse and metric != "loss":
+    # Surer than right, which a temperature mends, but right more often, by a
+    # standard error.
+    before = first["eval_accuracy"]
+    error = np.sqrt(before * (1 - before) / last["eval_samples"])
+    after = history["eval_accuracy"][best + 1 :]
+    is_better = bool((after > before + error).any())
+    if is_worse and not is_better and metric != "loss":
         lowest = int(first["epoch"])
         messages["validation_worsens"] = (
             f"epoch {epoch}: the validation loss was lowest in epoch {lowest} "

@@ -117,6 +117,7 @@ def test_a_rising_learning_rate_is_no_fault():
         {
             "epoch": [5, 6], "loss": 0.7, "eval_loss": 0.7, "accuracy": 0.5,
             "eval_accuracy": 0.5, "eval_predicted_classes": 1,
+            "eval_samples": 40,
         }
     )  # fmt: skip
     for rows, kinds in ((1, set()), (2, {"one_class", "loss_not_moving"})):
@@ -125,6 +126,26 @@ def test_a_rising_learning_rate_is_no_fault():
             probed_epochs=0, from_epoch=6,
         )  # fmt: skip
         assert {warning.kind for warning in found} == kinds
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "kinds"),
+    [((0.8, 0.81, 0.8, 0.8), {"validation_worsens"}),
+     ((0.8, 0.81, 0.9, 0.9), set())],
+)  # fmt: skip
+def test_a_loss_that_rises_while_more_is_right_is_no_fault(accuracies, kinds):
+    history = pd.DataFrame(
+        {
+            "epoch": range(4), "loss": 0.3, "eval_loss": [0.4, 0.5, 0.6, 0.7],
+            "accuracy": 0.9, "eval_accuracy": accuracies,
+            "eval_predicted_classes": 2, "eval_samples": 400,
+        }
+    )  # fmt: skip
+    found = training_warnings.of_history(
+        history, np.arange(40) % 2, class_weight="none", metric="accuracy",
+        probed_epochs=0, from_epoch=1,
+    )  # fmt: skip
+    assert {warning.kind for warning in found} == kinds
 
 
 def test_unknown_tokens_are_told(tiny_config, tmp_path, caplog):
