@@ -160,7 +160,7 @@ def _is_row(value: object, *, alone: bool) -> bool:
         isinstance(articles, list)
         and bool(articles)
         and isinstance(articles[0], dict)
-        and "paragraphs" in articles[0]
+        and (alone or "paragraphs" in articles[0])
     )
     kinds = {type(column) for column in value.values()}
     is_table = kinds == {dict} or (kinds == {list} and alone)
