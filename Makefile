@@ -14,7 +14,7 @@ DEMO_TEXTS := "Bank leaves rates unchanged" "Striker wins cup for United" "Phone
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (about 3 minutes).
+demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (about 2 minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
 	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir $(DEMO_FLAGS)
 	$(BIN)/python -m pipelines.export --run_dir=runs/$(DEMO_NAME) --name=$(DEMO_NAME)

@@ -398,7 +398,7 @@ def write_fasttext(folder):
 def write_class_folders(folder):
     for i, (text, label) in enumerate(ROWS):
         (folder / "all" / label).mkdir(parents=True, exist_ok=True)
-        (folder / "all" / label / f"{i}.txt").write_text(text)
+        (folder / "all" / label / f"{i:02}.txt").write_text(text)
     return folder / "all", {}
 
 
