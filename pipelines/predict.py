@@ -58,7 +58,9 @@ def main(argv: list[str]) -> None:
         if texts:
             raise InputError("--submission_file needs --input_file")
         submission = _read_submission(options)
-        options = dataclasses.replace(options, id_column=submission.id_column)
+        options = dataclasses.replace(
+            options, id_column=options.id_column or submission.id_column
+        )
     if texts and not flags.FLAGS.output_file:
         _print_answers(texts)
         return
