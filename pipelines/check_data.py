@@ -40,16 +40,19 @@ def main(argv: list[str]) -> None:
     if path and not path.endswith(".csv"):
         raise InputError(f"--write_clean={path} must end with .csv")
     options = common_flags.read_options()
-    splits = {
-        name: examples.read_examples(
-            flag[f"{name}_file"].value,
-            options,
-            label_type=label_type,
+    splits, left_out = {}, {}
+    for name in ("train", "validation", "test"):
+        if not flag[f"{name}_file"].value:
+            continue
+        splits[name], left_out[name], columns = examples.read_rows(
+            flag[f"{name}_file"].value, options, label_type=label_type
+        )
+        examples.check_complete(
+            splits[name],
+            left_out[name],
+            columns,
             drop_incomplete=flag["drop_incomplete"].value or bool(path),
-        )[0]
-        for name in ("train", "validation", "test")
-        if flag[f"{name}_file"].value
-    }
+        )
     splits = splits_lib.unify_labels(
         splits, label_type, merge_case=flag["merge_label_case"].value
     )
@@ -57,10 +60,7 @@ def main(argv: list[str]) -> None:
     for split in splits.values():
         label_type.check(split, class_names)
     if path:
-        _, incomplete, _ = examples.read_rows(
-            flag["train_file"].value, options, label_type=label_type
-        )
-        _write_clean(path, splits["train"], incomplete)
+        _write_clean(path, splits["train"], left_out["train"])
     with quiet.imports():
         from bert_tf.data import data_report, encoding
         from bert_tf.presets import presets

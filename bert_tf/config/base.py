@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Self
 
 from bert_tf import run_dir
-from bert_tf.config.read_options import ReadOptions
+from bert_tf.config.read_options import ReadOptions, TextOptions
 from bert_tf.errors import InputError, list_some
 
 MIXED_PRECISION = ("float32", "bfloat16", "float16")
@@ -27,19 +27,12 @@ _NOT_OF_THE_RESULT = (
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BaseConfig:
+class BaseConfig(TextOptions):
     """The settings of every training; a field has its flag's name."""
 
     train_file: tuple[str, ...]
     output_dir: str
     validation_file: tuple[str, ...] = ()
-    text_column: str | None = None
-    input_format: str | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    header: bool = True
-    column_names: tuple[str, ...] = ()
-    escapechar: str | None = None
     max_seq_length: int = 128
     eval_batch_size: int = 64
     learning_rate: float | None = None
@@ -58,15 +51,15 @@ class BaseConfig:
     checkpoint_seconds: float = 60.0
     overwrite_output_dir: bool = False
 
-    def _check_files(self, first: str) -> None:
-        """Makes tuples of lists; the first file and --output_dir are needed."""
+    def _check_files(self) -> None:
+        """Makes tuples of lists; --train_file and --output_dir are needed."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if isinstance(value, list):
                 object.__setattr__(self, field.name, tuple(value))
         # Raises for values that are wrong.
         self.read_options()
-        for name in (first, "output_dir"):
+        for name in ("train_file", "output_dir"):
             if not getattr(self, name):
                 raise InputError(f"--{name} is needed")
 

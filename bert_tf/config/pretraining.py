@@ -47,7 +47,7 @@ class PretrainConfig(BaseConfig):
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
-        self._check_files("train_file")
+        self._check_files()
         self._check_training(shortest_sequence=_SHORTEST_SEQUENCE)
         self._check_above_zero(
             "num_layers", "hidden_size", "num_attention_heads",

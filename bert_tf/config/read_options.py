@@ -13,16 +13,12 @@ _DELIMITERS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ReadOptions:
-    """How tables are read; a field has its flag's name.
+class TextOptions:
+    """How texts are read, with labels or without.
 
     Attributes:
         text_column: found by common names unless given; several, separated by
             commas, are joined.
-        text_pair_column: of the second text of a pair.
-        label_column: found by common names unless given.
-        id_column: found by common names unless given.
-        label_names: what the labels 0, 1, ... are called.
         input_format: one of `registry.FORMATS`; by default the suffix says.
         encoding: a codec of Python; by default UTF-8, or what a byte order
             mark says.
@@ -34,16 +30,29 @@ class ReadOptions:
     """
 
     text_column: str | None = None
-    text_pair_column: str | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    label_names: tuple[str, ...] = ()
     input_format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     header: bool = True
     column_names: tuple[str, ...] = ()
     escapechar: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReadOptions(TextOptions):
+    """How tables are read; a field has its flag's name.
+
+    Attributes:
+        text_pair_column: of the second text of a pair.
+        label_column: found by common names unless given.
+        id_column: found by common names unless given.
+        label_names: what the labels 0, 1, ... are called.
+    """
+
+    text_pair_column: str | None = None
+    label_column: str | None = None
+    id_column: str | None = None
+    label_names: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Raises InputError for what no file could make right."""

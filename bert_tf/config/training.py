@@ -81,7 +81,7 @@ class TrainConfig(BaseConfig):
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
-        self._check_files("train_file")
+        self._check_files()
         self._check_training(shortest_sequence=_SHORTEST_SEQUENCE)
         self._check_above_zero(
             "max_train_samples", "early_stopping_patience",

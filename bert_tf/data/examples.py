@@ -57,19 +57,7 @@ def read_examples(
     rows, incomplete, columns = read_rows(
         patterns, options, labelled=labelled, label_type=label_type
     )
-    if len(incomplete):
-        total = len(rows) + len(incomplete)
-        if not drop_incomplete:
-            _refuse(rows, incomplete, columns)
-        logging.warning(
-            "%d of %d rows have no text or no label and are left out (lines "
-            "%s).",
-            len(incomplete),
-            total,
-            list_some(list(incomplete["line"])),
-        )
-    if not len(rows):
-        raise InputError(f"{patterns[0]}: no row has both text and label")
+    check_complete(rows, incomplete, columns, drop_incomplete=drop_incomplete)
     return rows, columns
 
 
@@ -129,6 +117,33 @@ def read_rows(
         examples[incomplete].assign(reason=reasons[incomplete]),
         columns,
     )
+
+
+def check_complete(
+    rows: pd.DataFrame,
+    incomplete: pd.DataFrame,
+    columns: Columns,
+    *,
+    drop_incomplete: bool,
+) -> None:
+    """Refuses what `read_rows` found incomplete, or says that it is left out.
+
+    Raises:
+        InputError: there are such rows, or no others.
+    """
+    if not len(incomplete):
+        return
+    if not drop_incomplete:
+        _refuse(rows, incomplete, columns)
+    logging.warning(
+        "%d of %d rows have no text or no label and are left out (lines %s).",
+        len(incomplete),
+        len(rows) + len(incomplete),
+        list_some(list(incomplete["line"])),
+    )
+    if not len(rows):
+        path = incomplete["path"].iloc[0]
+        raise InputError(f"{path}: no row has both text and label")
 
 
 def check_files(

@@ -47,14 +47,15 @@ def find_delimiter(
             has as many fields as the first, two or more.
         escapechar: see `ReadOptions`.
     """
-    return next(iter(_fitting(lines, usual, escapechar)), usual)
+    return next(_fitting(lines, usual, escapechar), usual)
 
 
 def _fitting(
     lines: Sequence[str], usual: str, escapechar: str | None
-) -> list[str]:
-    candidates = dict.fromkeys((usual, *DELIMITERS))
-    return [one for one in candidates if _fits(lines, one, escapechar)]
+) -> Iterator[str]:
+    for one in dict.fromkeys((usual, *DELIMITERS)):
+        if _fits(lines, one, escapechar):
+            yield one
 
 
 def _fits(lines: Sequence[str], delimiter: str, escapechar: str | None) -> bool:
@@ -106,15 +107,18 @@ def _read(
 def _choose_delimiter(
     sample: Sequence[str], name: str, options: ReadOptions, usual: str
 ) -> str:
-    fitting = _fitting(sample, usual, options.escapechar)
-    if len(fitting) > 1 and not options.header:
+    if not options.header:
         # No names that would show a wrong choice.
-        names = [DELIMITERS[one] for one in fitting]
-        raise InputError(
-            f"{name}: {' or '.join(names)} may separate its fields; name one "
-            "with --delimiter"
-        )
-    delimiter = fitting[0] if fitting else usual
+        names = [
+            DELIMITERS[one]
+            for one in _fitting(sample, usual, options.escapechar)
+        ]
+        if len(names) > 1:
+            raise InputError(
+                f"{name}: {' or '.join(names)} may separate its fields; name "
+                "one with --delimiter"
+            )
+    delimiter = find_delimiter(sample, usual, escapechar=options.escapechar)
     if delimiter != usual:
         logging.info(
             "%s: fields are separated by %ss.", name, DELIMITERS[delimiter]

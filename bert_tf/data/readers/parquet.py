@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 from bert_tf import files
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.data.readers.table import Row, Table, with_class_names
+from bert_tf.data.readers.table import (
+    Row,
+    Table,
+    check_distinct,
+    with_class_names,
+)
 from bert_tf.errors import InputError
 
 # The key of the schema's metadata.
@@ -26,9 +31,7 @@ def read(path: str, name: str, options: ReadOptions) -> Table:
     except (OSError, ValueError) as error:
         raise _damage(name, error) from None
     columns = tuple(schema.names)
-    for column in columns:
-        if columns.count(column) > 1:
-            raise InputError(f'{name} has two columns named "{column}"')
+    check_distinct(columns, name)
     names_of = _class_names((schema.metadata or {}).get(_FEATURES, b"{}"))
     return Table(name, columns, _rows(table, name, names_of))
 

@@ -112,12 +112,11 @@ class Table:
                 f"{path}: the first line has no column names; pass --noheader "
                 "and --column_names"
             )
-        for column in columns:
-            if columns.count(column) > 1:
-                raise InputError(
-                    f'{path} has two columns named "{column}"; rename one, or '
-                    "name all with --column_names"
-                )
+        check_distinct(
+            columns,
+            path,
+            remedy="; rename one, or name all with --column_names",
+        )
         if len(columns) < len(header):
             numbers = [n for n, name in enumerate(header, 1) if not name]
             logging.info(
@@ -126,6 +125,15 @@ class Table:
                 list_some(numbers),
             )
         return cls(path, columns, _named_rows(records, path, header))
+
+
+def check_distinct(
+    columns: Sequence[str], path: str, *, remedy: str = ""
+) -> None:
+    """Raises InputError where two columns have one name."""
+    for column in columns:
+        if columns.count(column) > 1:
+            raise InputError(f'{path} has two columns named "{column}"{remedy}')
 
 
 def with_class_names(

@@ -91,7 +91,8 @@ def read_class_folder(path: str, name: str, options: ReadOptions) -> Table:
     Raises:
         InputError: the folders in it hold such folders.
     """
-    paths = files.glob(f"{path}/*/*.txt")
+    found = files.glob(f"{path}/*/*")
+    paths = [one for one in found if one.endswith(".txt")]
     deeper = files.glob(f"{path}/*/*/*.txt")
     if deeper:
         inner = os.path.dirname(os.path.dirname(deeper[0]))
@@ -99,7 +100,7 @@ def read_class_folder(path: str, name: str, options: ReadOptions) -> Table:
             f"{path} has folders in its folders; name the one whose folders "
             f"are the classes, such as {inner}"
         )
-    others = len(files.glob(f"{path}/*/*")) - len(paths)
+    others = len(found) - len(paths)
     if others:
         logging.warning(
             "%s: %d files that do not end with .txt are left out.", path, others
