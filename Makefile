@@ -9,12 +9,12 @@ DEMO_NAME := bbc_headlines
 DEMO_FLAGS :=
 DEMO_TEXTS := "Bank leaves rates unchanged" "Striker wins cup for United" "Phones that see in the dark"
 
-.PHONY: help demo test test-slow lint format clean
+.PHONY: help demo test test-slow test-all lint format clean
 
 help:  ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (about 2 minutes).
+demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (some minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
 	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir $(DEMO_FLAGS)
 	$(BIN)/python -m pipelines.export --run_dir=runs/$(DEMO_NAME) --name=$(DEMO_NAME)
@@ -31,6 +31,9 @@ test: $(VENV)/.demo $(VENV)/.dev  ## Run the tests of every behaviour (some minu
 test-slow: $(VENV)/.demo $(VENV)/.dev  ## Run what is long by nature: workers, kills, browser, ...
 	$(PYTEST) -m slow
 
+test-all: $(VENV)/.demo $(VENV)/.dev  ## Run both: what they train in common is trained once.
+	$(PYTEST)
+
 lint: $(VENV)/.dev  ## Check style.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -42,9 +45,10 @@ format: $(VENV)/.dev  ## Mend style.
 clean:  ## Remove the environment and the demo's files.
 	rm -rf $(VENV) runs/$(DEMO_NAME) demo_data saved_models/$(DEMO_NAME)
 
-$(VENV)/.installed: requirements.txt
+$(VENV)/.installed: requirements.txt setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/.demo: requirements-demo.txt $(VENV)/.installed

@@ -13,7 +13,8 @@ SCRIPTS = (
     "train", "evaluate", "export", "predict", "check_data", "tokenize",
     "query_server", "create_tfrecords", "launch_workers",
     "tpu_check", "compare", "doctor", "embed", "similar", "build_vocabulary",
-    "pretrain", "fill_mask", "distill",
+    "pretrain", "fill_mask", "distill", "label_issues",
+    "search", "suggest",
 )  # fmt: skip
 
 setuptools.setup(
@@ -28,6 +29,8 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["bert_tf*", "pipelines*"]),
     package_data={
+        # A link to the file here: `pipelines.doctor --fix` installs from it.
+        "bert_tf.diagnostics": ["requirements-demo.txt"],
         "bert_tf.serving": ["*.json", "bundle_templates/*"],
         "bert_tf.evaluation.report": ["templates/*"],
     },
@@ -58,15 +61,27 @@ setuptools.setup(
     extras_require={
         "dev": [
             "check-jsonschema",
+            # Makes docs/api.md.
+            "griffe2md",
+            "ipykernel",
+            "nbclient",
+            "nbformat",
             "pre-commit",
+            "pytest-xdist",
             "pytest>=8",
             "ruff==0.17.5",
-            "seqeval",
+            'seqeval; python_version < "3.13"',
         ],
         # What some files are read with.
         "parquet": ["pyarrow>=15"],
         "excel": ["openpyxl>=3.1"],
         "datasets": ["datasets>=3"],
+        # Finds labels that may be wrong.
+        "cleanlab": ["cleanlab>=2.7"],
+        # Searches for settings.
+        "search": ["optuna>=4.2"],
+        # Where trainings are reported to, beside TensorBoard.
+        "mlflow": ["mlflow-skinny>=3"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as
         # private parts of jax are used.
         "tpu-check": ["jax==0.10.2", "libtpu==0.0.42.1"],

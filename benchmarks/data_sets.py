@@ -82,12 +82,9 @@ def read_set(
 def headlines() -> list[pd.DataFrame]:
     """Returns training and test rows of the BBC headlines, 30% of them."""
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(
-            [
-                sys.executable, "-m", "pipelines.prepare_bbc_news",
-                f"--output_dir={folder}", "--test_split=0.3",
-            ],
-            stderr=subprocess.DEVNULL, check=True,
+        run_script(
+            "prepare_bbc_news", f"--output_dir={folder}", "--test_split=0.3",
+            stderr=subprocess.DEVNULL,
         )  # fmt: skip
         return [
             pd.read_csv(os.path.join(folder, f"{part}.csv")) for part in _PARTS
@@ -100,3 +97,16 @@ def sample_of(train: pd.DataFrame, size: str, sample: int) -> pd.DataFrame:
         return train
     rows = train.sample(frac=1.0, random_state=sample)
     return rows.groupby("label").head(int(size))
+
+
+def run_script(name: str, *arguments: str, **options) -> None:
+    """Runs a script of pipelines, which has to end well.
+
+    Args:
+        **options: of `subprocess.run`.
+    """
+    subprocess.run(
+        [sys.executable, "-m", f"pipelines.{name}", *arguments],
+        check=True,
+        **options,
+    )

@@ -128,21 +128,20 @@ def measure(cell: dict, train: pd.DataFrame, test: pd.DataFrame) -> dict:
         "accuracy": metrics.accuracy_score(test["label"], answers),
         "f1_macro": metrics.f1_score(test["label"], answers, average="macro"),
         "matthews": metrics.matthews_corrcoef(test["label"], answers),
+        # In the order of the classes' names.
+        "f1_by_class": list(
+            metrics.f1_score(test["label"], answers, average=None)
+        ),
     }
 
 
 def label_by_us(folder: str, *, seed: int) -> list[str]:
     """Runs pipelines.train and returns its labels of the test rows."""
-    subprocess.run(
-        [
-            sys.executable, "-m", "pipelines.train",
-            f"--train_file={folder}/train.csv",
-            f"--test_file={folder}/test.csv",
-            f"--output_dir={folder}/run", f"--seed={seed}",
-            f"--preset={_PRESET}", *_TRAIN_FLAGS.value,
-        ],
+    data_sets.run_script(
+        "train", f"--train_file={folder}/train.csv",
+        f"--test_file={folder}/test.csv", f"--output_dir={folder}/run",
+        f"--seed={seed}", f"--preset={_PRESET}", *_TRAIN_FLAGS.value,
         stderr=None if os.environ.get("NOISY") else subprocess.DEVNULL,
-        check=True,
     )  # fmt: skip
     table = pd.read_csv(f"{folder}/run/predictions_test.csv", dtype=str)
     return list(table["label"])

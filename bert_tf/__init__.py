@@ -1,5 +1,6 @@
 """From a file of labelled texts to a served BERT classifier in TensorFlow."""
 
+import importlib
 import os
 
 __version__ = "0.1.0"
@@ -21,3 +22,22 @@ def _has_avx2() -> bool:
 # times as fast with it. Read when TensorFlow is imported; a user's value stays.
 if _has_avx2():
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
+# What is imported when it is asked for: `import bert_tf` alone takes no time.
+_MODULES = {
+    "train": "trainings", "search": "trainings",
+    "load": "runs", "Run": "runs", "Model": "runs",
+    "BertClassifier": "estimators", "BertRegressor": "estimators",
+    "InputError": "errors",
+}  # fmt: skip
+__all__ = [*_MODULES]
+
+
+def __getattr__(name: str):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'bert_tf' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"bert_tf.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULES]

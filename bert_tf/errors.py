@@ -1,6 +1,7 @@
 """Errors that users can fix, and helpers for their messages."""
 
 import difflib
+import importlib.util
 import signal
 from collections.abc import Iterable, Sequence
 
@@ -25,6 +26,21 @@ class InterruptedTrainingError(RuntimeError):
         self.exit_status = 128 + signal_number
 
 
+def check_installed(package: str, needed_by: str, install: str = "") -> None:
+    """Raises InstallationError where an optional package is missing.
+
+    Args:
+        package: as it is imported.
+        needed_by: a flag or a file.
+        install: what pip calls it, if by another name.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise InstallationError(
+            f"{needed_by} needs the package {package}, which is not "
+            f"installed: pip install {install or package}"
+        )
+
+
 def did_you_mean(name: str, options: Iterable[str], prefix: str = "") -> str:
     """Returns " Did you mean ...?" for the nearest option, or ""."""
     by_lower = {option.lower(): option for option in options}
@@ -42,3 +58,13 @@ def list_some(items: Sequence[object], limit: int = 5) -> str:
     """Joins the first few items, with an ellipsis where there are more."""
     shown = ", ".join(str(item) for item in items[:limit])
     return f"{shown}, ..." if len(items) > limit else shown
+
+
+def place(path: str, line: int) -> str:
+    """Says where a row stands: in a file, or in what <brackets> name."""
+    return f"{path}, {unit(path)} {line}"
+
+
+def unit(path: str) -> str:
+    """Returns what rows are counted by: "line", or "row" of a DataFrame."""
+    return "row" if path.startswith("<") else "line"

@@ -19,9 +19,13 @@ VERSIONS = "versions.json"
 VOCABULARY = "vocab.txt"
 BACKBONE = "backbone.json"
 WEIGHTS = os.path.join("checkpoints", "best.weights.h5")
+# Of a training on all rows, until it takes the place of the best.
+REFIT_WEIGHTS = os.path.join("checkpoints", "refit.weights.h5")
 # Of an unfinished training.
 CHECKPOINT = os.path.join("checkpoints", "latest.npz")
 LOGS = "logs"
+# Which run of MLflow follows it.
+MLFLOW_RUN = "mlflow_run_id.txt"
 HISTORY = "history.csv"
 METRICS = "metrics.json"
 TEST_METRICS = "metrics_test.json"
@@ -30,6 +34,9 @@ REPORT = "report.html"
 BASELINE = "baseline.npz"
 # What the linear probe on the checkpoint as it is predicts, by split.
 LINEAR_PROBE = "linear_probe.npz"
+PREDICTIONS = "predictions.csv"
+# What the saved model predicts for its validation split, if trained on it, too.
+REFIT_PREDICTIONS = "predictions_refit.csv"
 TASK = "task.json"
 CALIBRATION = "calibration.json"
 DISTILLATION = "distillation.json"
@@ -166,6 +173,21 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
     if not os.path.isdir(folder):
         yield
         return
+    with locked_folder(folder, path, shared=shared):
+        if not shared:
+            _remove_leftovers(path)
+        yield
+
+
+@contextlib.contextmanager
+def locked_folder(
+    folder: str, path: str, *, shared: bool = False
+) -> Iterator[None]:
+    """Does what `locked` does, of any folder that is there.
+
+    Args:
+        path: the one that messages name.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -175,8 +197,6 @@ def locked(path: str, *, shared: bool = False) -> Iterator[None]:
             raise InputError(
                 f"--output_dir={path}: another process is training there"
             ) from None
-        if not shared:
-            _remove_leftovers(path)
         yield
     finally:
         os.close(descriptor)
@@ -209,6 +229,18 @@ def check_is_run(path: str) -> None:
             f"{path}: this training did not finish (there is no {METRICS}); "
             "run the same pipelines.train again to resume it"
         )
+
+
+def keep_refit(path: str) -> None:
+    """Puts the weights of a finished run's refit in the place of the best."""
+    os.replace(os.path.join(path, REFIT_WEIGHTS), os.path.join(path, WEIGHTS))
+
+
+def weights(path: str) -> str:
+    """Returns the file of a finished run's weights."""
+    refit = os.path.join(path, REFIT_WEIGHTS)
+    # A kill may have come before `keep_refit`.
+    return refit if os.path.exists(refit) else os.path.join(path, WEIGHTS)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """How every script starts, talks and ends."""
 
+import contextlib
 import errno
 import itertools
 import logging as python_logging
@@ -11,13 +12,14 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
+from bert_tf import quiet
 from bert_tf.errors import (
     InputError,
     InstallationError,
     InterruptedTrainingError,
     ServerError,
 )
-from pipelines import help_page, quiet
+from pipelines import help_page
 
 # They have no file name where it is a write that fails.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -50,14 +52,15 @@ def run_script(
         words = list(itertools.takewhile(lambda word: word != "--", argv))
         if any(word in help_page.REQUESTS for word in words[1:]):
             docstring = sys.modules["__main__"].__doc__ or ""
-            print(
-                help_page.page(
-                    docstring,
-                    command=_command(),
-                    required=required,
-                    arguments=arguments,
-                )
+            page = help_page.page(
+                docstring,
+                command=command(_own_name()),
+                required=required,
+                arguments=arguments,
             )
+            # For `head`, which has seen enough.
+            with contextlib.suppress(BrokenPipeError):
+                print(page, flush=True)
             sys.exit(0)
         try:
             rest = flags.FLAGS(argv)
@@ -84,12 +87,16 @@ def _check_flags(
         )
 
 
-def _command() -> str:
-    """Returns how the script that runs was called."""
+def command(name: str) -> str:
+    """Returns how a script is called: as the one that runs was."""
     if _installed:
-        return _installed[0]
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+        return f"bert-tf-{name.replace('_', '-')}"
     return f"python -m pipelines.{name}"
+
+
+def _own_name() -> str:
+    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    return name.removeprefix("bert-tf-").replace("-", "_")
 
 
 def run_installed() -> None:
@@ -97,10 +104,9 @@ def run_installed() -> None:
 
     As `python -m` would, since --help shows the docstring of the main module.
     """
-    name = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    name = _own_name()
     _installed.append(name)
-    module = name.removeprefix("bert-tf-").replace("-", "_")
-    runpy.run_module(f"pipelines.{module}", run_name="__main__", alter_sys=True)
+    runpy.run_module(f"pipelines.{name}", run_name="__main__", alter_sys=True)
 
 
 def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
@@ -142,21 +148,6 @@ def _fail(message: object, status: int) -> int:
     return status
 
 
-def open_model(info, *, batch_size: int):
-    """Loads a model of either kind, importing no more than it needs.
-
-    Args:
-        info: a `ModelInfo`.
-        batch_size: texts per step.
-    """
-    with quiet.imports():
-        if info.config is not None:
-            from bert_tf.inference import loaded_run as kind
-        else:
-            from bert_tf.inference import saved_model_predictor as kind
-    return kind.open_model(info.path, batch_size=batch_size)
-
-
 def _log_plainly() -> None:
     if flags.FLAGS["verbosity"].using_default_value:
         logging.set_verbosity(logging.INFO)
@@ -166,13 +157,8 @@ def _log_plainly() -> None:
         return
     handler = logging.get_absl_handler()
     handler.setFormatter(python_logging.Formatter("%(message)s"))
-    # TensorFlow logs through absl as well: how it names inputs and shards.
-    handler.addFilter(
-        lambda record: (
-            record.levelno >= python_logging.ERROR
-            or f"{os.sep}tensorflow{os.sep}" not in record.pathname
-        )
-    )
+    # TensorFlow logs through absl as well.
+    handler.addFilter(quiet.only_own)
     python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
     # Keras saves h5 and warns of its own formats; nothing a user can act on.
     warnings.filterwarnings("ignore", module="keras")

@@ -69,11 +69,12 @@ def main(argv: list[str]) -> None:
     )
     path = vocabulary_training.write_vocabulary(_OUTPUT_DIR.value, vocabulary)
     logging.info(
-        "%d tokens (%s) are in %s. Next:\n  python -m pipelines.pretrain "
+        "%d tokens (%s) are in %s. Next:\n  %s "
         "--train_file=%s --vocab_file=%s --output_dir=RUN",
         len(vocabulary.tokens),
         "uncased" if vocabulary.lowercase else "cased",
         path,
+        app.command("pretrain"),
         ",".join(common_flags.FLAGS.train_file),
         path,
     )

@@ -7,8 +7,9 @@ import json
 
 from absl import flags, logging
 
+from bert_tf import quiet
 from bert_tf.errors import InputError
-from pipelines import app, common_flags, help_page, output, quiet
+from pipelines import app, common_flags, help_page, output
 
 common_flags.define_files()
 common_flags.define_columns("Data")

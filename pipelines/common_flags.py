@@ -250,6 +250,14 @@ def define_schedule() -> None:
     )
 
 
+def define_model() -> None:
+    """Declares a model of either kind."""
+    with help_page.group("Model"):
+        flags.DEFINE_string(
+            "model", None, "A run folder or an exported SavedModel."
+        )
+
+
 def define_batch_size(name: str = "batch_size", default: int = 64) -> None:
     """Declares how many texts are answered at once."""
     with help_page.group("Advanced"):

@@ -12,8 +12,8 @@ import os
 
 from absl import flags, logging
 
-from bert_tf import run_dir
-from pipelines import app, common_flags, help_page, quiet
+from bert_tf import quiet, run_dir
+from pipelines import app, common_flags, help_page
 
 with help_page.group("Data"):
     _EVAL_FILE = flags.DEFINE_list(
@@ -38,6 +38,7 @@ common_flags.define_batch_size("eval_batch_size")
 def main(argv: list[str]) -> None:
     """Evaluates both and compares."""
     del argv
+    from bert_tf import runs
     from bert_tf.data import examples
     from bert_tf.inference import model_files
 
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> None:
         for info in infos
     ]
     models = [
-        app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
+        runs.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
         for info in infos
     ]
     with quiet.imports():

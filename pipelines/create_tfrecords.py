@@ -12,7 +12,8 @@ vocabulary it refuses them.
 
 from absl import flags, logging
 
-from pipelines import app, common_flags, help_page, quiet
+from bert_tf import quiet
+from pipelines import app, common_flags, help_page
 
 with help_page.group("Data"):
     _INPUT_FILE = flags.DEFINE_list(
@@ -52,10 +53,11 @@ def main(argv: list[str]) -> None:
         options=common_flags.read_options(),
     )
     logging.info(
-        "%d examples are in %s. Next:\n  python -m pipelines.train "
+        "%d examples are in %s. Next:\n  %s "
         "--train_file=%s --validation_file=FILE --output_dir=runs/NAME",
         rows,
         _OUTPUT_DIR.value,
+        app.command("train"),
         _OUTPUT_DIR.value,
     )
 

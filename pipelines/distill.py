@@ -9,9 +9,9 @@ teacher's run. Its run folder is one of pipelines.train.
 
 from absl import flags, logging
 
-from bert_tf import run_dir
+from bert_tf import quiet, run_dir
 from bert_tf.config import distillation as distillation_config
-from pipelines import app, help_page, quiet, training_flags
+from pipelines import app, help_page, training_flags
 
 with help_page.group("Data"):
     _FILES = {

@@ -12,8 +12,9 @@ import os
 
 from absl import flags, logging
 
+from bert_tf import quiet
 from bert_tf.errors import InputError, InstallationError
-from pipelines import app, common_flags, output, quiet
+from pipelines import app, common_flags, output
 
 common_flags.define_stream()
 common_flags.define_columns()

@@ -11,8 +11,8 @@ import os
 
 from absl import flags, logging
 
-from bert_tf import run_dir
-from pipelines import app, common_flags, help_page, quiet
+from bert_tf import quiet, run_dir
+from pipelines import app, common_flags, help_page
 
 with help_page.group("Data"):
     _EVAL_FILE = flags.DEFINE_list(
@@ -20,10 +20,7 @@ with help_page.group("Data"):
     )
 common_flags.define_columns()
 common_flags.define_label_column()
-with help_page.group("Model"):
-    _MODEL = flags.DEFINE_string(
-        "model", None, "A run folder or an exported SavedModel."
-    )
+common_flags.define_model()
 with help_page.group("Output"):
     _OUTPUT_DIR = flags.DEFINE_string(
         "output_dir", None, "New or empty folder for the results."
@@ -34,26 +31,27 @@ common_flags.define_batch_size("eval_batch_size")
 def main(argv: list[str]) -> None:
     """Evaluates and says how good it is."""
     del argv
+    from bert_tf import runs
     from bert_tf.data import examples
     from bert_tf.inference import model_files
 
     output_dir = _OUTPUT_DIR.value
     if output_dir:
         run_dir.check_new_dir(output_dir)
-    info = model_files.read_info(_MODEL.value)
+    info = model_files.read_info(flags.FLAGS.model)
     labelled = examples.read_labelled(
         _EVAL_FILE.value,
         info.label_type,
         info.class_names,
         common_flags.read_options(),
     )
-    model = app.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
+    model = runs.open_model(info, batch_size=flags.FLAGS.eval_batch_size)
     with quiet.imports():
         from bert_tf.evaluation import artifacts, error_analysis, evaluate
     evaluation = evaluate.evaluate(model, labelled)
     print(
         artifacts.metrics_table(
-            model.task, evaluation.metrics, f"{_MODEL.value}"
+            model.task, evaluation.metrics, f"{flags.FLAGS.model}"
         )
     )
     if output_dir:

@@ -4,18 +4,22 @@ r"""Exports a finished run as a SavedModel that TensorFlow Serving loads.
     python -m pipelines.export --describe=saved_models/tweets
     python -m pipelines.export --check=saved_models/tweets/3 \
         --serving_version=2.19
+    python -m pipelines.export --promote=saved_models/tweets/3
+    python -m pipelines.export --rollback=saved_models/tweets
 
 The tokenizer is inside: strings in, class names out. The model is published
 as saved_models/NAME/VERSION only if it answers as the trained model did; what
 a server needs beside it is written to saved_models/NAME/serving. --describe
-and --check look at a SavedModel of any origin.
+and --check look at a SavedModel of any origin. --promote and --rollback move
+the label `stable` in saved_models/NAME/serving/models.config.
 """
 
 from absl import flags, logging
 
+from bert_tf import quiet
 from bert_tf.errors import InputError
 from bert_tf.serving import bundle
-from pipelines import app, help_page, quiet
+from pipelines import app, help_page
 
 with help_page.group("Model"):
     _RUN_DIR = flags.DEFINE_string(
@@ -27,7 +31,21 @@ with help_page.group("Model"):
         "Only say which operations of this SavedModel --serving_version lacks.",
     )
     _DESCRIBE = flags.DEFINE_string(
-        "describe", None, "Only print the signatures of this SavedModel."
+        "describe",
+        None,
+        "Only print classes, length limit and signatures of this SavedModel.",
+    )
+    _PROMOTE = flags.DEFINE_string(
+        "promote",
+        None,
+        "Only give this version, saved_models/NAME/VERSION, the label stable; "
+        "the one before gets the label previous.",
+    )
+    _ROLLBACK = flags.DEFINE_string(
+        "rollback",
+        None,
+        "Only give the label stable of saved_models/NAME back to the version "
+        "before: the one labelled previous, else the next older on disk.",
     )
 with help_page.group("Output"):
     _NAME = flags.DEFINE_string("name", None, "Name of the model.")
@@ -60,28 +78,30 @@ with help_page.group("Advanced"):
 
 
 def main(argv: list[str]) -> None:
-    """Exports the run, or looks at a SavedModel."""
+    """Exports the run, looks at a SavedModel or moves a label."""
     del argv
-    if not (_DESCRIBE.value or _CHECK.value):
-        for flag, value in (("run_dir", _RUN_DIR.value), ("name", _NAME.value)):
-            if not value:
-                raise InputError(f"--{flag} is needed to export a run")
-        _export()
-        return
-    from bert_tf.inference import model_files
-
-    if _DESCRIBE.value:
-        path = model_files.find_version(_DESCRIBE.value)
-        with quiet.imports():
-            from bert_tf.serving import operation_check, signatures
-        print(
-            signatures.describe(
-                operation_check.read_meta_graph(path),
-                signatures.read_descriptions(path),
-            )
+    actions = (_RUN_DIR, _CHECK, _DESCRIBE, _PROMOTE, _ROLLBACK)
+    given = [f"--{flag.name}" for flag in actions if flag.value]
+    if len(given) > 1:
+        raise InputError(
+            f"{' and '.join(given)} exclude each other; give one of them"
         )
-        return
-    _check(model_files.find_version(_CHECK.value))
+    if _PROMOTE.value or _ROLLBACK.value:
+        from bert_tf.serving import versions
+
+        if _PROMOTE.value:
+            print(versions.promote(_PROMOTE.value))
+        else:
+            print(versions.rollback(_ROLLBACK.value))
+    elif _DESCRIBE.value:
+        _describe(_DESCRIBE.value)
+    elif _CHECK.value:
+        _check(_CHECK.value)
+    else:
+        for flag in (_RUN_DIR, _NAME):
+            if not flag.value:
+                raise InputError(f"--{flag.name} is needed to export a run")
+        _export()
 
 
 def _export() -> None:
@@ -102,16 +122,34 @@ def _export() -> None:
     )
     logging.info(
         "Exported %s. Next:\n"
-        '  python -m pipelines.predict --model=%s "a text"\n'
+        '  %s --model=%s "a text"\n'
         "or serve it, as %s/%s/serving/README.md says.",
         path,
+        app.command("predict"),
         path,
         _MODELS_DIR.value,
         _NAME.value,
     )
 
 
+def _describe(path: str) -> None:
+    from bert_tf.inference import model_files
+
+    path = model_files.find_version(path)
+    with quiet.imports():
+        from bert_tf.serving import operation_check, signatures
+    model = signatures.describe_model(path)
+    described = signatures.describe(
+        operation_check.read_meta_graph(path),
+        signatures.read_descriptions(path),
+    )
+    print(f"{model}\n\n{described}" if model else described)
+
+
 def _check(path: str) -> None:
+    from bert_tf.inference import model_files
+
+    path = model_files.find_version(path)
     with quiet.imports():
         from bert_tf.serving import operation_check
     names = operation_check.operations(operation_check.read_meta_graph(path))

@@ -10,8 +10,9 @@ import json
 
 from absl import flags
 
+from bert_tf import quiet
 from bert_tf.errors import InputError
-from pipelines import app, help_page, quiet
+from pipelines import app, help_page
 
 with help_page.group("Model"):
     _MODEL = flags.DEFINE_string(

@@ -10,22 +10,36 @@ r"""Answers texts with an exported model: arguments, a file or a stream.
         --output_file=submission.csv
     cat texts.txt | python -m pipelines.predict --model=saved_models/tweets \
         --input_file=- > predictions.csv
+    python -m pipelines.predict --model=saved_models/tweets --interactive
 
 Files are streamed: they may be larger than memory. The rows keep their order.
+--interactive loads the model once and answers each line of standard input at
+once: the answer, the other classes' scores, and the words that moved it. The
+texts of a pair are separated by a tab, or come one after the other.
 """
 
+import contextlib
 import dataclasses
+import sys
 
 from absl import flags, logging
 
+from bert_tf import quiet
 from bert_tf.errors import InputError, shorten
-from pipelines import app, common_flags, help_page, quiet
+from pipelines import app, common_flags, help_page
 from pipelines.output import open_output
 
 common_flags.define_stream()
 common_flags.define_columns()
 common_flags.define_label_names()
 common_flags.define_batch_size()
+with help_page.group("Data"):
+    _INTERACTIVE = flags.DEFINE_boolean(
+        "interactive",
+        False,
+        "Answer the lines of standard input one by one, until it ends or a "
+        "line says quit.",
+    )
 with help_page.group("Output"):
     _SUBMISSION_FILE = flags.DEFINE_string(
         "submission_file",
@@ -43,15 +57,15 @@ with help_page.group("Model"):
 
 
 def main(argv: list[str]) -> None:
-    """Answers the arguments, or the rows of the input files."""
+    """Answers the arguments, or the rows of the input files, or a person."""
     from bert_tf.inference import batch_prediction, model_files
 
     texts = argv[1:]
-    if bool(texts) == bool(flags.FLAGS.input_file):
-        raise InputError(
-            "give either texts as arguments or --input_file, one of the two"
-        )
+    _check_input(texts)
     model_files.find_version(_MODEL.value)
+    if _INTERACTIVE.value:
+        _answer_lines()
+        return
     options = common_flags.read_options()
     submission = None
     if _SUBMISSION_FILE.value:
@@ -80,6 +94,22 @@ def main(argv: list[str]) -> None:
     logging.info("Answered %d texts.", count)
 
 
+def _check_input(texts: list[str]) -> None:
+    if _INTERACTIVE.value:
+        names = ("input_file", "output_file", "submission_file")
+        given = [f"--{name}" for name in names if flags.FLAGS[name].value]
+        if texts or given:
+            raise InputError(
+                "--interactive reads standard input and writes to standard "
+                f"output; leave out {', '.join(given or ['the texts'])}"
+            )
+    elif bool(texts) == bool(flags.FLAGS.input_file):
+        raise InputError(
+            "give either texts as arguments, --input_file or --interactive, "
+            "one of the three"
+        )
+
+
 def _read_submission(options):
     from bert_tf.inference import model_files
     from bert_tf.inference.submission import Submission
@@ -101,19 +131,52 @@ def _load():
 
 def _print_answers(texts: list[str]) -> None:
     predictor = _load()
+    from bert_tf.inference import interactive
+
     if predictor.has_pairs:
         raise InputError(
             "this model takes pairs; give them as a file with --input_file"
         )
-    columns = predictor.task.answer_columns
-    for text, (answer, _) in zip(
-        texts, predictor.predict_rows((texts,)), strict=True
-    ):
-        shown = [
-            f"{float(cell):.4f}" if column == "score" else cell
-            for column, cell in zip(columns, answer, strict=True)
-        ]
-        print("\t".join([*shown, shorten(text)]))
+    rows = predictor.predict_rows((texts,))
+    for text, (answer, _) in zip(texts, rows, strict=True):
+        shown = interactive.format_answer(predictor.task, answer)
+        print(f"{shown}\t{shorten(text)}")
+
+
+def _answer_lines() -> None:
+    predictor = _load()
+    from bert_tf.evaluation import attribution
+    from bert_tf.inference import interactive
+
+    is_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if is_terminal:
+        # Not every Python has it; it gives input() a history.
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401
+        print(interactive.introduction(predictor))
+    else:
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        sys.stdout.reconfigure(encoding="utf-8")
+    try:
+        for line in interactive.answer_lines(
+            predictor,
+            _read_line,
+            leave_one_out=attribution.leave_one_out,
+            is_terminal=is_terminal,
+        ):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        # As the shell's: without a message.
+        raise SystemExit(130) from None
+
+
+def _read_line(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except (EOFError, KeyboardInterrupt):
+        if prompt:
+            print()
+        raise
 
 
 if __name__ == "__main__":

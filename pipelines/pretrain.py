@@ -10,9 +10,9 @@ r"""Pretrains BERT on raw text, from scratch or on from a checkpoint.
 
 from absl import flags, logging
 
-from bert_tf import run_dir
+from bert_tf import quiet, run_dir
 from bert_tf.config import pretraining as pretrain_config
-from pipelines import app, common_flags, help_page, quiet, training_flags
+from pipelines import app, common_flags, help_page, training_flags
 
 common_flags.define_raw_text()
 training_flags.define()
@@ -146,11 +146,13 @@ def main(argv: list[str]) -> None:
     metrics = pretrain_lib.pretrain(config)
     print(describe(metrics))
     logging.info(
-        "The run is in %s. Next:\n  python -m pipelines.fill_mask --model=%s "
-        '"... [MASK] ..."\n  python -m pipelines.train --preset=%s '
+        "The run is in %s. Next:\n  %s --model=%s "
+        '"... [MASK] ..."\n  %s --preset=%s '
         "--train_file=FILE --output_dir=RUN",
         config.output_dir,
+        app.command("fill_mask"),
         config.output_dir,
+        app.command("train"),
         config.output_dir,
     )
 

@@ -12,8 +12,9 @@ import os
 
 from absl import flags
 
+from bert_tf import quiet
 from bert_tf.errors import InputError, shorten
-from pipelines import app, common_flags, help_page, quiet
+from pipelines import app, common_flags, help_page
 
 common_flags.define_input()
 common_flags.define_columns()

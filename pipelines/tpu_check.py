@@ -14,11 +14,12 @@ import json
 
 from absl import flags
 
+from bert_tf import quiet
 from bert_tf.config.base import MIXED_PRECISION
 from bert_tf.config.pretraining import MODEL_SIZES, model_shape
 from bert_tf.config.training import TrainConfig
 from bert_tf.errors import InputError
-from pipelines import app, common_flags, help_page, quiet
+from pipelines import app, common_flags, help_page
 
 common_flags.define_text(preset=None)
 with help_page.group("Model"):

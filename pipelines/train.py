@@ -11,172 +11,15 @@ import os
 
 from absl import flags, logging
 
-from bert_tf import run_dir
+from bert_tf import quiet, run_dir
 from bert_tf.config import training as config_lib
-from pipelines import app, common_flags, help_page, quiet, training_flags
+from bert_tf.errors import InputError
+from pipelines import app, common_flags, finetuning_flags, help_page
 
-common_flags.define_files()
-common_flags.define_columns()
-common_flags.define_label_column()
-common_flags.define_text(length=None)
-common_flags.define_task()
-common_flags.define_incomplete()
-training_flags.define()
-with help_page.group("Training"):
-    flags.DEFINE_integer(
-        "num_train_epochs",
-        None,
-        "Passes over the training rows; 0 for a linear probe alone. Default: "
-        "3, or as many as take 400 steps, up to 40; with a contrastive epoch "
-        "that and, from 100 rows on, 3.",
-    )
-    flags.DEFINE_integer(
-        "train_batch_size",
-        None,
-        "Examples a training step, over all replicas together. Default: 32; 16 "
-        "of fewer than 1,000 rows without a contrastive epoch.",
-    )
-    flags.DEFINE_float(
-        "learning_rate",
-        None,
-        "Peak learning rate. Default by size of the backbone: 3e-4 below 15 M "
-        "parameters, 1e-4 below 60 M, 3e-5 below 200 M, else 2e-5; 1e-3 with "
-        "--freeze_backbone.",
-    )
-    flags.DEFINE_enum(
-        "class_weight",
-        "none",
-        config_lib.CLASS_WEIGHTS,
-        "balanced: a class counts the more, the rarer it is.",
-    )
-    flags.DEFINE_integer(
-        "early_stopping_patience",
-        None,
-        "Stop after so many epochs without a better one. Default: never, or 5 "
-        "with fewer than 100 validation rows, of which the loss chooses.",
-    )
+_MODELS_DIR = "saved_models"
+
+finetuning_flags.define()
 with help_page.group("Advanced"):
-    flags.DEFINE_float(
-        "validation_split",
-        0.1,
-        "Share of each class split off for validation where there is no "
-        "--validation_file; equal texts stay on one side.",
-    )
-    flags.DEFINE_integer(
-        "doc_stride",
-        64,
-        "With --task=span or --long_text=window, from the start of a window "
-        "over a long text to that of the next, in tokens.",
-    )
-    flags.DEFINE_enum(
-        "long_text",
-        "truncate",
-        config_lib.LONG_TEXTS,
-        "What the model sees of a text beyond --max_seq_length: its beginning "
-        "(truncate), a quarter of the length from its beginning and the rest "
-        "from its end (head_tail), or all of it, in windows that overlap "
-        "(window).",
-    )
-    flags.DEFINE_enum(
-        "window_pooling",
-        "mean",
-        config_lib.WINDOW_POOLINGS,
-        "With --long_text=window, how the windows of a text become one answer: "
-        "their mean, or the largest of each probability or number.",
-    )
-    flags.DEFINE_integer(
-        "max_train_samples", None, "Train on a random sample of so many rows."
-    )
-    flags.DEFINE_integer(
-        "max_eval_samples",
-        None,
-        "Validate and test on random samples of so many rows each.",
-    )
-    flags.DEFINE_integer(
-        "eval_batch_size",
-        64,
-        "Examples a step in evaluation, over all replicas together.",
-    )
-    flags.DEFINE_float(
-        "warmup_proportion",
-        0.1,
-        "Share of the steps in which the learning rate rises.",
-    )
-    common_flags.define_schedule()
-    flags.DEFINE_float(
-        "dropout", 0.1, "Dropout rate in the backbone and the head."
-    )
-    flags.DEFINE_enum(
-        "pooling",
-        "auto",
-        config_lib.POOLINGS,
-        "What of a text the head is on: cls, the pooler's output for [CLS]; "
-        "mean, the mean over its tokens; auto: what the checkpoint was trained "
-        "for (1_Pooling/config.json), else cls.",
-    )
-    flags.DEFINE_enum(
-        "head_init",
-        "auto",
-        config_lib.HEAD_INITS,
-        "Where the head starts: linear_probe, a linear model fitted to the "
-        "backbone as it is, which also is epoch 0 of those to choose from; "
-        "random; auto: linear_probe where the task has one.",
-    )
-    flags.DEFINE_enum(
-        "contrastive",
-        "auto",
-        config_lib.CONTRASTIVE,
-        "Whether the first epoch draws the vectors of one class together, in "
-        "30 to 100 steps, and fits a linear probe to them; auto: with "
-        "--task=classification, up to 400 rows a class.",
-    )
-    flags.DEFINE_boolean(
-        "calibrate",
-        None,
-        "After training, scale the scores (not the answers) so that they are "
-        "probabilities on the validation split; exported models include it. "
-        "Default: where it has 10 mistakes or more.",
-    )
-    flags.DEFINE_boolean(
-        "freeze_backbone",
-        False,
-        "Train the head only, on the features of the backbone as it is: the "
-        "linear probe, without epochs after it; by gradients where there is "
-        "none.",
-    )
-    flags.DEFINE_string(
-        "trainable_layers",
-        None,
-        "last:N trains the last N layers and the head; the layers below them "
-        "and the embeddings stay as they are.",
-    )
-    flags.DEFINE_integer(
-        "lora_rank",
-        None,
-        "Train low-rank updates of this rank to query and value (LoRA) and "
-        "the head, nothing else; they are merged into the saved weights. The "
-        "learning rate is 1e-3 unless given.",
-    )
-    flags.DEFINE_float(
-        "layerwise_learning_rate_decay",
-        1.0,
-        "Factor on the learning rate from each layer to the one below it.",
-    )
-    flags.DEFINE_enum(
-        "metric_for_best_model",
-        None,
-        list(config_lib.SELECTION_METRICS),
-        "Validation metric that chooses the best epoch. Default: f1 for two "
-        "classes, accuracy for more, the loss of fewer than 100 rows; pearson, "
-        "f1_micro and f1 of entities.",
-    )
-    flags.DEFINE_string(
-        "positive_label",
-        None,
-        "Of two classes, the one that precision, recall and F1 are of. "
-        "Default: 1, yes, true, positive or pos, or the one that the other "
-        "negates (spam, not spam), else the rarer one in training.",
-    )
     _NUM_SEEDS = flags.DEFINE_integer(
         "num_seeds",
         1,
@@ -184,23 +27,19 @@ with help_page.group("Advanced"):
         "folder below --output_dir, and report mean and standard deviation.",
         lower_bound=1,
     )
-    flags.DEFINE_float(
-        "max_truncated_share",
-        0.05,
-        "Warn where a larger share of the texts is cut at --max_seq_length.",
-    )
-    flags.DEFINE_integer(
-        "steps_per_execution",
+    _NUM_FOLDS = flags.DEFINE_integer(
+        "num_folds",
         1,
-        "Steps in one call from Python. On TPUs 50 or so; checkpoints and "
-        "progress come between calls only.",
+        "Split the training rows into so many folds and train on all but one, "
+        "in turn, each in a folder below --output_dir: oof_predictions.csv has "
+        "every row, predicted by the model that has not seen it.",
+        lower_bound=1,
     )
-    flags.DEFINE_integer(
-        "pad_to_multiple_of",
+    _EXPORT = flags.DEFINE_string(
+        "export",
         None,
-        "Pad batches to a multiple of so many tokens. Default: 16 with "
-        "--jit_compile=true, where XLA compiles the step for each length that "
-        "occurs, else 1.",
+        "Export the trained model as saved_models/NAME; with --num_folds, one "
+        "more that is trained on all rows (--refit).",
     )
 
 
@@ -208,30 +47,92 @@ def main(argv: list[str]) -> None:
     """Trains with the flags' settings."""
     del argv
     config = common_flags.config_from_flags(config_lib.TrainConfig)
-    several = _NUM_SEEDS.value > 1
-    if not several and not run_dir.is_remote(config.output_dir):
-        run_dir.check_output_dir(
-            config.output_dir,
-            overwrite=config.overwrite_output_dir,
-            resume=config.resume,
-        )
-    from bert_tf.data.splits import read_splits
+    config.check_trackers()
+    if _EXPORT.value is not None:
+        from bert_tf.serving import versions
 
-    splits = read_splits(config)
-    with quiet.imports():
-        from bert_tf.training import multi_seed
-        from bert_tf.training import train as train_lib
-    if several:
-        summary = multi_seed.train_seeds(config, _NUM_SEEDS.value)
-        print(multi_seed.describe(summary))
+        versions.check_name(_EXPORT.value, _MODELS_DIR, flag="--export")
+        if (
+            config.distribution_strategy == "multi_worker"
+            or "TF_CONFIG" in os.environ
+        ):
+            raise InputError(
+                "--export is for one process: with several workers call "
+                "pipelines.export once they are done"
+            )
+    if _NUM_SEEDS.value > 1:
+        _train_seeds(config)
+    elif _NUM_FOLDS.value > 1:
+        _train_folds(config)
+    else:
+        _train(config)
+
+
+def _train(config: config_lib.TrainConfig) -> None:
+    from bert_tf import trainings
+
+    trainings.train_config(config)
+    if _EXPORT.value:
+        _export(config.output_dir)
         return
-    train_lib.train(splits, config)
     logging.info(
         "The run is in %s. Next: open %s in a browser, then\n"
-        "  python -m pipelines.export --run_dir=%s --name=NAME",
+        "  %s --run_dir=%s --name=NAME",
         config.output_dir,
         os.path.join(config.output_dir, run_dir.REPORT),
+        app.command("export"),
         config.output_dir,
+    )
+
+
+def _train_seeds(config: config_lib.TrainConfig) -> None:
+    from bert_tf.data import splits
+
+    for flag, is_used in (
+        ("--num_folds", _NUM_FOLDS.value > 1), ("--export", _EXPORT.value),
+    ):  # fmt: skip
+        if is_used:
+            raise InputError(f"{flag} does not go with --num_seeds")
+    # Faults of files are told before TensorFlow is loaded.
+    splits.read_splits(config)
+    with quiet.imports():
+        from bert_tf.training import multi_seed
+    summary = multi_seed.train_seeds(config, _NUM_SEEDS.value)
+    print(multi_seed.describe(summary))
+    print(
+        f"The runs are in {config.output_dir}. Next: open their report.html, "
+        f"then\n  {app.command('export')} --run_dir={summary['runs'][0]} "
+        "--name=NAME"
+    )
+
+
+def _train_folds(config: config_lib.TrainConfig) -> None:
+    from bert_tf.data import folds as folds_data
+
+    data = folds_data.read_folds(config, _NUM_FOLDS.value)
+    with quiet.imports():
+        from bert_tf.training import folds
+    print(folds.describe(folds.train_folds(config, data)))
+    folder = config.output_dir
+    print(
+        f"Every row is predicted in {os.path.join(folder, folds.PREDICTIONS)}."
+        f" Next: open {os.path.join(folder, run_dir.REPORT)} in a browser, "
+        f"then, with the same flags,\n  {app.command('label_issues')} "
+        f"--output_dir={folder} --num_folds={_NUM_FOLDS.value}"
+    )
+    if _EXPORT.value:
+        _export(folds.train_all_rows(config, data))
+
+
+def _export(run_path: str) -> None:
+    from bert_tf import runs
+
+    path = runs.load(run_path).export(_EXPORT.value, models_dir=_MODELS_DIR)
+    logging.info(
+        'The model is in %s. Next:\n  %s --model=%s "a text"',
+        path,
+        app.command("predict"),
+        os.path.dirname(path),
     )
 
 

@@ -112,6 +112,28 @@ def test_check_data(tmp_path, preset):
 
 
 @pytest.mark.slow
+def test_tokenize_shows_what_is_cut(preset):
+    def shown(*arguments):
+        done = run_script("tokenize", f"--preset={preset}", *arguments)
+        return done.stdout.splitlines()
+
+    lines = shown("--max_seq_length=5", "the film was good", "good")
+    assert [line.split()[1] for line in lines[1:6]] == [
+        "[CLS]", "the", "film", "was", "[SEP]",
+    ]  # fmt: skip
+    assert lines[6] == "5 tokens; at most 5 (--max_seq_length)"
+    assert lines[7] == "cut off (1): good"
+    assert lines[-1] == "3 tokens; at most 5 (--max_seq_length)"
+    lines = shown("--max_seq_length=7", "--pair", "a bad film", "a good plot !")
+    assert lines[-2:] == [
+        "cut off of the first text (1): film",
+        "cut off of the second text (2): plot !",
+    ]
+    assert "at most 128" in shown("good")[-1]
+    done = run_script("tokenize", "--max_seq_length=2", "good", status=1)
+    assert "--max_seq_length=2 must be at least 3" in done.stderr
+
+
 def test_exit_status_and_message(tmp_path):
     done = run_script("train", "--train_file=nowhere.csv",
                       f"--output_dir={tmp_path / 'run'}", status=1)  # fmt: skip

@@ -1,5 +1,6 @@
 """What scripts say of themselves, and of flags that are wrong."""
 
+import os
 import re
 import subprocess
 import sys
@@ -77,3 +78,21 @@ def test_check_data_takes_no_flag_without_effect():
         "check_data", "--train_file=a.csv", "--validation_split=0.5", status=1
     )
     assert "validation_split" in script.stderr
+
+
+def test_a_reader_who_has_seen_enough():
+    first = subprocess.run(
+        f"{sys.executable} -m pipelines.doctor --help | head -1",
+        shell=True, cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert first.stdout.startswith("usage: python -m pipelines.doctor")
+    assert first.stderr == ""
+    # One that is gone before the page is there.
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = subprocess.run(
+        [sys.executable, "-m", "pipelines.doctor", "--help"],
+        stdout=writing, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=True,
+    )  # fmt: skip
+    os.close(writing)
+    assert gone.stderr == ""

@@ -1,15 +1,19 @@
 """What a person sees of a script: no noise, a bar, lines in a log file."""
 
+import fcntl
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
+import termios
+import time
 
 import pytest
 
+from bert_tf import quiet
 from bert_tf.training.progress import Progress
-from pipelines import quiet
 from tests.conftest import ROOT, review_rows, write_csv
 
 NOISE = re.compile(r"\.cc:\d+\]|InitializeLog|oneDNN|cuda", re.I)
@@ -75,6 +79,13 @@ def test_verbosity(arguments, verbose):
     assert quiet.is_verbose(arguments) == verbose
 
 
+def test_an_imported_kernel_is_no_notebook():
+    import ipykernel.kernelapp  # noqa: F401, PLC0415
+
+    assert "IPython" in sys.modules
+    assert not quiet.is_notebook()
+
+
 def test_a_line_every_so_many_steps(tiny_config, capsys):
     progress = Progress(batch_size=8, log_steps=5)
     progress.set_params(
@@ -121,3 +132,50 @@ def test_keras_bar_on_a_terminal(preset, tmp_path):
     plain = re.sub(r"\x1b\[[\d;]*m", "", text)
     assert re.search(r" \d+/14 .*\d+s \d+m?s/step - loss", plain), plain
     assert "Next: open" in text and not NOISE.search(text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "status"), [(b"quit\n", 0), (b"\x04", 0), (b"\x03", 130)]
+)
+def test_texts_that_are_typed(saved_model, key, status):
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.predict", f"--model={saved_model}",
+         "--interactive"],
+        cwd=ROOT, stdin=terminal, stdout=terminal, stderr=terminal,
+        env=without_log_level(), start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(terminal)
+    seen = read_until(main, b"text> ")
+    assert b"is loaded; quit or Ctrl-D ends" in seen
+    # An empty line is asked again.
+    os.write(main, b"\n")
+    read_until(main, b"text> ")
+    os.write(main, b"the film was good\n")
+    shown = read_until(main, b"text> ").decode()
+    assert "pos\t" in shown and "others: neg" in shown and "words:" in shown
+    # Python loses a Ctrl-C that comes while readline draws its prompt.
+    time.sleep(1)
+    os.write(main, key)
+    rest = read_until(main, None)
+    os.close(main)
+    assert process.wait() == status
+    assert b"Traceback" not in rest and b"error" not in rest
+
+
+def read_until(main: int, end: bytes | None) -> bytes:
+    """Reads a terminal to these bytes; None: until nobody writes to it."""
+    seen = b""
+    while end is None or not seen.endswith(end):
+        assert select.select([main], [], [], 120)[0], seen.decode()
+        try:
+            part = os.read(main, 65536)
+        except OSError:
+            part = b""
+        if not part:
+            assert end is None, seen.decode()
+            break
+        seen += part
+    return seen

@@ -22,7 +22,7 @@ STRATEGIES = ("auto", "one_device", "mirrored", "multi_worker", "tpu")
 # A run may be resumed where these differ.
 _NOT_OF_THE_RESULT = (
     "output_dir", "resume", "checkpoint_seconds", "overwrite_output_dir",
-    "log_steps", "max_truncated_share",
+    "log_steps", "max_truncated_share", "report_to",
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 
 from bert_tf.config.base import BaseConfig
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, check_installed
 
 CLASS_WEIGHTS = ("none", "balanced")
 LONG_TEXTS = ("truncate", "head_tail", "window")
@@ -24,6 +24,7 @@ _METRICS_OF_TASK = {
     "span": ("exact_match", "f1", "loss"),
     "token": ("f1", "precision", "recall", "f1_macro", "loss"),
 }  # fmt: skip
+TRACKERS = ("tensorboard", "mlflow")
 TASKS = tuple(_METRICS_OF_TASK)
 # All of them, and whether more is better.
 SELECTION_METRICS = {
@@ -55,6 +56,8 @@ class TrainConfig(BaseConfig):
     drop_incomplete: bool = False
     merge_label_case: bool = False
     doc_stride: int = 64
+    label_issues_file: str | None = None
+    drop_label_issues: float | None = None
     max_train_samples: int | None = None
     max_eval_samples: int | None = None
     preset: str = "minilm_l6_en_uncased"
@@ -66,6 +69,7 @@ class TrainConfig(BaseConfig):
     pooling: str = "auto"
     head_init: str = "auto"
     contrastive: str = "auto"
+    refit: bool | None = None
     calibrate: bool | None = None
     freeze_backbone: bool = False
     trainable_layers: str | None = None
@@ -78,6 +82,7 @@ class TrainConfig(BaseConfig):
     steps_per_execution: int = 1
     pad_to_multiple_of: int | None = None
     max_truncated_share: float = 0.05
+    report_to: tuple[str, ...] = ("tensorboard",)
 
     def __post_init__(self):
         """Raises InputError for a value that no data could make right."""
@@ -97,6 +102,22 @@ class TrainConfig(BaseConfig):
                 "--validation_split=0 needs a --validation_file: without "
                 "validation examples the best epoch cannot be told"
             )
+        if (self.drop_label_issues is None) != (not self.label_issues_file):
+            raise InputError(
+                "--label_issues_file and --drop_label_issues need each other"
+            )
+        if self.label_issues_file and self.task != "classification":
+            raise InputError("--label_issues_file is for --task=classification")
+        if not 0 <= (self.drop_label_issues or 0) < 1:
+            raise InputError(
+                f"--drop_label_issues={self.drop_label_issues} must be a share "
+                "from 0 to 1"
+            )
+        if self.refit and self.validation_file:
+            raise InputError(
+                "--refit trains on the rows that were split off for "
+                "validation, and --validation_file gives others"
+            )
         if not 0 <= self.max_truncated_share <= 1:
             raise InputError(
                 f"--max_truncated_share={self.max_truncated_share} must be "
@@ -109,7 +130,17 @@ class TrainConfig(BaseConfig):
         self._check_choice("pooling", POOLINGS)
         self._check_choice("head_init", HEAD_INITS)
         self._check_choice("contrastive", CONTRASTIVE)
+        for name in self.report_to:
+            if name not in TRACKERS:
+                raise InputError(
+                    f"--report_to={name} is none of {', '.join(TRACKERS)}"
+                )
         self._check_task()
+
+    def check_trackers(self) -> None:
+        """Raises InstallationError where a tracker's package is missing."""
+        if "mlflow" in self.report_to:
+            check_installed("mlflow", "--report_to=mlflow", "mlflow-skinny")
 
     def _check_task(self) -> None:
         metrics = _METRICS_OF_TASK[self.task]

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.data.readers import registry, text_files
+from bert_tf.data.readers import frames, registry, text_files
 from bert_tf.data.readers.delimited import DELIMITERS
+from bert_tf.data.readers.frames import FrameSource
 from bert_tf.data.readers.table import Row, Table
 from bert_tf.errors import InputError, did_you_mean
+
+# Paths and globs, or a frame in place of them.
+Source = Sequence[str] | FrameSource
 
 # Names that public data sets use, the most telling first; case, spaces and
 # underscores do not count.
@@ -78,7 +82,7 @@ class Columns:
 
 
 def open_tables(
-    patterns: Sequence[str],
+    source: Source,
     options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
@@ -86,8 +90,8 @@ def open_tables(
     """Opens files one after the other, and chooses the columns of each.
 
     Args:
-        patterns: paths and globs; .txt files in several folders, one a class,
-            are one table, with a row for each.
+        source: paths and globs, or a frame; .txt files in several folders, one
+            a class, are one table, with a row for each.
         options: how to read them.
         labelled: whether a label column is needed; every file must then have
             the id column of the first as well as its other ones.
@@ -95,16 +99,7 @@ def open_tables(
     Raises:
         InputError: as of `open_table` and `choose_columns`.
     """
-    paths = registry.expand_paths(patterns)
-    if text_files.are_of_classes(paths):
-        table = text_files.read_class_files(paths, ",".join(patterns), options)
-        tables = iter([table])
-    else:
-        tables = (
-            registry.open_table(path, options, labelled=labelled)
-            for path in paths
-        )
-    for table in tables:
+    for table in _tables(source, options, labelled=labelled):
         columns = choose_columns(
             table.columns, options, path=table.path, labelled=labelled
         )
@@ -113,6 +108,20 @@ def open_tables(
             del kept["id_column"]
         options = dataclasses.replace(options, **kept)
         yield table, columns
+
+
+def _tables(
+    source: Source, options: ReadOptions, *, labelled: bool
+) -> Iterator[Table]:
+    if isinstance(source, FrameSource):
+        yield frames.read(source)
+        return
+    paths = registry.expand_paths(source)
+    if text_files.are_of_classes(paths):
+        yield text_files.read_class_files(paths, ",".join(source), options)
+        return
+    for path in paths:
+        yield registry.open_table(path, options, labelled=labelled)
 
 
 def choose_columns(
@@ -151,19 +160,25 @@ def choose_columns(
     for flag, column in wanted.items():
         if column is not None:
             _check_there(column, columns, path=path, flag=flag)
-    for flag in ("text_column", "label_column")[: 2 if labelled else 1]:
-        if wanted[flag] is None:
-            remedy = (
-                f"Name one with --{flag}, or all, where the first line is no "
-                "header, with --noheader --column_names=label,text"
-            )
-            if flag == "label_column":
-                remedy += "; pipelines.predict labels texts that have none"
-            raise InputError(
-                f"{path}: no column has one of the usual names for the "
-                f"{flag.removesuffix('_column')}; it has: "
-                f"{', '.join(columns)}. {remedy}"
-            )
+    missing = [
+        name
+        for name in ("text", "label")[: 2 if labelled else 1]
+        if wanted[f"{name}_column"] is None
+    ]
+    if missing:
+        flags = " and ".join(f"--{name}_column" for name in missing)
+        remedy = (
+            f"Name {'them' if missing[1:] else 'one'} with {flags}, or all, "
+            "where the first line is no header, with --noheader "
+            f"--column_names={_guessed_names(columns)}"
+        )
+        if missing == ["label"]:
+            remedy += "; pipelines.predict labels texts that have none"
+        raise InputError(
+            f"{path}: no column has one of the usual names for the "
+            f"{' or the '.join(missing)}; it has: {', '.join(columns)}. "
+            f"{remedy}"
+        )
     chosen = Columns(
         text, text_pair, wanted["label_column"], wanted["id_column"]
     )
@@ -233,6 +248,16 @@ def _find_pair(columns: Sequence[str]) -> tuple[str | None, str | None]:
         if first and second:
             return first, second
     return None, None
+
+
+def _guessed_names(first_row: Sequence[str]) -> str:
+    """Returns names in the order of the columns: the longest cell is a text."""
+    text = max(range(len(first_row)), key=lambda i: len(first_row[i]))
+    names = [f"other{i}" for i in range(1, len(first_row) + 1)]
+    names[text] = "text"
+    label = len(names) - 1 if text != len(names) - 1 else 0
+    names[label] = "label"
+    return ",".join(names)
 
 
 def _check_delimiter(columns: Sequence[str], path: str, labelled: bool) -> None:

@@ -9,10 +9,15 @@ import pandas as pd
 from absl import logging
 
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.data.columns import Columns, mention_other_texts, open_tables
+from bert_tf.data.columns import (
+    Columns,
+    Source,
+    mention_other_texts,
+    open_tables,
+)
 from bert_tf.data.label_types import LabelType
 from bert_tf.data.readers.table import Table
-from bert_tf.errors import InputError, list_some
+from bert_tf.errors import InputError, list_some, place, unit
 
 # The columns of every examples frame; text_pair and label are None throughout
 # where the files have none.
@@ -31,18 +36,18 @@ _PUNCTUATION = re.compile(r"[^\w\s]|_")
 
 
 def read_examples(
-    patterns: Sequence[str],
+    source: Source,
     options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
     label_type: LabelType | None = None,
     drop_incomplete: bool = False,
 ) -> tuple[pd.DataFrame, Columns]:
-    """Reads files into one frame with the columns of FRAME_COLUMNS.
+    """Reads files, or a frame, into one with the columns of FRAME_COLUMNS.
 
     Args:
-        patterns: paths and globs; every file must have the columns of the
-            first.
+        source: paths and globs, or a frame; every file must have the columns
+            of the first.
         options: how to read them.
         labelled: whether a label column is needed.
         label_type: says which labels are missing ones, and whether they may
@@ -55,14 +60,14 @@ def read_examples(
             missing labels, all of which are named by line.
     """
     rows, incomplete, columns = read_rows(
-        patterns, options, labelled=labelled, label_type=label_type
+        source, options, labelled=labelled, label_type=label_type
     )
     check_complete(rows, incomplete, columns, drop_incomplete=drop_incomplete)
     return rows, columns
 
 
 def read_rows(
-    patterns: Sequence[str],
+    source: Source,
     options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
@@ -76,7 +81,7 @@ def read_rows(
     """
     columns: Columns | None = None
     records: list[tuple] = []
-    for table, columns in open_tables(patterns, options, labelled=labelled):
+    for table, columns in open_tables(source, options, labelled=labelled):
         table, hint = mention_other_texts(table, columns)
         before = len(records)
         records.extend(_records(table, columns))
@@ -136,9 +141,10 @@ def check_complete(
     if not drop_incomplete:
         _refuse(rows, incomplete, columns)
     logging.warning(
-        "%d of %d rows have no text or no label and are left out (lines %s).",
+        "%d of %d rows have no text or no label and are left out (%ss %s).",
         len(incomplete),
         len(rows) + len(incomplete),
+        unit(incomplete["path"].iloc[0]),
         list_some(list(incomplete["line"])),
     )
     if not len(rows):
@@ -147,18 +153,18 @@ def check_complete(
 
 
 def check_files(
-    patterns: Sequence[str],
+    source: Source,
     options: ReadOptions = ReadOptions(),
     *,
     labelled: bool = True,
 ) -> None:
     """Raises InputError where a file is missing, empty or lacks a column."""
-    for _ in open_tables(patterns, options, labelled=labelled):
+    for _ in open_tables(source, options, labelled=labelled):
         pass
 
 
 def read_labelled(
-    patterns: Sequence[str],
+    source: Source,
     label_type: LabelType,
     class_names: Sequence[str],
     options: ReadOptions = ReadOptions(),
@@ -168,7 +174,7 @@ def read_labelled(
     Raises:
         InputError: as of `read_examples`; or a label is not the model's.
     """
-    examples, _ = read_examples(patterns, options, label_type=label_type)
+    examples, _ = read_examples(source, options, label_type=label_type)
     # What is a number may be written in another way here: 0.0 for 0.
     names = label_type.unified(
         [examples["label"], pd.Series(class_names, dtype=object)],
@@ -276,7 +282,7 @@ def _named_labels(examples: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     if len(unknown):
         row = unknown.iloc[0]
         raise InputError(
-            f'{row["path"]}, line {row["line"]}: the label "{row["label"]}" is '
+            f'{place(row["path"], row["line"])}: the label "{row["label"]}" is '
             f"not a number from 0 to {len(names) - 1}, which "
             f"--label_names={','.join(names)} names"
         )
@@ -300,7 +306,7 @@ def _refuse(
         hint = " (nan, None and the like count as none)"
     raise InputError(
         f"{len(same):,} of {total:,} rows of {first.path} have {first.reason} "
-        f'in column "{getattr(columns, field)}" (lines '
+        f'in column "{getattr(columns, field)}" ({unit(first.path)}s '
         f"{list_some(list(same['line']))}){hint}; remove or fill them, or pass "
         "--drop_incomplete to leave them out"
     )

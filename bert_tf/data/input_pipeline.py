@@ -51,6 +51,25 @@ class EncodedTexts:
         return np.diff(self.row_splits)
 
 
+def concatenate(first: EncodedTexts, second: EncodedTexts) -> EncodedTexts:
+    """Returns the rows of one after those of the other."""
+    joined = {
+        field.name: None
+        if getattr(first, field.name) is None
+        else np.concatenate(
+            [getattr(one, field.name) for one in (first, second)]
+        )
+        for field in dataclasses.fields(EncodedTexts)
+    }
+    lengths = np.concatenate([first.lengths, second.lengths])
+    joined["row_splits"] = np.concatenate([[0], np.cumsum(lengths)])
+    if first.example_index is not None:
+        joined["example_index"][len(first.lengths) :] += (
+            first.example_index[-1] + 1
+        )
+    return EncodedTexts(**joined)
+
+
 def plan_training_epoch(
     lengths: np.ndarray, *, batch_size: int, seed: int, epoch: int
 ) -> list[np.ndarray]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bert_tf import labels as labels_lib
-from bert_tf.errors import InputError, list_some
+from bert_tf.errors import InputError, list_some, place, unit
 
 if TYPE_CHECKING:
     # pipelines.query_server reads labels where pandas is not wanted.
@@ -104,7 +104,7 @@ class ClassLabel(LabelType):
                 (unknown["label"] == label) & (unknown["path"] == path)
             ]
             raise InputError(
-                f'{path} has the label "{label}" (lines '
+                f'{path} has the label "{label}" ({unit(path)}s '
                 f"{list_some(list(same['line']))}), which the training data "
                 f"lacks; it has: {list_some(class_names, 20)}"
                 + _numbers_may_have_names(label, class_names)
@@ -149,7 +149,7 @@ class NumberLabel(LabelType):
         for label, path, line in labels:
             if not labels_lib.is_number(label):
                 raise InputError(
-                    f'{path}, line {line}: the label "{label}" is not a '
+                    f'{place(path, line)}: the label "{label}" is not a '
                     "number, as --task=regression needs; is --label_column "
                     "right?"
                 )
@@ -220,7 +220,7 @@ class LabelSet(LabelType):
             for label in labels_lib.split(labels, self.separator):
                 if label not in known:
                     raise InputError(
-                        f"{path}, line {line}: the label "
+                        f"{place(path, line)}: the label "
                         f"{_not_in_training(label, class_names)}"
                     )
 
@@ -260,7 +260,7 @@ class TagSequence(LabelType):
             for i, tag in enumerate(row.label.split(" ")):
                 if tag not in known:
                     raise InputError(
-                        f"{row.path}, line {_line(row, i)}: the tag "
+                        f"{place(row.path, _line(row, i))}: the tag "
                         f"{_not_in_training(tag, class_names)}"
                     )
 
@@ -338,7 +338,7 @@ def _check_lists(examples: pd.DataFrame) -> None:
             isinstance(item, str | int | float) for item in items
         ):
             raise InputError(
-                f"{path}, line {line}: the labels {labels[:60]} are neither a "
+                f"{place(path, line)}: the labels {labels[:60]} are neither a "
                 'list of strings, such as ["sports", "politics"], nor a string'
             )
 
@@ -382,7 +382,7 @@ def _check_tags(examples: pd.DataFrame) -> None:
         tags = row.label.split(" ")
         if len(tags) != len(row.text.split(" ")):
             raise InputError(
-                f"{row.path}, line {row.line}: {len(row.text.split(' '))} "
+                f"{place(row.path, row.line)}: {len(row.text.split(' '))} "
                 f"words and {len(tags)} tags; --task=token needs one tag a "
                 "word, with one space between, or a .conll file"
             )
@@ -391,7 +391,7 @@ def _check_tags(examples: pd.DataFrame) -> None:
             is_orphan = tag.startswith("I-") and before[2:] != tag[2:]
             if not _TAG.fullmatch(tag) or is_orphan:
                 raise InputError(
-                    f'{row.path}, line {_line(row, i)}: the tag "{tag}" '
+                    f'{place(row.path, _line(row, i))}: the tag "{tag}" '
                     + ("follows no tag of its type" if is_orphan else "is not")
                     + " IOB2, where entities begin with B-, continue with I-, "
                     "and O is everything else; convert the file"

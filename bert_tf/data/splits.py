@@ -4,15 +4,18 @@ Free of TensorFlow, so that file errors are reported before it is loaded.
 """
 
 import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bert_tf.config.training import TrainConfig
-from bert_tf.data import examples, label_types, tfrecords
+from bert_tf.data import examples, label_issues, label_types, tfrecords
 from bert_tf.data.columns import Columns
 from bert_tf.data.examples import text_keys
 from bert_tf.data.label_types import LabelType
+from bert_tf.data.readers.frames import FrameSource
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
 
@@ -35,28 +38,60 @@ class Splits:
         columns: the names of the columns they were read from, by flag.
         records: the training split where it is tokenized already; its frame
             has `label` and `path` only.
+        num_dropped: training rows left out by --drop_label_issues.
     """
 
     frames: dict[str, pd.DataFrame]
     class_names: tuple[str, ...]
     columns: dict[str, str | None]
     records: TokenizedRecords | None = None
+    num_dropped: int = 0
 
 
-def read_splits(config: TrainConfig) -> Splits:
+class Files(NamedTuple):
+    """What the files of a training hold.
+
+    Attributes:
+        frames: `train` and, where there are files, `validation` and `test`,
+            with the columns of `examples.FRAME_COLUMNS`.
+        columns: the names of the columns they were read from, by flag.
+        label_type: of their labels.
+        records: the training split where it is tokenized already.
+    """
+
+    frames: dict[str, pd.DataFrame]
+    columns: dict[str, str | None]
+    label_type: LabelType
+    records: TokenizedRecords | None
+
+
+def read_splits(
+    config: TrainConfig, given: Mapping[str, FrameSource] = {}
+) -> Splits:
     """Reads the files of a training and checks their labels.
+
+    Args:
+        given: frames by the flag whose files they take the place of, such as
+            `train_file`.
 
     Raises:
         InputError: a file or a label is wrong, or nothing would be left on
             one side of a split.
     """
+    return build_splits(config, read_files(config, given))
+
+
+def read_files(
+    config: TrainConfig, given: Mapping[str, FrameSource] = {}
+) -> Files:
+    """Reads the files of a training; see `read_splits`."""
     options = config.read_options()
     label_type = label_types.of_task(config.task, separator=config.separator)
 
-    def read(patterns):
+    def read(flag):
         nonlocal options
         frame, chosen = examples.read_examples(
-            patterns,
+            given.get(flag, getattr(config, flag)),
             options,
             label_type=label_type,
             drop_incomplete=config.drop_incomplete,
@@ -67,33 +102,61 @@ def read_splits(config: TrainConfig) -> Splits:
         return frame, chosen
 
     records = None
-    if any(tfrecords.is_records(path) for path in config.train_file):
+    if any(map(tfrecords.is_records, config.train_file)):
         train, records = _read_records(config)
     else:
-        train, _ = read(config.train_file)
+        train, _ = read("train_file")
     frames = {}
     if config.validation_file:
-        frames["validation"], chosen = read(config.validation_file)
+        frames["validation"], chosen = read("validation_file")
         if records is not None:
             _check_pairs(records, chosen)
     if config.test_file:
-        frames["test"], _ = read(config.test_file)
+        frames["test"], _ = read("test_file")
+    frames = {"train": train, **frames}
     if records is None:
         frames = unify_labels(
-            {"train": train, **frames},
-            label_type,
-            merge_case=config.merge_label_case,
+            frames, label_type, merge_case=config.merge_label_case
         )
-        train = frames.pop("train")
+    if config.long_text != "truncate" and options.text_pair_column:
+        raise InputError(
+            f"--long_text={config.long_text} is for single texts, and these "
+            "are pairs"
+        )
+    return Files(frames, options.columns(), label_type, records)
+
+
+def build_splits(
+    config: TrainConfig,
+    files: Files,
+    class_names: tuple[str, ...] | None = None,
+) -> Splits:
+    """Splits validation rows off where there is no file of them.
+
+    Args:
+        class_names: by default those of the training split.
+
+    Raises:
+        InputError: see `read_splits`.
+    """
+    label_type = files.label_type
+    frames = dict(files.frames)
+    train = frames.pop("train")
     if "validation" not in frames:
         train, validation = split(
             train,
             fraction=config.validation_split,
             seed=config.seed,
             strata=label_type.strata(train["label"]),
-            keys=_split_keys(train, label_type),
+            keys=split_keys(train, label_type),
         )
         frames = {"validation": validation, **frames}
+    rows = len(train)
+    if config.label_issues_file:
+        train = label_issues.drop(
+            train, config.label_issues_file, config.drop_label_issues
+        )
+    num_dropped = rows - len(train)
     limits = {"train": config.max_train_samples}
     frames = {
         name: examples.sample(
@@ -103,19 +166,19 @@ def read_splits(config: TrainConfig) -> Splits:
         )
         for name, frame in {"train": train, **frames}.items()
     }
-    if config.long_text != "truncate" and options.text_pair_column:
-        raise InputError(
-            f"--long_text={config.long_text} is for single texts, and these "
-            "are pairs"
-        )
-    class_names = label_type.class_names(frames["train"])
+    class_names = class_names or label_type.class_names(frames["train"])
     for frame in frames.values():
         label_type.check(frame, class_names)
-    return Splits(frames, class_names, options.columns(), records)
+    return Splits(
+        frames, class_names, files.columns, files.records, num_dropped
+    )
 
 
-def _split_keys(train: pd.DataFrame, label_type: LabelType) -> pd.Series:
-    """Returns the keys of a split: of pairs what many of them share."""
+def split_keys(train: pd.DataFrame, label_type: LabelType) -> pd.Series:
+    """Returns what rows share that are to be on one side of a split.
+
+    Of pairs that is the text that many of them share.
+    """
     keys = examples.group_keys(train, label_type.group_field)
     counts = keys.value_counts()
     if len(counts) < _FEWEST_GROUPS or counts.iloc[0] > _LARGEST_GROUP * len(

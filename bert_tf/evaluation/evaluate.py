@@ -33,6 +33,7 @@ class Evaluation:
         metrics: what metrics.json holds.
         max_seq_length: where texts are cut, in tokens; None if unknown.
         suffix: of the names of its files, before their extension.
+        order: of the rows in predictions.csv <int>[rows]; None as they stand.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Evaluation:
     metrics: dict
     max_seq_length: int | None = None
     suffix: str = ""
+    order: np.ndarray | None = None
 
     @property
     def class_names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals and McNemar's test."""
+"""Confidence intervals, by the bootstrap and Wilson's, and McNemar's test."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,6 +26,15 @@ def interval(values: np.ndarray) -> list[float] | None:
         return None
     tail = 100 * (1 - LEVEL) / 2
     return [float(edge) for edge in np.percentile(values, [tail, 100 - tail])]
+
+
+def of_share(count: int, total: int) -> list[float]:
+    """Returns Wilson's interval of a share, such as the accuracy.
+
+    A bootstrap of texts that are all right would have no width.
+    """
+    found = stats.binomtest(count, total).proportion_ci(LEVEL, method="wilson")
+    return [float(found.low), float(found.high)]
 
 
 def bootstrap_metrics(

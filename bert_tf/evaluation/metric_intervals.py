@@ -65,6 +65,10 @@ def complete_metrics(
     }
     if not task.is_multiclass:
         return completed
+    num_right = int((predictions.argmax(axis=1) == labels).sum())
+    completed["confidence_intervals"]["eval_accuracy"] = intervals.of_share(
+        num_right, len(labels)
+    )
     completed["baselines"] = {
         "majority": _majority(labels, class_names, positive)
     }

@@ -41,7 +41,8 @@ def _build_predict_step(
             for name, value in results.items()
         }
 
-    return predict_step
+    # Traced once: a tf.function would warn of those of other models.
+    return predict_step.get_concrete_function()
 
 
 @dataclasses.dataclass

@@ -55,7 +55,7 @@ def load(path: str) -> LoadedRun:
         # Runs of before December 2026 do not say it.
         pooling="cls" if config.pooling == "auto" else config.pooling,
     )
-    model.load_weights(os.path.join(path, run_dir.WEIGHTS))
+    model.load_weights(run_dir.weights(path))
     calibrated = classifier.read_temperature(path)
     if calibrated != 1.0:
         classifier.apply_temperature(model, calibrated)

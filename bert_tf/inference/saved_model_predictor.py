@@ -126,13 +126,17 @@ class SavedModelPredictor:
             **columns,
         )
 
+    def read_tokens(self) -> tuple[str, ...]:
+        """Reads its vocabulary, see `readable_tokens`."""
+        return vocabulary.read_tokens(
+            os.path.join(self.path, EXTRA, run_dir.VOCABULARY)
+        )
+
     def unknown_share(self, segments: tuple[Sequence[str], ...]) -> float:
         """Returns the share of tokens that the vocabulary lacks."""
-        extra = os.path.join(self.path, EXTRA, run_dir.VOCABULARY)
-        tokens = vocabulary.read_tokens(extra)
         unknown = [
             number
-            for number, token in enumerate(tokens[:_FIRST_TOKENS])
+            for number, token in enumerate(self.read_tokens()[:_FIRST_TOKENS])
             if token in ("[UNK]", "<unk>")
         ]
         ids = self.encode(segments).token_ids
@@ -203,15 +207,16 @@ def open_model(path: str, *, batch_size: int) -> LoadedModel:
         InputError: `path` holds no SavedModel of this project.
     """
     predictor = SavedModelPredictor(path)
-    extra = os.path.join(predictor.path, EXTRA)
-    metrics = run_dir.read_json(os.path.join(extra, run_dir.METRICS))
+    metrics = run_dir.read_json(
+        os.path.join(predictor.path, EXTRA, run_dir.METRICS)
+    )
     return LoadedModel(
         path=predictor.path,
         is_run=False,
         task=predictor.task,
         has_pairs=predictor.has_pairs,
         max_seq_length=metrics.get("truncation", {}).get("max_seq_length"),
-        tokens=vocabulary.read_tokens(os.path.join(extra, run_dir.VOCABULARY)),
+        tokens=predictor.read_tokens(),
         encode=predictor.encode,
         predict_encoded=functools.partial(
             predictor.predict_encoded, batch_size=batch_size

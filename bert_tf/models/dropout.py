@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from bert_tf.models.custom_gradient import custom_gradient
+
 _GOLDEN_RATIO = 0x9E3779B1
 
 
@@ -61,7 +63,7 @@ def _random_bits(
     return tf.reshape(tf.reshape(bits, [examples, -1])[:, :units], shape)
 
 
-@tf.custom_gradient
+@custom_gradient
 def _multiply(x: tf.Tensor, factors: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Returns x * factors, whose shapes are equal, and x's gradient alone.
 

@@ -18,6 +18,8 @@ import keras_nlp
 import numpy as np
 import tensorflow as tf
 
+from bert_tf.models.custom_gradient import custom_gradient
+
 _MASKED = -1e9
 # The dropouts of one layer, told apart by numbers: see `Dropout`.
 _SITES_A_LAYER = 3
@@ -270,7 +272,7 @@ def _normalize(
     The gradient is in closed form: a quarter of TensorFlow's operations.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def normalize(x, gamma, beta):
         centered = x - tf.reduce_mean(x, axis=-1, keepdims=True)
         variance = tf.reduce_mean(centered * centered, axis=-1, keepdims=True)
@@ -292,7 +294,7 @@ def _normalize(
     return normalize(x, gamma, beta)
 
 
-@tf.custom_gradient
+@custom_gradient
 def _gelu(x: tf.Tensor) -> tuple[tf.Tensor, Callable]:
     """Returns GELU by tanh, as in google-research/bert, and its gradient."""
     slope, cubic = 0.7978845608028654, 0.044715

@@ -15,9 +15,13 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 FOLDER = "serving"
+MODELS_CONFIG = "models.config"
+# The labels that have a meaning here; people may add others.
+STABLE, CANARY, PREVIOUS = "stable", "canary", "previous"
+# How often the server of the compose file reads models.config again.
+POLL_SECONDS = 60
 # The one that the compose file starts; any of operation_check's would do.
 _SERVER_VERSION = "2.19.1"
-_MODELS_CONFIG = "models.config"
 _TEMPLATES = (
     "docker-compose.yml", "batching_parameters.txt", "monitoring.config",
     "README.md",
@@ -27,6 +31,8 @@ _LABEL = re.compile(
     r"value\s*:\s*(\d+)\s*[,;]?\s*\}"
 )
 _CONFIG = re.compile(r"\bconfig\s*:?\s*[{\[]")
+_SPECIFIC = re.compile(r"\bspecific\s*:?\s*\{([^{}]*)\}")
+_VERSION = re.compile(r"\s*\bversions\s*:\s*(\d+)\s*?[,;]?")
 _COMMENT = re.compile(r"#.*")
 
 
@@ -36,7 +42,7 @@ def update_labels(text: str, newest: int) -> dict[str, int]:
     The newest version gets the label canary, and stable where no version has
     it yet; all others stay as people set them.
     """
-    return {"stable": newest, **read_labels(text), "canary": newest}
+    return {STABLE: newest, **read_labels(text), CANARY: newest}
 
 
 def read_labels(text: str) -> dict[str, int]:
@@ -56,19 +62,88 @@ def is_understood(text: str) -> bool:
     ) == len(_LABEL.findall(text))
 
 
+def set_labels(text: str, labels: Mapping[str, int]) -> str:
+    """Returns a models.config with other labels, the rest as it was written.
+
+    Versions that lose their last label are no longer listed, and those that
+    have one are. A file that `is_understood` refuses may come out wrong: see
+    `versions`, which parses the result.
+
+    Args:
+        text: a models.config.
+        labels: all that it is to have.
+    """
+    # Comments are blanked out, so that places are those in the text.
+    code = _COMMENT.sub(lambda comment: " " * len(comment[0]), text)
+    before = read_labels(text)
+    edits: list[tuple[int, int, str]] = []
+    entries = list(_LABEL.finditer(code))
+    for entry in entries:
+        if entry[1] in labels:
+            edits.append((*entry.span(2), str(labels[entry[1]])))
+        else:
+            edits.append((_line_end_before(code, entry), entry.end(), ""))
+    added = [
+        f'version_labels {{ key: "{label}" value: {labels[label]} }}'
+        for label in sorted(set(labels) - set(before))
+    ]
+    policy = _SPECIFIC.search(code)
+    if added and entries:
+        last = entries[-1]
+        indent = code[_line_end_before(code, last) : last.start()] or " "
+        edits.append((last.end(), last.end(), indent + indent.join(added)))
+    elif added and policy:
+        # Behind the braces of `specific` and `model_version_policy`.
+        end = code.find("}", policy.end()) + 1
+        edits.append((end, end, " " + " ".join(added)))
+    if policy:
+        edits += _edit_versions(
+            code,
+            policy,
+            removed=set(before.values()) - set(labels.values()),
+            wanted=set(labels.values()),
+        )
+    # From the end, so that places stay those in the text.
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _line_end_before(code: str, entry: re.Match) -> int:
+    """Returns where an entry's line starts, with its line end, or the entry."""
+    start = len(code[: entry.start()].rstrip(" \t"))
+    return start - 1 if code[:start].endswith("\n") else entry.start()
+
+
+def _edit_versions(
+    code: str, policy: re.Match, *, removed: set[int], wanted: set[int]
+) -> list[tuple[int, int, str]]:
+    listed = list(_VERSION.finditer(code, *policy.span(1)))
+    edits = [
+        (*entry.span(), "") for entry in listed if int(entry[1]) in removed
+    ]
+    missing = sorted(wanted - {int(entry[1]) for entry in listed})
+    if missing:
+        place = listed[-1].end() if listed else policy.start(1)
+        new = "".join(f" versions: {version}" for version in missing)
+        edits.append((place, place, new))
+    return edits
+
+
 def files(
     name: str,
     labels: Mapping[str, int],
     example: Mapping[str, Sequence[str]],
 ) -> dict[str, str]:
     """Returns the bundle: file names and what is in them."""
-    contents = {_MODELS_CONFIG: models_config(name, labels)}
+    contents = {MODELS_CONFIG: models_config(name, labels)}
     folder = importlib.resources.files("bert_tf.serving") / "bundle_templates"
     for file_name in _TEMPLATES:
         template = folder.joinpath(file_name).read_text(encoding="utf-8")
         contents[file_name] = string.Template(template).substitute(
             name=name,
             server_version=_SERVER_VERSION,
+            poll_seconds=POLL_SECONDS,
             # Compose takes small letters, digits, _ and - only.
             compose_name=re.sub(r"[^a-z0-9_-]", "-", name.lower()),
         )
@@ -90,10 +165,11 @@ def models_config(name: str, labels: Mapping[str, int]) -> str:
     )
     return f"""\
 # The versions that are served, and their labels. The server reads this file
-# every 60 seconds: change the number of `stable` to promote a version or to
-# roll one back, and list it among the versions. An export moves `canary`,
-# keeps the other labels and serves every version that has one. Keep this form:
-# a file in another one is left alone by exports.
+# every {POLL_SECONDS} seconds. `stable` is moved by
+#   python -m pipelines.export --promote=saved_models/{name}/VERSION
+#   python -m pipelines.export --rollback=saved_models/{name}
+# An export moves `canary`, keeps the other labels and serves every version
+# that has one. Keep this form: a file in another one is left alone.
 model_config_list {{
   config {{
     name: "{name}"
@@ -124,7 +200,7 @@ def write(
             the files are renamed.
     """
     os.makedirs(folder, exist_ok=True)
-    config_path = os.path.join(folder, _MODELS_CONFIG)
+    config_path = os.path.join(folder, MODELS_CONFIG)
     text = ""
     if os.path.exists(config_path):
         with open(config_path, encoding="utf-8") as file:
@@ -140,9 +216,7 @@ def write(
     labels = update_labels(text, newest)
     for file_name, content in files(name, labels, example).items():
         path = os.path.join(folder, file_name)
-        if os.path.exists(path) and (
-            keep_config or file_name != _MODELS_CONFIG
-        ):
+        if os.path.exists(path) and (keep_config or file_name != MODELS_CONFIG):
             continue
         staged = os.path.join(staging_dir, file_name)
         with open(staged, "w", encoding="utf-8", newline="\n") as file:

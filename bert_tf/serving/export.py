@@ -30,7 +30,6 @@ from bert_tf.text import tokenizers, vocabulary
 _TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 # So many evaluation texts are asked again, evenly spread.
 _MOST_PARITY_TEXTS = 500
-_PREDICTIONS = "predictions.csv"
 SYNTHETIC, EVALUATION = WARM_UP_TEXTS = ("synthetic", "evaluation")
 
 
@@ -95,6 +94,7 @@ def export(
             examples = warm_up.synthetic_texts(examples, model.tokens)
         count = warm_up.write(predictor, name=name, texts=examples)
         logging.info("%d warm-up requests written and replayed.", count)
+        requested = warm_up.request_texts(examples)
         return versions.publish(
             staged,
             models_dir,
@@ -103,7 +103,7 @@ def export(
             example=dict(
                 zip(
                     predictor.inputs,
-                    map(list, zip(*examples[:2], strict=True)),
+                    map(list, zip(*requested, strict=True)),
                     strict=True,
                 )
             ),
@@ -113,8 +113,10 @@ def export(
 def _evaluation_texts(
     run_path: str, predictor: SavedModelPredictor
 ) -> tuple[tuple[list[str], ...], list[dict[str, str]]]:
-    """Returns texts and rows of a run's predictions.csv."""
-    path = os.path.join(run_path, _PREDICTIONS)
+    """Returns texts and rows of the saved model's predictions."""
+    path = os.path.join(run_path, run_dir.REFIT_PREDICTIONS)
+    if not os.path.exists(path):
+        path = os.path.join(run_path, run_dir.PREDICTIONS)
     csv.field_size_limit(2**31 - 1)
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -153,7 +155,7 @@ def check_parity(
     Args:
         predictor: its `serving_default` is asked, batch by batch.
         trained: tells the margins of its answers.
-        expected: rows of predictions.csv.
+        expected: rows of predictions.csv, or of another such file.
         tolerance: of a number, and of a margin.
 
     Returns:

@@ -225,6 +225,31 @@ def read_descriptions(path: str) -> dict[str, str]:
     )
 
 
+def describe_model(path: str) -> str:
+    """Returns Markdown: an export's classes and longest text; "" for others'.
+
+    Args:
+        path: a version's folder.
+    """
+    extra = os.path.join(path, model_files.EXTRA)
+    if not os.path.exists(os.path.join(extra, run_dir.LABELS)):
+        return ""
+    info = model_files.read_info(path)
+    lines = []
+    if info.class_names:
+        lines.append(f"- Classes: {', '.join(info.class_names)}")
+    metrics = os.path.join(extra, run_dir.METRICS)
+    if os.path.exists(metrics):
+        truncation = run_dir.read_json(metrics).get("truncation", {})
+        if "max_seq_length" in truncation:
+            length = truncation["max_seq_length"]
+            longer = f"Texts are cut at {length} tokens"
+            if "stride" in info.parameters:
+                longer = f"Longer texts are read in windows of {length} tokens"
+            lines.append(f"- {longer}, [CLS] and [SEP] included")
+    return "\n".join(lines)
+
+
 def describe(
     meta_graph: meta_graph_pb2.MetaGraphDef, descriptions: Mapping[str, str]
 ) -> str:

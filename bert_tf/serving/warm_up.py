@@ -20,6 +20,8 @@ PATH = os.path.join(model_files.EXTRA, "tf_serving_warmup_requests")
 # What the server takes.
 _MOST_RECORDS = 1000
 _LARGE_BATCH = 8
+# Of the texts in request.json, for people to look at.
+_FEW_WORDS, _FEW_CHARACTERS = 12, 80
 
 
 def example_texts(
@@ -47,6 +49,19 @@ def synthetic_texts(
             for text in texts
         )
         for texts in examples
+    ]
+
+
+def request_texts(
+    examples: Sequence[tuple[str, ...]],
+) -> list[tuple[str, ...]]:
+    """Returns the beginnings of the first two examples, for request.json."""
+    return [
+        tuple(
+            " ".join(text.split()[:_FEW_WORDS])[:_FEW_CHARACTERS]
+            for text in texts
+        )
+        for texts in examples[:2]
     ]
 
 

@@ -105,7 +105,7 @@ class Checkpoints:
         state_class: type = TrainingState,
     ):
         self._path = path
-        self._variables = variables
+        self.variables = variables
         self._pause = self._every_seconds = every_seconds
         self._writes = writes
         self._after_save = after_save
@@ -129,7 +129,7 @@ class Checkpoints:
         arrays = {
             # A copy: training keeps changing the variables.
             _key(i, variable): np.asarray(variable)
-            for i, variable in enumerate(self._variables)
+            for i, variable in enumerate(self.variables)
         }
         arrays[_STATE] = np.array(json.dumps(dataclasses.asdict(state)))
         self._last = time.monotonic()
@@ -168,7 +168,7 @@ class Checkpoints:
                     for name, value in json.loads(str(arrays[_STATE])).items()
                 }
             )
-            for i, variable in enumerate(self._variables):
+            for i, variable in enumerate(self.variables):
                 key = _key(i, variable)
                 if key not in arrays:
                     raise InputError(
@@ -182,7 +182,7 @@ class Checkpoints:
     def checksum(self) -> float:
         """Returns one number of all variables, to compare workers by."""
         digest = hashlib.sha256()
-        for variable in self._variables:
+        for variable in self.variables:
             digest.update(np.ascontiguousarray(np.asarray(variable)).data)
         return float(int.from_bytes(digest.digest()[:6], "big"))
 
@@ -210,13 +210,18 @@ def data_fingerprint(
         if isinstance(encoded[name], TokenizedRecords):
             digests[name] = f"{len(split)} rows, {encoded[name].fingerprint}"
             continue
-        digest = hashlib.sha256()
-        for column in ("text", "text_pair", "label"):
-            if column in split:
-                for value in split[column]:
-                    digest.update(str(value).encode("utf-8", "ignore") + b"\0")
-        digests[name] = f"{len(split)} rows, {digest.hexdigest()[:16]}"
+        digests[name] = digest(split)
     return digests
+
+
+def digest(rows: pd.DataFrame) -> str:
+    """Returns the number of rows and a digest of what they hold."""
+    found = hashlib.sha256()
+    for column in ("text", "text_pair", "label", "weight"):
+        if column in rows:
+            for value in rows[column]:
+                found.update(str(value).encode("utf-8", "ignore") + b"\0")
+    return f"{len(rows)} rows, {found.hexdigest()[:16]}"
 
 
 def check_same(kind: str, saved: dict, current: dict) -> None:

@@ -87,6 +87,13 @@ def resolve(
         if config.freeze_backbone and head_init == "linear_probe":
             # The probe is the best head already.
             epochs = 0
+    # Then validation rows have a say in nothing: the epoch is kept anyhow.
+    chooses_nothing = (
+        is_contrastive
+        and epochs == 1
+        and not config.validation_file
+        and validation_rows < FEW_ROWS_TO_TELL
+    )
     calibrate = config.calibrate
     if calibrate is None and (
         config.task != "classification" or config.long_text == "window"
@@ -113,6 +120,7 @@ def resolve(
         metric_for_best_model=metric,
         early_stopping_patience=patience,
         contrastive="true" if is_contrastive else "false",
+        refit=chooses_nothing if config.refit is None else config.refit,
         calibrate=calibrate,
         pooling=preset.pooling if config.pooling == "auto" else config.pooling,
         head_init=head_init,
@@ -128,14 +136,14 @@ def resolve(
 def describe(given: TrainConfig, chosen: TrainConfig, *, rows: int) -> str:
     """Says in a line which of the flags that matter were decided, and how."""
     decided = [
-        f"--{name}={getattr(chosen, name)}"
+        f"--{name}={str(getattr(chosen, name)).lower()}"
         for name in (
             "max_seq_length", "num_train_epochs", "train_batch_size",
             "learning_rate", "pooling", "head_init", "contrastive",
-            "metric_for_best_model", "early_stopping_patience",
+            "metric_for_best_model", "early_stopping_patience", "refit",
         )
         if getattr(given, name) in (None, "auto")
-        and getattr(chosen, name) is not None
+        and getattr(chosen, name) not in (None, False)
     ]  # fmt: skip
     return (
         f"Chosen for {rows:,} training rows: {' '.join(decided) or 'nothing'}"

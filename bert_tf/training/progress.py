@@ -1,13 +1,13 @@
-"""Progress bar on a terminal, lines in a log file."""
+"""A progress bar on a terminal, lines in a log file."""
 
-import os
 import sys
 import time
 
 import keras
 import numpy as np
+from absl import logging
 
-from bert_tf import run_dir
+from bert_tf import quiet
 from bert_tf.training.training_warnings import WarningCallback
 
 
@@ -25,22 +25,49 @@ def build_callbacks(
         labels: None where a text has not one class.
         **options: of `training_warnings.of_history`.
     """
-    callbacks = [
-        Progress(batch_size=batch_size, log_steps=log_steps),
-        keras.callbacks.TensorBoard(
-            os.path.join(run_path, run_dir.LOGS), write_graph=False
-        ),
-    ]
+    callbacks = [Progress(batch_size=batch_size, log_steps=log_steps)]
     if labels is not None:
         callbacks.append(WarningCallback(run_path, labels, **options))
     return callbacks
 
 
+def log_epoch(
+    row: dict,
+    *,
+    metric: str,
+    is_contrastive: bool,
+    is_best: bool,
+    is_kept_anyhow: bool,
+) -> None:
+    """Logs how good the weights are after an epoch.
+
+    Args:
+        row: of history.csv.
+        metric: that chooses the best epoch, told beside the loss.
+        is_contrastive: whether the epoch was.
+        is_best: whether its weights are kept.
+        is_kept_anyhow: whether they are, however good they are.
+    """
+    name = f"epoch {row['epoch']}" + " (contrastive)" * is_contrastive
+    if row["epoch"] == 0:
+        name += " (linear probe)"
+    line = f"{name}: validation loss {row['eval_loss']:.4f}"
+    if metric != "loss":
+        value = row.get(f"eval_{metric}")
+        shown = "undefined" if value is None else f"{value:.4f}"
+        line += f", {metric} {shown}"
+    if is_kept_anyhow:
+        line += " (kept: so few rows cannot tell)"
+    elif is_best:
+        line += " (best so far)"
+    logging.info("%s", line)
+
+
 class Progress(keras.callbacks.Callback):
     """Writes epoch, step, loss, texts/s and time left to standard error.
 
-    On a terminal it is Keras' progress bar; in a log file there is a line
-    every `log_steps` steps and at the end of each epoch.
+    On a terminal and in a notebook it is Keras' progress bar; in a log file
+    there is a line every `log_steps` steps and at the end of each epoch.
     """
 
     def __init__(self, *, batch_size: int, log_steps: int):
@@ -48,7 +75,7 @@ class Progress(keras.callbacks.Callback):
         self._batch_size = batch_size
         self._log_steps = log_steps
         # Where Keras draws its bar.
-        self._on_terminal = sys.stdout.isatty()
+        self._has_bar = sys.stdout.isatty() or quiet.is_notebook()
 
     def on_train_begin(self, logs=None):
         """Starts the clock."""
@@ -59,7 +86,7 @@ class Progress(keras.callbacks.Callback):
         self._epoch = epoch
         self._last_line = 0
         # The linear probe, epoch 0, takes no steps.
-        if self._on_terminal and self.params["steps"]:
+        if self._has_bar and self.params["steps"]:
             sys.stdout.write(f"Epoch {epoch + 1}/{self.params['epochs']}\n")
             # The loss is a mean over the epoch already.
             self._bar = keras.utils.Progbar(
@@ -69,7 +96,7 @@ class Progress(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Draws the bar, or writes a line if it is time for one."""
         steps = self.params["steps"]
-        if self._on_terminal:
+        if self._has_bar:
             self._bar.update(
                 batch + 1,
                 [("loss", logs["loss"])],

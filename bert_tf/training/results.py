@@ -1,6 +1,7 @@
 """Evaluates a finished training and writes its results."""
 
 import os
+from typing import NamedTuple
 
 from absl import logging
 
@@ -14,8 +15,9 @@ from bert_tf.evaluation.report import model_card
 from bert_tf.metrics import calibration
 from bert_tf.tasks import registry
 from bert_tf.tasks.base import Task
-from bert_tf.training import linear_start, new_run, training_warnings
+from bert_tf.training import linear_start, new_run, refit, training_warnings
 from bert_tf.training import strategy as strategy_lib
+from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.trainer import Trainer
 from bert_tf.training.training_warnings import TrainingWarning
 
@@ -98,30 +100,59 @@ def calibrate(trainer: Trainer, wanted: bool | None) -> dict | None:
     return values
 
 
-def evaluate_splits(
+class Results(NamedTuple):
+    """What is known of a trained model.
+
+    Attributes:
+        evaluations: by split; the first is that of the page.
+        findings: texts of the first to look at.
+        refitted: the saved model on the validation split where it has been
+            trained on that, too.
+    """
+
+    evaluations: dict[str, Evaluation]
+    findings: Findings | None
+    refitted: Evaluation | None
+
+
+def evaluate(
     trainer: Trainer,
     task: Task,
-    outcome: dict,
+    state: TrainingState,
     *,
     model_path: str,
     data_report: dict,
     calibration: dict | None,
     seed: int,
     mixed_precision: str,
-) -> dict[str, Evaluation]:
-    """Evaluates the model on the test split, if any, and on validation.
+    tokens: tuple[str, ...],
+    refit_from: refit.Start | None,
+) -> Results:
+    """Evaluates on validation and the test split, if any; refits in between.
+
+    Every worker has to, as it predicts.
 
     Args:
         task: with what was fitted.
+        state: in which the training ended.
         model_path: the run folder, as the pages name it.
+        tokens: the vocabulary.
+        refit_from: where the training began; None where it is not repeated.
     """
+    name = "dropped_label_issues"
+    dropped = {name: data_report[name]} if name in data_report else {}
     facts = {
-        **outcome["train"],
+        **_training_facts(trainer, state),
         "truncation": {
             key: data_report[key]
             for key in ("max_seq_length", "truncated", "truncated_share")
         },
-        "best": outcome["best"],
+        **dropped,
+        "best": {
+            "metric": trainer.metric_for_best_model,
+            "value": state.best,
+            "epoch": state.best_epoch,
+        },
         **({"calibration": calibration} if calibration else {}),
         "seed": seed,
         "strategy": type(trainer.strategy).__name__,
@@ -130,12 +161,15 @@ def evaluate_splits(
         "mixed_precision": mixed_precision,
         "versions": new_run.versions(),
     }
-    evaluations = {}
-    for name, suffix in (("test", "_test"), ("validation", "")):
-        if name not in trainer.splits:
-            continue
+    is_refit = refit_from is not None
+    if is_refit:
+        facts["refit_samples"] = sum(
+            len(trainer.splits[name]) for name in ("train", "validation")
+        )
+
+    def evaluate_split(name: str, suffix: str) -> Evaluation:
         predictions, metrics = trainer.evaluate(name, task)
-        evaluations[name] = Evaluation(
+        return Evaluation(
             title=f"the {name} split",
             model_path=model_path,
             task=task,
@@ -148,15 +182,49 @@ def evaluate_splits(
             max_seq_length=data_report["max_seq_length"],
             suffix=suffix,
         )  # fmt: skip
-    return evaluations
+
+    def refit_model() -> Evaluation:
+        temperature = calibration["temperature"] if calibration else 1.0
+        refit.refit(
+            trainer,
+            refit_from,
+            epoch=state.best_epoch,
+            temperature=temperature,
+        )
+        return evaluate_split("validation", "_refit")
+
+    # The figures of the validation split are of a model that has not seen it,
+    # those of the test split and the texts to look at of the model they show.
+    evaluations = {"validation": evaluate_split("validation", "")}
+    has_test, refitted = "test" in trainer.splits, None
+    if is_refit and has_test:
+        refitted = refit_model()
+    if has_test:
+        evaluations = {"test": evaluate_split("test", "_test"), **evaluations}
+    findings = _find_texts(trainer, evaluations, tokens)
+    if is_refit and not has_test:
+        refitted = refit_model()
+    return Results(evaluations, findings, refitted)
 
 
-def find_texts(
+def _training_facts(trainer: Trainer, state: TrainingState) -> dict:
+    samples = len(trainer.splits["train"])
+    return {
+        "train_loss": state.history[-1]["loss"],
+        "train_samples": samples,
+        "train_steps": trainer.steps_of(state.epoch),
+        "train_epochs": state.epoch,
+        "train_runtime": state.seconds,
+        "train_samples_per_second": samples * state.epoch / state.seconds,
+    }
+
+
+def _find_texts(
     trainer: Trainer,
     evaluations: dict[str, Evaluation],
     tokens: tuple[str, ...],
 ) -> Findings | None:
-    """Finds the texts to look at; every worker has to, as it predicts."""
+    """Finds the texts to look at."""
     passes = trainer.rows * trainer.num_train_epochs // _TRAINED_PER_PASS
     return error_analysis.gather(
         next(iter(evaluations.values())),
@@ -173,8 +241,7 @@ def find_texts(
 
 def write_results(
     trainer: Trainer,
-    evaluations: dict[str, Evaluation],
-    findings: Findings | None,
+    results: Results,
     data_warnings: list[TrainingWarning],
     *,
     seed: int,
@@ -199,7 +266,7 @@ def write_results(
         )
     completed = {
         name: evaluation.complete(trained, probe.get(name))
-        for name, evaluation in evaluations.items()
+        for name, evaluation in results.evaluations.items()
     }
     for evaluation in completed.values():
         evaluation.metrics["alarms"] = [one.to_json() for one in all_warnings]
@@ -208,10 +275,13 @@ def write_results(
     model_card.write_card(
         folder, completed[next(iter(completed))], split=next(iter(completed))
     )
+    if results.refitted is not None:
+        # What an export has to answer.
+        artifacts.write_predictions(folder, results.refitted)
     answer_rows = artifacts.write_results(
         folder,
         list(completed.values()),
-        findings=findings,
+        findings=results.findings,
         run_path=folder,
     )
     for (name, evaluation), rows in zip(

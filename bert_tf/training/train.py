@@ -2,12 +2,12 @@
 
 import contextlib
 import dataclasses
-import functools
-import math
 import os
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
+import numpy as np
 from absl import logging
 
 from bert_tf import labels as labels_lib
@@ -17,7 +17,6 @@ from bert_tf.data import data_report as data_report_lib
 from bert_tf.data import encoding, label_types
 from bert_tf.data.splits import Splits, read_splits
 from bert_tf.errors import InputError
-from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.models import backbones, finetuning
 from bert_tf.presets import presets
 from bert_tf.tasks import head, registry
@@ -25,21 +24,19 @@ from bert_tf.tasks.base import Task, TaskOptions
 from bert_tf.text import tokenizers
 from bert_tf.training import (
     checkpoints,
-    contrastive,
     defaults,
     new_run,
     progress,
+    refit,
     remote,
-    schedules,
-    train_step,
+    trackers,
     training_warnings,
 )
-from bert_tf.training import optimizer as optimizer_lib
 from bert_tf.training import results as results_lib
 from bert_tf.training import strategy as strategy_lib
-from bert_tf.training.checkpoints import Checkpoints, TrainingState
+from bert_tf.training.build_trainer import build_trainer
+from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.preemption import PreemptionHandler
-from bert_tf.training.trainer import Trainer
 
 
 def train(
@@ -68,7 +65,7 @@ def train(
     strategy = strategy_lib.build_strategy(
         config.distribution_strategy, tpu=config.tpu
     )
-    with strategy_lib.telling_of_lost_workers(strategy):
+    with strategy_lib.telling_of_lost_workers(strategy), _callers_randomness():
         if not run_dir.is_remote(config.output_dir):
             return _train(splits, config, strategy, callbacks, build_loss_fn)
         if strategy_lib.has_workers(strategy):
@@ -88,6 +85,17 @@ def train(
             )
 
 
+@contextlib.contextmanager
+def _callers_randomness() -> Iterator[None]:
+    """Seeds are set for all of the process: gives a notebook its own back."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
 def train_files(config: TrainConfig, **kwargs) -> dict:
     """Reads the files that the settings name and trains on them.
 
@@ -105,6 +113,7 @@ def _train(
     after_save=None,
     address: str | None = None,
 ) -> dict:
+    config.check_trackers()
     resuming = new_run.check(config, strategy)
     preset = presets.resolve(config.preset)
     new_run.check_preset(config, preset)
@@ -131,6 +140,8 @@ def _train(
         label_type=label_types.of_task(config.task, separator=config.separator),
         unknown_id=preset.vocabulary.special_ids.unknown,
     )
+    if config.label_issues_file:
+        data_report["dropped_label_issues"] = splits.num_dropped
     logging.info("%s", data_report_lib.describe(data_report))
 
     # === Model ===
@@ -202,7 +213,7 @@ def _train(
             )
 
     # === Training ===
-    trainer = _build_trainer(
+    trainer = build_trainer(
         config,
         splits=splits.frames,
         task=task,
@@ -231,10 +242,13 @@ def _train(
             warmup_proportion=config.warmup_proportion,
         ),
     }
-    lock = contextlib.nullcontext()
+    lock = tracked = contextlib.nullcontext()
     if trainer.is_chief:
         lock = run_dir.locked(config.output_dir)
+        if "mlflow" in config.report_to:
+            tracked = trackers.mlflow_run(config, resuming=resuming)
         callbacks = [
+            *trackers.build_callbacks(config.report_to, config.output_dir),
             *progress.build_callbacks(
                 config.output_dir,
                 batch_size=config.train_batch_size,
@@ -244,53 +258,46 @@ def _train(
             ),
             *callbacks,
         ]
-    with lock, PreemptionHandler() as preemption:
+    start = None
+    if config.refit:
+        start = refit.copy_start(trainer, has_probe=state.epoch < 0)
+    with lock, tracked, PreemptionHandler() as preemption:
         if resuming:
             state = new_run.resume(trainer.checkpoints, state, strategy)
-        outcome = trainer.fit(state, callbacks, preemption)
+        trainer.fit(state, callbacks, preemption)
         # The chief has written the best weights before any worker reads them.
         strategy_lib.check_agreement(strategy, "the epochs", [state.epoch])
-        trainer.load_best()
+        trainer.load_weights()
 
         # === Results ===
         task = results_lib.fit_thresholds(trainer)
-        evaluations = results_lib.evaluate_splits(
+        results = results_lib.evaluate(
             trainer,
             task,
-            outcome,
+            state,
             model_path=address or config.output_dir,
             data_report=data_report,
             calibration=results_lib.calibrate(trainer, config.calibrate),
             seed=config.seed,
             mixed_precision=config.mixed_precision,
-        )
-        findings = results_lib.find_texts(
-            trainer, evaluations, tokenizers.readable_tokens(preset.vocabulary)
+            tokens=tokenizers.readable_tokens(preset.vocabulary),
+            refit_from=start,
         )
         # Soon done, and the run is then finished.
         preemption.stop_at_steps()
-        metrics = evaluations["validation"].metrics
+        metrics = results.evaluations["validation"].metrics
         if trainer.is_chief:
             metrics = results_lib.write_results(
                 trainer,
-                evaluations,
-                findings,
+                results,
                 data_warnings,
                 seed=config.seed,
                 **history_options,
             )
+            if start is not None:
+                run_dir.keep_refit(config.output_dir)
         trainer.checkpoints.delete()
     return metrics
-
-
-def _build_schedule(
-    config: TrainConfig, *, steps: int, contrastive_steps: int
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    first, then = (
-        schedules.build_schedule(config, peak=config.learning_rate, steps=count)
-        for count in (contrastive_steps, steps)
-    )
-    return schedules.SchedulesInTurn(first, then) if contrastive_steps else then
 
 
 def _build_task(splits: Splits, config: TrainConfig) -> Task:
@@ -303,90 +310,4 @@ def _build_task(splits: Splits, config: TrainConfig) -> Task:
             window_pooling=config.window_pooling,
             positive_label=config.positive_label,
         ),
-    )
-
-
-def _build_trainer(
-    config: TrainConfig,
-    *,
-    splits: dict,
-    task: Task,
-    strategy,
-    model: keras.Model,
-    encoded: dict,
-    pad_token_id: int,
-    after_save: Callable[[], None] | None,
-    loss_fn: Callable | None,
-) -> Trainer:
-    """Builds the optimizer and what the trainer calls."""
-    fixed_length = strategy_lib.fixed_length(strategy, config.max_seq_length)
-    rows = len(encoded["train"].lengths)
-    steps = math.ceil(rows / config.train_batch_size)
-    is_contrastive = config.contrastive == "true"
-    contrastive_steps = 0
-    if is_contrastive:
-        contrastive_steps = contrastive.num_steps(
-            rows, task.num_outputs, config.train_batch_size
-        )
-    with strategy.scope():
-        model.optimizer = optimizer_lib.build_optimizer(
-            variables=model.trainable_variables,
-            learning_rate=_build_schedule(
-                config,
-                steps=steps * (config.num_train_epochs - is_contrastive),
-                contrastive_steps=contrastive_steps,
-            ),
-            weight_decay=config.weight_decay,
-            mixed_precision=config.mixed_precision,
-            num_replicas=strategy.num_replicas_in_sync,
-            factors=finetuning.rate_factors(
-                model, config.layerwise_learning_rate_decay
-            ),
-            fused=strategy_lib.fuses_updates(strategy, config.jit_compile),
-        )
-    return Trainer(
-        model=model,
-        task=task,
-        strategy=strategy,
-        splits=splits,
-        encoded=encoded,
-        predict=KerasPredictor(
-            model,
-            task=task,
-            strategy=strategy,
-            batch_size=config.eval_batch_size,
-            pad_token_id=pad_token_id,
-            fixed_length=fixed_length,
-        ),
-        build_train_step=functools.partial(
-            train_step.build_train_step,
-            strategy=strategy,
-            task=task,
-            model=model,
-            optimizer=model.optimizer,
-            seed=config.seed,
-            accumulate_steps=config.accumulate_steps,
-            jit_compile=config.jit_compile == "true",
-            loss_fn=loss_fn,
-        ),
-        checkpoints=Checkpoints(
-            os.path.join(config.output_dir, run_dir.CHECKPOINT),
-            [*model.variables, *model.optimizer.variables],
-            every_seconds=config.checkpoint_seconds,
-            writes=strategy_lib.is_chief(strategy),
-            after_save=after_save,
-        ),
-        output_dir=config.output_dir,
-        train_batch_size=config.train_batch_size,
-        num_train_epochs=config.num_train_epochs,
-        contrastive_steps=contrastive_steps,
-        class_weight=config.class_weight,
-        metric_for_best_model=config.metric_for_best_model,
-        early_stopping_patience=config.early_stopping_patience,
-        steps_per_execution=config.steps_per_execution,
-        seed=config.seed,
-        pad_token_id=pad_token_id,
-        fixed_length=fixed_length,
-        pad_to_multiple_of=config.pad_to_multiple_of,
-        max_seq_length=config.max_seq_length,
     )

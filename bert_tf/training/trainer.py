@@ -1,11 +1,10 @@
 """The training loop: train, validate, keep the best weights."""
 
 import dataclasses
-import functools
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -25,6 +24,7 @@ from bert_tf.training import (
     contrastive,
     defaults,
     linear_start,
+    progress,
     training_warnings,
 )
 from bert_tf.training import strategy as strategy_lib
@@ -42,8 +42,7 @@ class Trainer:
         splits: labelled rows: `train`, `validation` and perhaps `test`.
         encoded: their tokens.
         predict: from tokens to what `Task.metrics` takes.
-        build_train_step: from the batches' element_spec to a step, see
-            `train_step.build_train_step`.
+        train_steps, pair_steps: of ordinary epochs and the contrastive one.
         checkpoints: of the model, its optimizer and `TrainingState`.
         output_dir: the run folder, which is there.
         fixed_length: as of `build_dataset`.
@@ -61,7 +60,8 @@ class Trainer:
     splits: dict[str, pd.DataFrame]
     encoded: dict[str, EncodedTexts | TokenizedRecords]
     predict: KerasPredictor
-    build_train_step: Callable[..., Callable]
+    train_steps: TrainSteps
+    pair_steps: TrainSteps
     checkpoints: Checkpoints
     output_dir: str
     train_batch_size: int
@@ -85,17 +85,14 @@ class Trainer:
         self.steps = math.ceil(self.rows / self.train_batch_size)
         self.labels = self.task.targets(self.splits["train"], encoded)
         weights = self.task.weights(self.labels, self.class_weight)
+        is_weighted = "weight" in self.splits["train"]
+        if is_weighted:
+            weights = weights * self.splits["train"]["weight"].to_numpy()
         self.targets, self._weights, self._weight_sum = pooling.by_window(
             self.task, self.labels, weights, encoded, steps=self.steps
         )
-        self._train_steps = TrainSteps(self.build_train_step)
-        self._pair_steps = TrainSteps(
-            functools.partial(
-                self.build_train_step,
-                loss_fn=contrastive.build_loss_fn(self.task, self.model),
-            )
-        )
-        if self.class_weight != "none" and self._weight_sum is None:
+        is_weighted |= self.class_weight != "none"
+        if is_weighted and self._weight_sum is None:
             # Over the epoch: within a batch a rare class would count less.
             self._weight_sum = float(self._weights.sum()) / self.steps
         # Predictions and their seconds: of the weights as they are, and of the
@@ -122,9 +119,9 @@ class Trainer:
             seconds=seconds,
         )
 
-    def load_best(self) -> None:
+    def load_weights(self, name: str = run_dir.WEIGHTS) -> None:
         """Reads the best weights, for the task's `saved_form`."""
-        self.model.load_weights(os.path.join(self.output_dir, run_dir.WEIGHTS))
+        self.model.load_weights(os.path.join(self.output_dir, name))
         factor, offset = self.task.scale
         self._predicted = {
             name: (predictions * np.float32(factor) + np.float32(offset), time_)
@@ -141,7 +138,7 @@ class Trainer:
         state: TrainingState,
         callbacks: Sequence[keras.callbacks.Callback],
         preemption: PreemptionHandler,
-    ) -> dict:
+    ) -> None:
         """Trains from `state` on; leaves the best weights in the run folder.
 
         Raises:
@@ -149,11 +146,27 @@ class Trainer:
             InterruptedTrainingError: SIGTERM came; the state is saved.
         """
         try:
-            return self._fit(state, callbacks, preemption)
+            self._fit(state, callbacks, preemption)
         finally:
             self.checkpoints.finish()
 
-    def _fit(self, state, callbacks, preemption) -> dict:
+    def fit_up_to(self, epoch: int, *, has_probe: bool) -> None:
+        """Trains up to an epoch, without a look at the validation split.
+
+        Args:
+            epoch: the last one; 0 is the linear probe alone.
+            has_probe: whether epochs follow a linear probe. The contrastive
+                one has a probe of its own and needs none.
+        """
+        has_probe &= epoch == 0 or not self.contrastive_steps
+        state = TrainingState(data={}, epoch=-1 if has_probe else 0)
+        callback_list = keras.callbacks.CallbackList()
+        while state.epoch < epoch:
+            for _ in self._train_epoch(state, callback_list):
+                pass
+            state.epoch, state.step = state.number, 0
+
+    def _fit(self, state, callbacks, preemption) -> None:
         self.model.stop_training = False
         callback_list = keras.callbacks.CallbackList(
             callbacks, model=self.model
@@ -170,8 +183,6 @@ class Trainer:
                     preemption.stop()
                 if self.checkpoints.is_due():
                     self.checkpoints.save(state)
-            if state.number == 0 or self._is_contrastive(state):
-                self._fit_probe(state)
             state.seconds = time.monotonic() - start
             # Dozens of short epochs would spend most of their time on it.
             is_last = state.number == self.num_train_epochs
@@ -182,7 +193,6 @@ class Trainer:
             logs = self._validate(state)
             callback_list.on_epoch_end(state.epoch - 1, logs)
         callback_list.on_train_end()
-        return self._outcome(state)
 
     def _is_contrastive(self, state: TrainingState) -> bool:
         """Whether the epoch that is being trained is the contrastive one."""
@@ -222,10 +232,10 @@ class Trainer:
         logs = {
             "train_runtime": state.seconds,
             "loss": state.loss_sum / max(state.step, 1),
+            "learning_rate": float(self.model.optimizer.learning_rate),
         }
         if self.task.is_multiclass:
             logs["accuracy"] = state.num_correct / self.rows
-        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         metrics = self._validation_metrics()
         logs.update(
             (key, value)
@@ -236,16 +246,15 @@ class Trainer:
         state.step, state.loss_sum, state.num_correct = 0, 0.0, 0.0
         state.history.append({"epoch": state.epoch, **logs})
         metric = self.metric_for_best_model
-        value = self._keep_if_best(state, metrics, is_contrastive)
-        logging.info(
-            "epoch %d%s: validation loss %.4f, %s %s%s",
-            state.epoch,
-            " (linear probe)" * (not state.epoch)
-            + " (contrastive)" * is_contrastive,
-            logs["eval_loss"],
-            metric,
-            "undefined" if value is None else f"{value:.4f}",
-            " (best so far)" if state.best_epoch == state.epoch else "",
+        is_few = metrics["eval_samples"] < defaults.FEW_ROWS_TO_TELL
+        is_kept_anyhow = is_contrastive and is_few
+        self._keep_if_best(state, metrics, is_kept_anyhow)
+        progress.log_epoch(
+            state.history[-1],
+            is_contrastive=is_contrastive,
+            metric=metric,
+            is_best=state.best_epoch == state.epoch,
+            is_kept_anyhow=is_kept_anyhow,
         )
         if self.is_chief:
             run_dir.write_text(
@@ -264,25 +273,14 @@ class Trainer:
                 )
         return logs
 
-    def _keep_if_best(self, state, metrics: dict, is_contrastive: bool):
-        """Returns the metric that decides; None where it is undefined.
-
-        Args:
-            is_contrastive: whether the epoch was: it is kept where the
-                validation rows are too few to tell whether it is better.
-        """
+    def _keep_if_best(self, state, metrics: dict, is_kept_anyhow: bool) -> None:
         metric = self.metric_for_best_model
         value, loss = metrics[f"eval_{metric}"], metrics["eval_loss"]
-        is_better = state.is_better(value, loss, metric)
-        if is_contrastive:
-            is_better |= metrics["eval_samples"] < defaults.FEW_ROWS_TO_TELL
-        if is_better:
+        if is_kept_anyhow or state.is_better(value, loss, metric):
             state.best, state.best_epoch = value, state.epoch
             state.best_loss = loss
             self._best_predicted = self._predicted
-            if self.is_chief:
-                self._save_weights()
-        return value
+            self.save_weights()
 
     def _validation_metrics(self) -> dict:
         """Returns those at the thresholds that would be fitted now."""
@@ -294,27 +292,14 @@ class Trainer:
         )
         return self.evaluate("validation", task)[1]
 
-    def _outcome(self, state: TrainingState) -> dict:
-        samples = len(self.splits["train"])
-        rate = samples * state.epoch / state.seconds
-        return {
-            "train": {
-                "train_loss": state.history[-1]["loss"],
-                "train_samples": samples,
-                "train_steps": self._steps_of(state.epoch),
-                "train_epochs": state.epoch,
-                "train_runtime": state.seconds,
-                "train_samples_per_second": rate,
-            },
-            "best": {
-                "metric": self.metric_for_best_model,
-                "value": state.best,
-                "epoch": state.best_epoch,
-            },
-        }
-
     def _train_epoch(self, state: TrainingState, callback_list):
-        """Trains the epoch's steps from state.step on, yielding after each."""
+        """Trains an epoch, and the probe that ends it, if one does."""
+        yield from self._take_steps(state, callback_list)
+        if state.number == 0 or self._is_contrastive(state):
+            self._fit_probe(state)
+
+    def _take_steps(self, state: TrainingState, callback_list):
+        """Takes the epoch's steps from state.step on, yielding after each."""
         encoded = self.encoded["train"]
         is_contrastive = self._is_contrastive(state)
         if state.number == 0:
@@ -332,7 +317,7 @@ class Trainer:
                 batch_size=self.train_batch_size,
                 seed=self.seed,
                 epoch=state.epoch - (self.contrastive_steps > 0),
-            )
+            )[: self.steps]
         steps = len(plan)
         self._begin_epoch(state, callback_list, steps)
         if state.step == steps:
@@ -352,7 +337,7 @@ class Trainer:
         )
         batches = self.strategy.experimental_distribute_dataset(dataset)
         iterator = iter(batches)
-        built = self._pair_steps if is_contrastive else self._train_steps
+        built = self.pair_steps if is_contrastive else self.train_steps
         while state.step < steps:
             callback_list.on_train_batch_begin(state.step)
             count = min(self.steps_per_execution, steps - state.step)
@@ -373,7 +358,7 @@ class Trainer:
             )
             yield
 
-    def _steps_of(self, epochs: int) -> int:
+    def steps_of(self, epochs: int) -> int:
         """Returns the steps of the first so many epochs."""
         if epochs > 0 and self.contrastive_steps:
             return self.contrastive_steps + self.steps * (epochs - 1)
@@ -385,14 +370,17 @@ class Trainer:
                 "epochs": self.num_train_epochs,
                 "steps": steps,
                 # For the time left.
-                "steps_before": self._steps_of(state.epoch),
-                "steps_in_all": self._steps_of(self.num_train_epochs),
+                "steps_before": self.steps_of(state.epoch),
+                "steps_in_all": self.steps_of(self.num_train_epochs),
             }
         )
         callback_list.on_epoch_begin(state.epoch)
 
-    def _save_weights(self) -> None:
-        path = os.path.join(self.output_dir, run_dir.WEIGHTS)
+    def save_weights(self, name: str = run_dir.WEIGHTS) -> None:
+        """Writes the weights as `load_weights` reads them, if it is chief."""
+        if not self.is_chief:
+            return
+        path = os.path.join(self.output_dir, name)
         with (
             run_dir.written_aside(path) as aside,
             classifier.rescaled(self.model, *self.task.scale),

@@ -31,6 +31,8 @@ _ONE_CLASS_BATCHES = 0.5
 _MOST_BY_CHANCE = 0.1
 # Fewer rows are sorted at random too often.
 _FEWEST_ROWS = 20
+# Of fewer texts one answer to all is chance.
+_FEWEST_TEXTS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,7 +201,8 @@ def of_history(
     last = history.iloc[-1]
     epoch = int(last["epoch"])
     is_early = epoch < from_epoch
-    if last["eval_predicted_classes"] == 1 and not is_early:
+    is_told = last["eval_samples"] >= _FEWEST_TEXTS
+    if last["eval_predicted_classes"] == 1 and is_told and not is_early:
         messages["one_class"] = (
             f"epoch {epoch}: the model answers one class to every validation "
             "text. Try another --learning_rate, or --class_weight=balanced "

@@ -64,6 +64,8 @@ def test_missing_column_names_the_nearest():
         (("text",), "only one column"),
         (("a", "b", "label"), "usual names for the text"),
         (("text", "b", "c"), "usual names for the label"),
+        (("it was good", "b"), "the text or the label.*_names=text,label$"),
+        (("1", "x", "a long one"), "_names=label,other2,text$"),
     ],
 )
 def test_what_cannot_be_found(columns, words):

@@ -268,7 +268,7 @@ def test_what_a_workbook_holds_beside_the_table(tmp_path):
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InstallationError, match="pip install openpyxl"):
         read(tmp_path, b"", "file.xlsx")
 

@@ -98,3 +98,12 @@ def test_mcnemar_is_the_binomial_test():
     # Ten or one of ten, either way round: (10 + 1) of 1,024, twice.
     assert found["p_value"] == pytest.approx(22 / 1024)
     assert intervals.mcnemar(right, right)["p_value"] == 1.0
+
+
+def test_a_share_of_few_is_not_certain():
+    """Against the formula of Wilson (1927), at z = 1.95996."""
+    low, high = intervals.of_share(6, 6)
+    assert high == pytest.approx(1.0)
+    assert low == pytest.approx(6 / (6 + 1.959964**2), abs=1e-6)
+    low, high = intervals.of_share(40, 50)
+    assert 0.66 < low < 0.8 < high < 0.9

@@ -25,7 +25,7 @@ def test_hubs_can_read_it(trained_run):
     for words in (
         "## Limits", "## Data", "## Settings", "train.csv", "`neg`, `pos`",
         f"--run_dir={trained_run} --name=", "pipelines.predict",
-        "tf.saved_model.load", "95% bootstrap interval",
+        "tf.saved_model.load", "the 95% interval",
     ):  # fmt: skip
         assert words in card.text, words
     low, high = metrics["confidence_intervals"]["eval_loss"]

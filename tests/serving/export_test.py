@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
-from bert_tf.serving import export
+from bert_tf.serving import export, signatures
 from bert_tf.training.train import train_files
 from tests.runs import evaluate_files
+from tests.scripts import run_script
 
 
 def test_versions_are_published_by_rename(trained_run, tmp_path):
@@ -50,6 +51,24 @@ def test_extra_assets(saved_model):
         assert json.load(file)["labels"] == ["neg", "pos"]
     with open(f"{extra}/README.md") as file:
         assert "- Trained from `" in file.read()
+
+
+def test_describe_says_classes_and_length(saved_model, tmp_path):
+    shown = signatures.describe_model(saved_model)
+    assert shown == (
+        "- Classes: neg, pos\n"
+        "- Texts are cut at 16 tokens, [CLS] and [SEP] included"
+    )
+    done = run_script("export", f"--describe={saved_model}")
+    assert done.stdout.startswith(f"{shown}\n\nSignature `serving_default`")
+    # Of another origin, or without what is for people.
+    assert signatures.describe_model(str(tmp_path)) == ""
+    extra = tmp_path / "assets.extra"
+    extra.mkdir()
+    for name in ("labels.txt", "task.json"):
+        shutil.copy(f"{saved_model}/assets.extra/{name}", extra)
+    (tmp_path / "saved_model.pb").touch()
+    assert signatures.describe_model(str(tmp_path)) == "- Classes: neg, pos"
 
 
 def test_unfinished_run(trained_run, tmp_path):

@@ -12,8 +12,8 @@ import tensorflow as tf
 from bert_tf import run_dir
 from bert_tf.data import encoding
 from bert_tf.errors import InputError
-from bert_tf.evaluation import comparison
-from bert_tf.inference import loaded_run
+from bert_tf.evaluation import attribution, comparison
+from bert_tf.inference import interactive, loaded_run
 from bert_tf.inference.keras_predictor import KerasPredictor
 from bert_tf.inference.model_files import token_inputs
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
@@ -167,6 +167,30 @@ def test_cells_of_hostile_texts(task_run):
         )
     )
     assert task.max_abs_difference(expected, cells[-1]) < 1e-5
+
+
+def test_answers_to_lines(task_run):
+    """Pairs are two lines, or one with a tab between the texts."""
+    predictor = SavedModelPredictor(task_run.model)
+    example = task_run.example
+    lines = [*example, "\t".join(example), "quit"]
+    shown = list(
+        interactive.answer_lines(
+            predictor,
+            lambda prompt: lines.pop(0),
+            leave_one_out=attribution.leave_one_out,
+            is_terminal=False,
+        )
+    )
+    ((cells, details),) = predictor.predict_rows(
+        tuple([text] for text in example)
+    )
+    half = len(shown) // 2
+    assert shown[:half] == shown[half:]
+    assert shown[0] == interactive.format_answer(predictor.task, cells)
+    assert len(shown[:half]) == 1 + bool(details) + (
+        task_run.name == "classification"
+    )
 
 
 def test_run_and_saved_model_evaluate_alike(task_run, tmp_path):

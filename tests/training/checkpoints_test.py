@@ -269,7 +269,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         "train", f"--train_file={path}", f"--preset={preset}",
         "--max_seq_length=16", "--train_batch_size=8",
         "--validation_split=0.25", "--metric_for_best_model=loss",
-        "--checkpoint_seconds=0",
+        "--checkpoint_seconds=0", "--num_train_epochs=2",
     )  # fmt: skip
     # The uninterrupted run in a process like these: two logical CPUs, which
     # the tests have, share the threads otherwise.

@@ -72,6 +72,25 @@ def test_a_contrastive_epoch_leaves_less_to_do(
 
 
 @pytest.mark.parametrize(
+    ("changes", "validation_rows", "is_refit"),
+    [
+        ({}, 10, True), ({}, 100, False), ({"num_train_epochs": 2}, 10, False),
+        ({"validation_file": ("a.csv",)}, 10, False),
+        ({"contrastive": "false"}, 10, False), ({"refit": False}, 10, False),
+    ],
+)  # fmt: skip
+def test_where_validation_chose_nothing_its_rows_are_trained_on(
+    tiny_config, changes, validation_rows, is_refit
+):
+    given = tiny_config(
+        **{"num_train_epochs": None, "contrastive": "auto", **changes}
+    )
+    config = resolve(given, rows=90, validation_rows=validation_rows)
+    assert config.refit == is_refit
+    assert ("--refit" in defaults.describe(given, config, rows=90)) == is_refit
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"task": "multi_label", "metric_for_best_model": "f1_micro"},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
-from bert_tf.training import multi_seed
+from bert_tf.training import multi_seed, repeated
 from tests.conftest import review_rows, write_csv
 
 
@@ -30,7 +30,7 @@ def test_mean_and_standard_deviation(tiny_config, tmp_path, monkeypatch):
     assert "Test split, 2 seeds" in table and f"{np.mean(values):.4f}" in table
 
     # Finished runs are not trained again.
-    monkeypatch.setattr(multi_seed.train_lib, "train", None)
+    monkeypatch.setattr(repeated.train_lib, "train", None)
     assert multi_seed.train_seeds(config, 2) == summary
     with pytest.raises(InputError, match="another --learning_rate"):
         multi_seed.train_seeds(

@@ -179,6 +179,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         label_names=("a", "b, c"), input_format="tsv", encoding="cp1252",
         delimiter="tab", header=False, column_names=("text a", "#b", "x"),
         escapechar="\\",
+        label_issues_file="issues.csv", drop_label_issues=0.02,
         doc_stride=8, max_train_samples=9, max_eval_samples=10,
         preset="hf://a/b", max_seq_length=11, long_text="head_tail",
         train_batch_size=12, eval_batch_size=13, learning_rate=1e-05,
@@ -187,7 +188,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         dropout=0.0, calibrate=True, lora_rank=2,
         layerwise_learning_rate_decay=0.9, class_weight="balanced",
         positive_label="p", pooling="mean", head_init="random",
-        contrastive="false",
+        contrastive="false", refit=False,
         drop_incomplete=True, merge_label_case=True,
         pad_to_multiple_of=8,
         metric_for_best_model="loss", early_stopping_patience=15, seed=0,
@@ -195,6 +196,7 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         accumulate_steps=3, jit_compile="false", steps_per_execution=16,
         log_steps=17, max_truncated_share=0.0, resume="must",
         checkpoint_seconds=0.5, overwrite_output_dir=True,
+        report_to=("mlflow", "tensorboard"),
     )  # fmt: skip
     others = {"lora_rank": None, "calibrate": False}
     configs = [
@@ -206,7 +208,8 @@ def test_flags_file_has_every_setting(read_flags, tmp_path):
         ),
         dataclasses.replace(
             config, task="regression", trainable_layers="last:2",
-            class_weight="none", **others,
+            class_weight="none", refit=True, validation_file=(),
+            label_issues_file=None, drop_label_issues=None, **others,
         ),
     ]  # fmt: skip
     path = tmp_path / "flags.txt"

@@ -126,6 +126,11 @@ def test_a_rising_learning_rate_is_no_fault():
             probed_epochs=0, from_epoch=6,
         )  # fmt: skip
         assert {warning.kind for warning in found} == kinds
+    few = training_warnings.of_history(
+        history.assign(eval_samples=9), labels, class_weight="none",
+        metric="accuracy", probed_epochs=0, from_epoch=6,
+    )  # fmt: skip
+    assert [warning.kind for warning in few] == ["loss_not_moving"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 To add a format, write a file that reads it and a line of FORMATS.
 """
 
-import importlib.util
 import itertools
 import os
 import sys
@@ -24,7 +23,7 @@ from bert_tf.data.readers import (
     text_files,
 )
 from bert_tf.data.readers.table import Table
-from bert_tf.errors import InputError, InstallationError
+from bert_tf.errors import InputError, check_installed
 
 STANDARD_INPUT = "-"
 
@@ -111,11 +110,8 @@ def open_table(
     file_format = format_of(path, options)
     name = "standard input" if path == STANDARD_INPUT else path
     package = FORMATS[file_format].package
-    if package and importlib.util.find_spec(package) is None:
-        raise InstallationError(
-            f"{path} needs the package {package}, which is not installed: "
-            f"pip install {package}"
-        )
+    if package:
+        check_installed(package, path)
     if FORMATS[file_format].is_binary:
         if compression.is_compressed(path):
             raise InputError(f"{path}: unpack it; {file_format} is compressed")

@@ -10,7 +10,7 @@ from typing import Self
 from absl import logging
 
 from bert_tf.config.read_options import ReadOptions
-from bert_tf.errors import InputError, list_some
+from bert_tf.errors import InputError, list_some, place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Row:
         if missing is not None:
             return missing
         raise InputError(
-            f'{self.path}, line {self.line}: no field "{column}", which '
+            f'{place(self.path, self.line)}: no field "{column}", which '
             "the first row has; every row needs it"
         )
 
@@ -225,7 +225,7 @@ def _whole_characters(rows: Iterator[Row]) -> Iterator[Row]:
             except UnicodeEncodeError as error:
                 half = ascii(text[error.start])
                 raise InputError(
-                    f'{row.path}, line {row.line}: "{column}" holds {half}, '
+                    f'{place(row.path, row.line)}: "{column}" holds {half}, '
                     "half of a character that was cut in two (an emoji, as a "
                     "rule); delete it"
                 ) from None

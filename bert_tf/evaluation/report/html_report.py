@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from bert_tf import run_dir
 from bert_tf.data import examples as examples_lib
+from bert_tf.data import label_issues
 from bert_tf.errors import shorten
 from bert_tf.evaluation import metric_intervals
 from bert_tf.evaluation.error_analysis import Findings
@@ -33,6 +34,7 @@ _BASELINES = {
     "majority": "largest class",
 }
 _MOST_CONFUSED = 15
+_MOST_ISSUES = 100
 # The page's search for a threshold needs no more.
 _MOST_POINTS = 400
 
@@ -65,7 +67,9 @@ def write_page(
         "alarms": metrics.get("alarms", []),
         "other_splits": [one.title.removeprefix("the ") for one in others],
         "commands": commands(
-            evaluation.model_path, is_run=run_path is not None
+            evaluation.model_path,
+            is_run=run_path is not None,
+            num_folds=metrics.get("num_folds"),
         ),
         "settings": list(metrics.get("versions", {}).items()),
     }
@@ -119,6 +123,7 @@ def _classification_values(evaluations, drawn, findings) -> dict:
         if len(class_names) > 2
         else [],
         "findings": findings,
+        "label_issues": _label_issues(findings),
         "suffix": evaluation.suffix,
     }
     if evaluation.positive is not None:
@@ -131,6 +136,23 @@ def _classification_values(evaluations, drawn, findings) -> dict:
     return values
 
 
+def _label_issues(findings: Findings) -> list[dict]:
+    """Returns what is shown of each kind of issue."""
+    table = findings.label_issues
+    if table is None:
+        return []
+    found = []
+    for issue, title in label_issues.TITLES.items():
+        rows = table[table["issue"] == issue]
+        shown = rows.head(_MOST_ISSUES).to_dict("records")
+        found.append({"title": title, "count": len(rows), "rows": shown})
+        for row in shown:
+            texts = [row["text"], row["text_pair"]]
+            text = " | ".join(text for text in texts if text is not None)
+            row["text"] = shorten(text, _TEXT_WIDTH)
+    return found
+
+
 def _sections(values: dict) -> list[tuple[str, str]]:
     """Returns anchor and name of the sections that the page has."""
     return [
@@ -140,6 +162,7 @@ def _sections(values: dict) -> list[tuple[str, str]]:
             ("confusion", "Confusion", None), ("classes", "Classes", None),
             ("thresholds", "Thresholds", "threshold_rows"),
             ("training", "Training", "history"), ("texts", "Texts", None),
+            ("label-issues", "Label issues", "label_issues"),
             ("samples", "Samples", None), ("data", "Data", "data_splits"),
             ("commands", "What next", None), ("settings", "Settings", None),
         )
@@ -205,9 +228,24 @@ def _points(is_positive: np.ndarray, scores: np.ndarray) -> list[list[float]]:
     return table.astype(float).tolist()
 
 
-def commands(model_path: str, *, is_run: bool) -> Sequence[tuple[str, str]]:
-    """Returns what to do next, and how."""
+def commands(
+    model_path: str, *, is_run: bool, num_folds: int | None = None
+) -> Sequence[tuple[str, str]]:
+    """Returns what to do next, and how.
+
+    Args:
+        num_folds: where `model_path` is a folder of so many.
+    """
     python = f"{os.path.basename(sys.executable)} -m pipelines"
+    if num_folds is not None:
+        return [
+            (
+                "Find labels that may be wrong, with the same flags:",
+                f"{python}.label_issues --train_file=FILE.csv "
+                f"--output_dir={shlex.quote(model_path)} "
+                f"--num_folds={num_folds}",
+            )
+        ]
     if not is_run:
         return [
             (

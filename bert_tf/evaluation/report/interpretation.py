@@ -273,6 +273,15 @@ def _about_data(metrics: dict) -> list[Sentence]:
                 "in a --test_file or --validation_file make them sharper.",
             )
         )
+    if "refit_samples" in metrics:
+        sentences.append(
+            Sentence(
+                "plain",
+                f"The model that is saved was trained on all "
+                f"{metrics['refit_samples']} labelled rows, after the figures "
+                "of the validation split were taken without its rows.",
+            )
+        )
     truncation = metrics.get("truncation")
     if truncation and truncation["truncated_share"] > _LARGE_TRUNCATION:
         sentences.append(

@@ -1,4 +1,4 @@
-"""Keeps TensorFlow's start-up notes off the terminal.
+"""Keeps TensorFlow's notes off the terminal; a notebook shows ours.
 
 On import it writes notes on CPU features and missing GPUs to standard error
 before any of its settings counts, so standard error itself is turned aside
@@ -7,10 +7,14 @@ while it is imported. --verbosity=1 leaves everything as it is.
 
 import contextlib
 import gc
+import logging as python_logging
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+
+from absl import logging
 
 _STDERR = 2
 
@@ -38,12 +42,54 @@ def imports() -> Iterator[None]:
     if "tensorflow" in sys.modules:
         yield
         return
-    with _no_garbage_collection():
+    with _no_garbage_collection(), warnings.catch_warnings():
+        # tqdm's, in a notebook without ipywidgets.
+        warnings.filterwarnings("ignore", message="IProgress not found")
         if is_verbose(sys.argv[1:]):
             yield
         else:
             with _stderr_aside():
                 yield
+
+
+def is_notebook() -> bool:
+    """Whether cells show what is printed here.
+
+    A package that is merely imported, as by a test, runs no cells.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")
+
+
+def only_own(record: python_logging.LogRecord) -> bool:
+    """A filter of what is said: TensorFlow says how it names inputs, too."""
+    is_foreign = f"{os.sep}tensorflow{os.sep}" in record.pathname
+    return record.levelno >= python_logging.ERROR or not is_foreign
+
+
+@contextlib.contextmanager
+def told_in_notebook() -> Iterator[None]:
+    """Shows in a notebook's cell what a script says while it trains.
+
+    Where the notebook has set absl's logging up, that decides.
+    """
+    logger = logging.get_absl_logger()
+    if not is_notebook() or logger.handlers or logger.level:
+        yield
+        return
+    handler = python_logging.StreamHandler(sys.stdout)
+    handler.addFilter(only_own)
+    logger.addHandler(handler)
+    logger.setLevel(python_logging.INFO)
+    # absl gives the root a handler of its own.
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(python_logging.NOTSET)
+        logger.propagate = True
 
 
 @contextlib.contextmanager

@@ -1,0 +1,264 @@
+"""Opens and asks models from Python: frames or files in, frames out.
+
+Nothing here imports TensorFlow before the data are read and checked.
+"""
+
+import dataclasses
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from bert_tf import files, quiet, run_dir
+from bert_tf.config.read_options import ReadOptions
+from bert_tf.config.training import TrainConfig
+from bert_tf.data import examples
+from bert_tf.data.readers import frames
+from bert_tf.errors import InputError, did_you_mean
+from bert_tf.inference import model_files
+from bert_tf.inference.model_files import ModelInfo
+
+if TYPE_CHECKING:
+    # It imports TensorFlow.
+    from bert_tf.tasks.answers import LoadedModel
+
+# What the cells of predictions.csv are in a frame, where they are no text.
+_CELLS = {"score": float, "start": int, "end": int, "entities": json.loads}
+_BATCH_SIZE = 64
+# A path, several, a DataFrame, texts, or texts and their labels.
+Data = str | os.PathLike | Sequence | pd.DataFrame
+
+
+def open_model(info: ModelInfo, *, batch_size: int) -> "LoadedModel":
+    """Loads a model of either kind, importing no more than it needs.
+
+    Args:
+        info: what its files say.
+        batch_size: texts a step.
+    """
+    with quiet.imports():
+        if info.config is not None:
+            from bert_tf.inference import loaded_run as kind
+        else:
+            from bert_tf.inference import saved_model_predictor as kind
+    return kind.open_model(info.path, batch_size=batch_size)
+
+
+class Model:
+    """A model that answers texts: a run folder's, or a SavedModel.
+
+    Attributes:
+        path: the run folder, or the SavedModel's version.
+        task: what it was trained for, as `--task`.
+        class_names: in the order of the columns of probabilities.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        copy: tempfile.TemporaryDirectory | None = None,
+    ):
+        """Reads what its files say; the weights are loaded when it is asked.
+
+        Args:
+            path: a finished run, saved_models/NAME (its newest version) or
+                saved_models/NAME/VERSION; `load` takes remote ones, too.
+            copy: of a remote one, deleted with the model.
+
+        Raises:
+            InputError: it is none of them.
+        """
+        self._copy = copy
+        path = os.fspath(path)
+        self._info = model_files.read_info(path)
+        self.path = self._info.path
+        self.task = self._info.task
+        self.class_names = self._info.class_names
+
+    def __repr__(self) -> str:
+        """Says what it is."""
+        classes = f", {len(self.class_names)} classes" * bool(self.class_names)
+        return f"<{type(self).__name__} {self.path}: {self.task}{classes}>"
+
+    def predict(self, data: Data, **options) -> pd.DataFrame:
+        """Answers texts.
+
+        Args:
+            data: texts, or pairs of texts as tuples of two; a DataFrame; or
+                paths of files. Columns are found as in a training.
+            **options: flags on reading, such as text_column="body".
+
+        Returns:
+            A row for each text, with the columns of predictions.csv: of a
+            classification label, score and a probability for each class. The
+            index is that of a given DataFrame.
+
+        Raises:
+            InputError: a column is missing, or there are no texts.
+        """
+        from bert_tf.tasks.answers import build_answer_rows
+
+        options = self._read_options(options)
+        source = frames.as_source(data, "<data>", options, labelled=False)
+        rows, _ = examples.read_examples(source, options, labelled=False)
+        segments = examples.segments(rows)
+        model = self._loaded
+        if len(segments) != 1 + model.has_pairs:
+            raise InputError(
+                f"{self.path} takes {1 + model.has_pairs} texts a row, and the "
+                f"data have {len(segments)}; see text_column and "
+                "text_pair_column"
+            )
+        encoded = model.encode(segments)
+        answer_rows = build_answer_rows(
+            model.task, segments, encoded, model.predict_encoded(encoded)
+        )
+        columns = [*model.task.answer_columns, *model.task.detail_columns]
+        table = pd.DataFrame(
+            [answer + detail for answer, detail in answer_rows],
+            columns=columns,
+            index=data.index if isinstance(data, pd.DataFrame) else None,
+        )
+        for name in columns:
+            is_probability = name in model.task.detail_columns
+            cell = float if is_probability else _CELLS.get(name)
+            if cell is not None:
+                table[name] = table[name].map(cell)
+        return table
+
+    def evaluate(self, data: Data, **options) -> dict[str, Any]:
+        """Answers labelled rows and returns what metrics.json would hold.
+
+        Args:
+            data: a DataFrame, texts and labels, or paths of files.
+            **options: flags on reading, such as label_column="topic".
+
+        Raises:
+            InputError: a column is missing, or a label is not the model's.
+        """
+        from bert_tf.evaluation import evaluate
+
+        options = self._read_options(options)
+        rows = examples.read_labelled(
+            frames.as_source(data, "<data>", options, labelled=True),
+            self._info.label_type,
+            self._info.class_names,
+            options,
+        )
+        return evaluate.evaluate(self._loaded, rows).metrics
+
+    def _read_options(self, given: Mapping[str, Any]) -> ReadOptions:
+        """Returns how data are read: columns as those of the training."""
+        config = self._info.config
+        names = {}
+        if config is not None:
+            names = {**config.read_options().columns(), "id_column": None}
+            names["label_names"] = config.label_names
+        return build(ReadOptions, {**names, **given})
+
+    @functools.cached_property
+    def _loaded(self):
+        return open_model(self._info, batch_size=_BATCH_SIZE)
+
+
+class Run(Model):
+    """A finished training."""
+
+    @property
+    def config(self) -> TrainConfig:
+        """Its settings, with what was decided."""
+        return self._info.config
+
+    @functools.cached_property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json holds: of the validation split."""
+        return run_dir.read_json(os.path.join(self.path, run_dir.METRICS))
+
+    @functools.cached_property
+    def test_metrics(self) -> dict[str, Any] | None:
+        """The same of the test split; None where there was none."""
+        path = os.path.join(self.path, run_dir.TEST_METRICS)
+        return run_dir.read_json(path) if os.path.exists(path) else None
+
+    @property
+    def report(self) -> "Report":
+        """report.html, which a notebook shows."""
+        return Report(os.path.join(self.path, run_dir.REPORT))
+
+    def export(self, name: str, *, models_dir: str = "saved_models") -> str:
+        """Exports it as the next version of a model and returns its folder.
+
+        Raises:
+            InputError: see `bert_tf.serving.export.export`.
+        """
+        from bert_tf.serving.export import export
+
+        return export(self.path, name=name, models_dir=models_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """A page: its path, and what shows it in a notebook."""
+
+    path: str
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        with open(self.path, encoding="utf-8") as file:
+            page = file.read()
+        return (
+            f'<iframe srcdoc="{escape(page)}" title="report" '
+            'style="width: 100%; height: 40em; border: 0"></iframe>'
+        )
+
+
+def load(path: str | os.PathLike) -> Model:
+    """Opens a finished run, which is a `Run`, or a SavedModel.
+
+    Args:
+        path: see `Model`; local, or as tf.io.gfile takes it.
+
+    Raises:
+        InputError: it is neither.
+    """
+    path, copy = _local(os.fspath(path))
+    kind = Run if model_files.is_run(path) else Model
+    return kind(path, copy=copy)
+
+
+def _load_pyfunc(path: str) -> Model:
+    """Opens a model that MLflow has, by the name that it looks for."""
+    return load(path)
+
+
+def _local(path: str) -> tuple[str, tempfile.TemporaryDirectory | None]:
+    """Returns a model's folder, and of a remote one the copy that it is in."""
+    if not files.is_remote(path):
+        return path, None
+    from bert_tf.training import remote
+
+    copy = tempfile.TemporaryDirectory()
+    remote.pull(path.rstrip("/"), copy.name)
+    return copy.name, copy
+
+
+def build(settings_class: type, values: Mapping[str, Any]):
+    """Builds settings; InputError for a name that is none of theirs.
+
+    Args:
+        settings_class: `TrainConfig` or `ReadOptions`.
+        values: by name.
+    """
+    known = {field.name for field in dataclasses.fields(settings_class)}
+    for name in values:
+        if name not in known:
+            raise InputError(
+                f"there is no setting {name}.{did_you_mean(name, known)}"
+            )
+    return settings_class(**values)
