@@ -48,10 +48,22 @@ def test_time_budget(text, seconds):
 
 
 def test_the_papers_grid():
-    search = SearchConfig(space="bert_paper")
-    assert search.num_trials == len(search.grid()) == 18
-    assert len({tuple(one.items()) for one in search.grid()}) == 18
-    assert SearchConfig().num_trials == 20 and SearchConfig().grid() == []
+    config = TrainConfig(train_file=("a",), output_dir="b")
+    grid = SearchConfig(space="bert_paper").grid(config)
+    assert len(grid) == len({tuple(one.items()) for one in grid}) == 18
+    assert SearchConfig().grid(config) == []
+
+
+def test_the_papers_grid_around_what_is_given():
+    config = TrainConfig(
+        train_file=("a",), output_dir="b", num_train_epochs=7, preset="x"
+    )
+    search = SearchConfig(space="bert_paper", presets=["y"])
+    grid = search.grid(config)
+    assert len(grid) == 12 and "num_train_epochs" not in grid[0]
+    assert {one["preset"] for one in grid} == {"x", "y"}
+    found = search_space.suggest(Trial(), search, config, num_layers=12)
+    assert found.num_train_epochs == 7 and found.preset == "y"
 
 
 def suggest(presets=(), **changes):

@@ -29,6 +29,7 @@ _CHOICES = {
     "dropout": (0.0, 0.1, 0.2),
 }
 ALL_LAYERS = "all"
+NUM_TRIALS = 20
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,8 +37,8 @@ class SearchConfig:
     """How a search goes about it; a field has its flag's name.
 
     Attributes:
-        num_trials: trainings beside that with the defaults; None for the
-            space's own: 20, or all 18 of the paper's grid.
+        num_trials: trainings beside that with the defaults; None for 20, or
+            all of the paper's grid, which are 18 where nothing is given.
         time_budget: such as 90s, 30m or 2h; no trial begins afterwards, and
             the last one ends with its epoch.
         space: one of SPACES.
@@ -56,9 +57,7 @@ class SearchConfig:
             raise InputError(
                 f"--space={self.space} is none of {', '.join(SPACES)}"
             )
-        if self.num_trials is None:
-            object.__setattr__(self, "num_trials", len(self.grid()) or 20)
-        if self.num_trials < 1:
+        if self.num_trials is not None and self.num_trials < 1:
             raise InputError(f"--num_trials={self.num_trials} is below 1")
         _ = self.seconds
 
@@ -75,12 +74,33 @@ class SearchConfig:
             )
         return float(match[1]) * _UNITS[match[2]]
 
-    def grid(self) -> list[dict[str, Any]]:
-        """Returns every trial of the paper's grid; empty of another space."""
+    def grid(self, config: TrainConfig) -> list[dict[str, Any]]:
+        """Returns every trial of the paper's grid; empty of another space.
+
+        Args:
+            config: see `suggest`.
+        """
         if self.space != "bert_paper":
             return []
-        trials = itertools.product(*_BERT_PAPER.values())
-        return [dict(zip(_BERT_PAPER, one, strict=True)) for one in trials]
+        choices = self.choices(config)
+        trials = itertools.product(*choices.values())
+        return [dict(zip(choices, one, strict=True)) for one in trials]
+
+    def choices(self, config: TrainConfig) -> dict[str, tuple]:
+        """Returns the values of settings that were not given, by name."""
+        is_paper = self.space == "bert_paper"
+        defaults = {
+            field.name: field.default for field in dataclasses.fields(config)
+        }
+        choices = {
+            name: values
+            for name, values in (_BERT_PAPER if is_paper else _CHOICES).items()
+            if getattr(config, name) == defaults[name]
+        }
+        if self.presets:
+            presets = (config.preset, *self.presets)
+            choices["preset"] = tuple(dict.fromkeys(presets))
+        return choices
 
 
 def suggest(
@@ -98,9 +118,9 @@ def suggest(
         num_layers: of its backbone.
     """
     drawn: dict[str, Any] = {}
+    for name, values in search.choices(config).items():
+        drawn[name] = trial.suggest_categorical(name, values)
     if search.space == "bert_paper":
-        for name, values in _BERT_PAPER.items():
-            drawn[name] = trial.suggest_categorical(name, values)
         return dataclasses.replace(config, **drawn)
     if config.learning_rate is None:
         drawn["learning_rate"] = trial.suggest_float(
@@ -110,12 +130,6 @@ def suggest(
         drawn["num_train_epochs"] = trial.suggest_int(
             "num_train_epochs", *_EPOCHS
         )
-    defaults = {
-        field.name: field.default for field in dataclasses.fields(config)
-    }
-    for name, values in _CHOICES.items():
-        if getattr(config, name) == defaults[name]:
-            drawn[name] = trial.suggest_categorical(name, values)
     is_free = not (config.freeze_backbone or config.lora_rank)
     if config.trainable_layers is None and is_free:
         upper_half = f"last:{max(1, num_layers // 2)}"
@@ -123,8 +137,4 @@ def suggest(
             "trainable_layers", (ALL_LAYERS, upper_half)
         )
         drawn["trainable_layers"] = None if layers == ALL_LAYERS else layers
-    if search.presets:
-        drawn["preset"] = trial.suggest_categorical(
-            "preset", tuple(dict.fromkeys((config.preset, *search.presets)))
-        )
     return dataclasses.replace(config, **drawn)

@@ -95,12 +95,14 @@ def _search(splits: Splits, config: TrainConfig, search: SearchConfig) -> dict:
     backbone = run_dir.read_json(
         os.path.join(default.output_dir, run_dir.BACKBONE)
     )
-    study = _open_study(folder, metric, search, seed=config.seed)
+    grid = search.grid(config)
+    study = _open_study(folder, metric, grid, seed=config.seed)
+    num_trials = search.num_trials or len(grid) or search_space.NUM_TRIALS
     used = study.user_attrs.get("seconds", 0.0)
     deadline = np.inf
     if search.seconds is not None:
         deadline = start + search.seconds - used
-    while trial := _next_trial(study, search, deadline):
+    while trial := _next_trial(study, num_trials, deadline):
         one = search_space.suggest(
             trial,
             search,
@@ -113,7 +115,7 @@ def _search(splits: Splits, config: TrainConfig, search: SearchConfig) -> dict:
             "Trial %d, %d of %d: %s",
             trial.number,
             _count_over(study) + 1,
-            search.num_trials,
+            num_trials,
             search_page.describe_values(trial.params),
         )
         _train(splits, one, study, trial, metric, deadline)
@@ -154,9 +156,9 @@ def _check_same(
 
 
 def _open_study(
-    folder: str, metric: str, search: SearchConfig, *, seed: int
+    folder: str, metric: str, grid: list[dict], *, seed: int
 ) -> optuna.Study:
-    """Opens the folder's study, or makes it."""
+    """Opens the folder's study, or makes it, with the trials of a grid."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     backend = JournalFileBackend(os.path.join(folder, _JOURNAL))
     study = optuna.create_study(
@@ -170,7 +172,7 @@ def _open_study(
         direction="maximize" if SELECTION_METRICS[metric] else "minimize",
         load_if_exists=True,
     )
-    for values in search.grid():
+    for values in grid:
         study.enqueue_trial(values, skip_if_exists=True)
     return study
 
@@ -183,12 +185,12 @@ def _seed_of(folder: str, seed: int) -> int:
 
 
 def _next_trial(
-    study: optuna.Study, search: SearchConfig, deadline: float
+    study: optuna.Study, num_trials: int, deadline: float
 ) -> optuna.Trial | None:
     """Returns the trial that a kill interrupted, or a new one; or None."""
     for unfinished in study.get_trials(states=(TrialState.RUNNING,)):
         return optuna.Trial(study, unfinished._trial_id)
-    if _count_over(study) >= search.num_trials or time.monotonic() > deadline:
+    if _count_over(study) >= num_trials or time.monotonic() > deadline:
         return None
     return study.ask()
 
