@@ -190,15 +190,31 @@ class Run(Model):
         """report.html, which a notebook shows."""
         return Report(os.path.join(self.path, run_dir.REPORT))
 
-    def export(self, name: str, *, models_dir: str = "saved_models") -> str:
+    def export(
+        self,
+        name: str,
+        *,
+        models_dir: str = "saved_models",
+        format: str = "saved_model",
+    ) -> str:
         """Exports it as the next version of a model and returns its folder.
 
-        Raises:
-            InputError: see `bert_tf.serving.export.export`.
-        """
-        from bert_tf.serving.export import export
+        Args:
+            format: or "transformers" or "keras_hub", for these libraries.
 
-        return export(self.path, name=name, models_dir=models_dir)
+        Raises:
+            InputError: see `bert_tf.serving.export.export`, and that of
+                `bert_tf.serving.formats.export_format`.
+        """
+        if format == "saved_model":
+            from bert_tf.serving.export import export
+
+            return export(self.path, name=name, models_dir=models_dir)
+        from bert_tf.serving.formats import export_format
+
+        return export_format.export(
+            self.path, name=name, models_dir=models_dir, format=format
+        )
 
 
 @dataclasses.dataclass(frozen=True)

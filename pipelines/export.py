@@ -1,6 +1,8 @@
 r"""Exports a finished run as a SavedModel that TensorFlow Serving loads.
 
     python -m pipelines.export --run_dir=runs/first --name=tweets
+    python -m pipelines.export --run_dir=runs/first --name=tweets \
+        --format=transformers
     python -m pipelines.export --describe=saved_models/tweets
     python -m pipelines.export --check=saved_models/tweets/3 \
         --serving_version=2.19
@@ -10,8 +12,10 @@ r"""Exports a finished run as a SavedModel that TensorFlow Serving loads.
 The tokenizer is inside: strings in, class names out. The model is published
 as saved_models/NAME/VERSION only if it answers as the trained model did; what
 a server needs beside it is written to saved_models/NAME/serving. --describe
-and --check look at a SavedModel of any origin. --promote and --rollback move
-the label `stable` in saved_models/NAME/serving/models.config.
+and --check look at a SavedModel of any origin. --format=transformers and
+keras_hub write saved_models/NAME/FORMAT for these libraries instead. --promote
+and --rollback move the label `stable` in
+saved_models/NAME/serving/models.config.
 """
 
 from absl import flags, logging
@@ -51,6 +55,14 @@ with help_page.group("Output"):
     _NAME = flags.DEFINE_string("name", None, "Name of the model.")
     _MODELS_DIR = flags.DEFINE_string(
         "models_dir", "saved_models", "Folder of all exported models."
+    )
+    _FORMAT = flags.DEFINE_enum(
+        "format",
+        "saved_model",
+        ["saved_model", "transformers", "keras_hub"],
+        "saved_model is what TensorFlow Serving loads. transformers and "
+        "keras_hub write a folder for these libraries, which --preset takes, "
+        "too.",
     )
 with help_page.group("Advanced"):
     _SERVING_VERSION = flags.DEFINE_enum(
@@ -110,6 +122,9 @@ def _export() -> None:
 
     versions.check_name(_NAME.value, _MODELS_DIR.value)
     run_dir.check_is_run(_RUN_DIR.value)
+    if _FORMAT.value != "saved_model":
+        _export_format()
+        return
     with quiet.imports():
         from bert_tf.serving import export
     path = export.export(
@@ -130,6 +145,18 @@ def _export() -> None:
         _MODELS_DIR.value,
         _NAME.value,
     )
+
+
+def _export_format() -> None:
+    with quiet.imports():
+        from bert_tf.serving.formats import export_format
+    path = export_format.export(
+        _RUN_DIR.value,
+        name=_NAME.value,
+        models_dir=_MODELS_DIR.value,
+        format=_FORMAT.value,
+    )
+    logging.info("Exported %s; its README.md has the lines that load it.", path)
 
 
 def _describe(path: str) -> None:

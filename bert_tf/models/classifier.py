@@ -110,7 +110,7 @@ def build_classifier(
         },
         name="bert_classifier",
     )
-    pooler = _pooler_of(model)
+    pooler = pooler_of(model)
     if pooler is not None and (is_per_token or pooling == MEAN):
         # Nothing comes from it, so that it has no gradient.
         pooler.trainable = False
@@ -123,7 +123,8 @@ def pooling_of(model: keras.Model) -> str:
     return MEAN if _MEAN_LAYER in names else CLS
 
 
-def _pooler_of(model: keras.Model) -> keras.layers.Dense | None:
+def pooler_of(model: keras.Model) -> keras.layers.Dense | None:
+    """Returns the layer between [CLS] and the head, if there is one."""
     backbone = backbone_of(model)
     if hasattr(backbone, _POOLER):
         return backbone.pooled_dense
@@ -142,7 +143,7 @@ def classifier_weights(model: keras.Model) -> ClassifierWeights:
     """Returns the weights of a model of `build_classifier`, for `classify`."""
     head = model.get_layer("logits")
     return ClassifierWeights(
-        backbones.encoder_weights(backbone_of(model), _pooler_of(model)),
+        backbones.encoder_weights(backbone_of(model), pooler_of(model)),
         Dense(*map(tf.convert_to_tensor, (head.kernel, head.bias))),
     )
 

@@ -252,7 +252,9 @@ def save_preset(
     """
     model.save_to_preset(folder)
     keras_nlp.models.BertTokenizer(
-        list(vocabulary.tokens), lowercase=vocabulary.lowercase
+        list(vocabulary.tokens),
+        lowercase=vocabulary.lowercase,
+        strip_accents=vocabulary.strip_accents,
     ).save_to_preset(folder)
     vocabularies.write_own(
         folder, strip_accents=vocabulary.strip_accents, has_pooler=has_pooler

@@ -1,4 +1,4 @@
-"""Transformers folders: DistilBERT, ELECTRA, RoBERTa, ALBERT.
+"""Transformers folders: DistilBERT, ELECTRA, RoBERTa, ALBERT; and BERT's.
 
 DistilBERT (1910.01108) is BERT without segments and pooler; ELECTRA's
 discriminator (2003.10555) is BERT without pooler, often with embeddings that
@@ -48,8 +48,8 @@ _PARTS = {"distilbert": _DISTILBERT, "albert": _ALBERT}
 # One function, or its approximation, which is what is computed.
 _ACTIVATIONS = ("gelu", "gelu_new", "gelu_python", "gelu_pytorch_tanh",
                 "gelu_fast")  # fmt: skip
-_POSITIONS = "embeddings.position_embeddings.weight"
-_SEGMENTS = "embeddings.token_type_embeddings.weight"
+POSITIONS = "embeddings.position_embeddings.weight"
+SEGMENTS = "embeddings.token_type_embeddings.weight"
 
 
 def backbone_class(config: dict) -> type:
@@ -150,10 +150,10 @@ def read_weights(
         tensor.removeprefix(f"{kind}."): value
         for tensor, value in tensors.items()
     }
-    if kind == "roberta" and {_POSITIONS, _SEGMENTS} <= tensors.keys():
+    if kind == "roberta" and {POSITIONS, SEGMENTS} <= tensors.keys():
         # All tokens are of the one segment.
-        positions = tensors[_POSITIONS] + tensors[_SEGMENTS][:1]
-        tensors[_POSITIONS] = positions[-backbone.max_sequence_length :]
+        positions = tensors[POSITIONS] + tensors[SEGMENTS][:1]
+        tensors[POSITIONS] = positions[-backbone.max_sequence_length :]
     for tensor, variable in named_variables(backbone, kind):
         if tensor.startswith("pooler.") and tensor not in tensors:
             # One that was trained for masked words alone.
@@ -184,9 +184,9 @@ def named_variables(
         (backbone.token_embedding.embeddings),
     )
     positions = backbones.position_embedding(backbone)
-    yield _POSITIONS, positions.position_embeddings
+    yield POSITIONS, positions.position_embeddings
     if kind not in ("distilbert", "roberta"):
-        yield _SEGMENTS, backbone.segment_embedding.embeddings
+        yield SEGMENTS, backbone.segment_embedding.embeddings
     norm = backbone.embeddings_layer_norm
     yield "embeddings.LayerNorm.weight", norm.gamma
     yield "embeddings.LayerNorm.bias", norm.beta
@@ -213,9 +213,10 @@ def named_variables(
             is_norm = part.endswith("LayerNorm")
             yield f"{full}.weight", one.gamma if is_norm else one.kernel
             yield f"{full}.bias", one.beta if is_norm else one.bias
-    if kind == "albert":
-        yield "pooler.weight", backbone.pooled_dense.kernel
-        yield "pooler.bias", backbone.pooled_dense.bias
+    if kind in ("albert", "bert"):
+        pooler = "pooler" if kind == "albert" else "pooler.dense"
+        yield f"{pooler}.weight", backbone.pooled_dense.kernel
+        yield f"{pooler}.bias", backbone.pooled_dense.bias
 
 
 def _named_layers(backbone, kind: str) -> Iterator[tuple[str, keras.Layer]]:

@@ -27,7 +27,7 @@ from bert_tf.tasks.answers import LoadedModel
 from bert_tf.text import tokenizers, vocabulary
 
 # Under bfloat16 and float16 the evaluation's batches round otherwise.
-_TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
 # So many evaluation texts are asked again, evenly spread.
 _MOST_PARITY_TEXTS = 500
 SYNTHETIC, EVALUATION = WARM_UP_TEXTS = ("synthetic", "evaluation")
@@ -71,13 +71,15 @@ def export(
         _write_extra_assets(run_path, staged, trained)
         predictor = SavedModelPredictor(staged)
         model = loaded_run.as_model(trained, path=run_path, batch_size=64)
-        segments, expected = _evaluation_texts(run_path, predictor)
+        segments, expected = evaluation_texts(
+            run_path, has_pairs=predictor.has_pairs
+        )
         difference = check_parity(
             predictor,
             model,
             segments,
             expected,
-            tolerance=_TOLERANCE[trained.config.mixed_precision],
+            tolerance=TOLERANCE[trained.config.mixed_precision],
         )
         logging.info(
             "The SavedModel answers %d evaluation texts as the trained model "
@@ -110,8 +112,8 @@ def export(
         )
 
 
-def _evaluation_texts(
-    run_path: str, predictor: SavedModelPredictor
+def evaluation_texts(
+    run_path: str, *, has_pairs: bool
 ) -> tuple[tuple[list[str], ...], list[dict[str, str]]]:
     """Returns texts and rows of the saved model's predictions."""
     path = os.path.join(run_path, run_dir.REFIT_PREDICTIONS)
@@ -122,7 +124,7 @@ def _evaluation_texts(
         rows = list(csv.DictReader(file))
     step = max(1, -(-len(rows) // _MOST_PARITY_TEXTS))
     rows = list(itertools.islice(rows, 0, None, step))
-    columns = ("text", "text_pair") if predictor.has_pairs else ("text",)
+    columns = ("text", "text_pair") if has_pairs else ("text",)
     return tuple([row[column] for row in rows] for column in columns), rows
 
 

@@ -99,6 +99,18 @@ def publish(
     return target
 
 
+def replace(staged: str, models_dir: str, name: str, folder: str) -> None:
+    """Renames a folder of `staging` to one that is no version, or over it."""
+    target = os.path.join(models_dir, name, folder)
+    with _lock(os.path.join(models_dir, f".{name}.lock")):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        before = f"{staged}.partial"
+        if os.path.exists(target):
+            os.rename(target, before)
+        os.rename(staged, target)
+        shutil.rmtree(before, ignore_errors=True)
+
+
 def promote(path: str) -> str:
     """Makes a version the stable one.
 

@@ -1,0 +1,1 @@
+"""Exports in other libraries' formats: Transformers, KerasHub."""

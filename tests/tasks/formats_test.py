@@ -1,0 +1,187 @@
+"""Each task in the formats of other libraries.
+
+With PyTorch, Transformers and sentence-transformers installed, their own
+models are asked, too.
+"""
+
+import os
+import pathlib
+
+import keras_nlp
+import numpy as np
+import pytest
+import safetensors.numpy
+
+import bert_tf
+from bert_tf.errors import InputError
+from bert_tf.inference import loaded_run
+from bert_tf.models import classifier
+from bert_tf.presets import presets
+from bert_tf.serving.formats import export_format
+from bert_tf.training.train import train_files
+from tests.models.encoder_test import features, sequence_output
+from tests.presets.folders import CONFIGS, write_folder
+from tests.scripts import run_script
+
+
+@pytest.fixture
+def of_mean(tiny_config, tmp_path) -> str:
+    """A run whose head is on the mean over the tokens."""
+    train_files(tiny_config(pooling="mean", num_train_epochs=1))
+    return str(tmp_path / "run")
+
+
+def export(run, form, folder) -> pathlib.Path:
+    path = export_format.export(
+        run, name="m", models_dir=str(folder), format=form
+    )
+    return pathlib.Path(path)
+
+
+def read_code(readme: pathlib.Path) -> str:
+    return readme.read_text().split("```python\n")[1].split("```")[0]
+
+
+def check_backbone(run: str, folder: pathlib.Path) -> None:
+    """--preset={folder} has the run's backbone."""
+    ours = classifier.backbone_of(loaded_run.load(run).model)
+    again = presets.resolve(str(folder)).build_backbone(
+        dropout=0.0, dtype="float32"
+    )
+    inputs = features()
+    mask = inputs["padding_mask"].numpy().astype(bool)
+    outputs = [sequence_output(one, inputs).numpy() for one in (ours, again)]
+    np.testing.assert_allclose(*(one[mask] for one in outputs), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_keras_hub(task_run, tmp_path):
+    folder = export(task_run.run, "keras_hub", tmp_path)
+    # The gate, which loads it with KerasHub's own classes.
+    assert "KerasHub answers" in (folder / "README.md").read_text()
+    assert folder == tmp_path / "m" / "keras_hub"
+    check_backbone(task_run.run, folder)
+
+
+def test_the_head_on_the_mean_in_keras_hub(of_mean, tmp_path):
+    folder = export(of_mean, "keras_hub", tmp_path)
+    names = {}
+    # What its README says.
+    code = read_code(folder / "README.md")
+    exec(
+        code.replace("import keras_hub", "import keras_nlp as keras_hub"), names
+    )
+    inputs = features()
+    run = loaded_run.load(of_mean)
+    np.testing.assert_allclose(
+        names["model"]({key: inputs[key] for key in inputs}),
+        run.model(inputs)["logits"],
+        atol=1e-5,
+    )
+    assert presets.resolve(str(folder)).has_pooler is False
+
+
+def test_a_classifier_of_keras_hub_takes_texts(trained_run, tmp_path):
+    folder = export(trained_run, "keras_hub", tmp_path)
+    model = keras_nlp.models.BertTextClassifier.from_preset(str(folder))
+    logits = model.predict(["the film was good", "the film was bad"], verbose=0)
+    assert list(logits.argmax(axis=1)) == [1, 0]
+
+
+@pytest.mark.slow
+def test_transformers(task_run, tmp_path):
+    folder = export(task_run.run, "transformers", tmp_path)
+    check_backbone(task_run.run, folder)
+    run = loaded_run.load(task_run.run)
+    tensors = safetensors.numpy.load_file(folder / "model.safetensors")
+    name = "qa_outputs" if run.task.name == "span" else "classifier"
+    head = run.model.get_layer("logits")
+    np.testing.assert_array_equal(
+        tensors[f"{name}.weight"], np.asarray(head.kernel).T
+    )
+    np.testing.assert_array_equal(tensors[f"{name}.bias"], head.bias)
+
+
+def test_sentence_transformers(of_mean, tmp_path):
+    folder = export(of_mean, "transformers", tmp_path)
+    check_backbone(of_mean, folder)
+    assert presets.resolve(str(folder)).pooling == "mean"
+    # An export over the one before.
+    (folder / "old.txt").touch()
+    export(of_mean, "transformers", tmp_path)
+    assert "old.txt" not in os.listdir(folder)
+    assert sorted(os.listdir(tmp_path / "m")) == ["transformers"]
+
+
+@pytest.fixture
+def libraries():
+    """Transformers and PyTorch, which the suite does not install."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    pytest.importorskip("sentence_transformers")
+
+
+def test_transformers_answers_alike(libraries, task_run, tmp_path):
+    folder = export(task_run.run, "transformers", tmp_path)
+    assert "Transformers answers" in (folder / "README.md").read_text()
+    code = read_code(folder / "README.md")
+    if len(task_run.example) == 2:
+        code = code.replace('"a text"', repr(task_run.example)[1:-1])
+    exec(code, {})
+
+
+def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
+    folder = export(of_mean, "transformers", tmp_path)
+    assert "Transformers answers" in (folder / "README.md").read_text()
+    names = {}
+    exec(read_code(folder / "README.md"), names)
+    logits = names["model"].encode(["the film was good", "the film was bad"])
+    assert list(logits.argmax(axis=1)) == [1, 0]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_other_kinds_answer_alike(
+    libraries, kind, pooling, tiny_config, tmp_path
+):
+    write_folder(kind, tmp_path / "preset")
+    train_files(
+        tiny_config(
+            preset=str(tmp_path / "preset"), pooling=pooling, num_train_epochs=1
+        )
+    )
+    run = str(tmp_path / "run")
+    if (kind, pooling) == ("narrow electra", "cls"):
+        with pytest.raises(InputError, match="--pooling=mean"):
+            export(run, "transformers", tmp_path)
+        return
+    folder = export(run, "transformers", tmp_path)
+    assert "Transformers answers" in (folder / "README.md").read_text()
+    check_backbone(run, folder)
+
+
+def test_what_keras_hub_has_not(tiny_config, tmp_path):
+    write_folder("roberta", tmp_path / "preset")
+    train_files(
+        tiny_config(preset=str(tmp_path / "preset"), num_train_epochs=1)
+    )
+    with pytest.raises(InputError, match="export --format=transformers"):
+        export(str(tmp_path / "run"), "keras_hub", tmp_path / "models")
+    assert not (tmp_path / "models").exists()
+
+
+def test_from_python(of_mean, tmp_path):
+    run = bert_tf.load(of_mean)
+    options = {"name": "m", "models_dir": str(tmp_path / "models")}
+    path = run.export(format="keras_hub", **options)
+    assert path == f"{tmp_path}/models/m/keras_hub"
+    with pytest.raises(InputError, match="none of saved_model, transformers"):
+        run.export(format="onnx", **options)
+
+
+def test_by_the_script(trained_run, tmp_path):
+    done = run_script(
+        "export", f"--run_dir={trained_run}", "--name=m",
+        f"--models_dir={tmp_path}", "--format=keras_hub",
+    )  # fmt: skip
+    assert f"{tmp_path}/m/keras_hub" in done.stderr
