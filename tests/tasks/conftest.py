@@ -1,4 +1,4 @@
-"""A trained and exported tiny model of each task, made once a process."""
+"""A trained and exported tiny model of each task, made once a run."""
 
 import dataclasses
 import functools
@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from bert_tf.config.training import TrainConfig
+from tests.conftest import made_once
 from tests.serving.hostile import HOSTILE, SHORTER
 from tests.tasks import files
 
@@ -42,6 +43,7 @@ _EXAMPLES = {
     "span": ("a good ?", "é x great y"),
 }
 NAMES = tuple(_EXAMPLES)
+_FILES = {"token": "train.conll", "span": "train.json"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +71,7 @@ class TaskRun:
 
 
 def _write(name: str, folder: pathlib.Path) -> str:
-    path = folder / "train.csv"
+    path = folder / _FILES.get(name, "train.csv")
     if name == "regression":
         header = ("text_a", "text_b", "label")
         return files.write_rows(path, header, files.pair_rows(160))
@@ -79,9 +81,9 @@ def _write(name: str, folder: pathlib.Path) -> str:
         header = ("text", "labels")
         return files.write_rows(path, header, files.label_rows(480))
     if name == "token":
-        return files.write_conll(folder / "t.conll", files.sentences(240))
+        return files.write_conll(path, files.sentences(240))
     rows = files.questions(240, longest=30)
-    return files.write_squad(folder / "t.json", rows)
+    return files.write_squad(path, rows)
 
 
 @pytest.fixture(scope="session")
@@ -97,22 +99,33 @@ def trained_task(preset, tmp_path_factory, request):
             model = request.getfixturevalue("saved_model")
             file = str(pathlib.Path(run).parent / "train.csv")
             return TaskRun(name, run, model, file, _EXAMPLES[name])
-        folder = tmp_path_factory.mktemp(name)
-        file = _write(name, folder)
-        run = str(folder / "run")
-        settings = {
-            "train_file": (file,),
-            "output_dir": run,
-            "preset": preset,
-            "task": name,
-            "max_seq_length": 20,
-            "train_batch_size": 8,
-            "learning_rate": 5e-3,
-            "validation_split": 0.25,
-        }
-        train(TrainConfig(**{**settings, **_SETTINGS[name]}))
-        model = export(run, name=name, models_dir=str(folder / "models"))
-        return TaskRun(name, run, model, file, _EXAMPLES[name])
+
+        def make(folder):
+            settings = {
+                "train_file": (_write(name, folder),),
+                "output_dir": str(folder / "run"),
+                "preset": preset,
+                "task": name,
+                "max_seq_length": 20,
+                "train_batch_size": 8,
+                "learning_rate": 5e-3,
+                "validation_split": 0.25,
+            }
+            train(TrainConfig(**{**settings, **_SETTINGS[name]}))
+            export(
+                str(folder / "run"),
+                name=name,
+                models_dir=str(folder / "models"),
+            )
+
+        folder = made_once(tmp_path_factory, f"task_{name}", make)
+        return TaskRun(
+            name,
+            str(folder / "run"),
+            str(folder / "models" / name / "1"),
+            str(folder / _FILES.get(name, "train.csv")),
+            _EXAMPLES[name],
+        )
 
     return build
 
