@@ -64,6 +64,7 @@ setuptools.setup(
             # Makes docs/api.md.
             "griffe2md",
             "ipykernel",
+            "kubernetes-validate",
             "nbclient",
             "nbformat",
             "pre-commit",

@@ -18,6 +18,8 @@ and --rollback move the label `stable` in
 saved_models/NAME/serving/models.config.
 """
 
+import os
+
 from absl import flags, logging
 
 from bert_tf import quiet
@@ -185,6 +187,9 @@ def _check(path: str) -> None:
     for name in foreign or ["none"]:
         print(f"  {name}")
     operation_check.check(path, _SERVING_VERSION.value)
+    operation_check.check_bundle(
+        os.path.join(os.path.dirname(path), bundle.FOLDER), path
+    )
     print(f"TensorFlow Serving {_SERVING_VERSION.value} links all of them.")
 
 

@@ -24,7 +24,8 @@ POLL_SECONDS = 60
 _SERVER_VERSION = "2.19.1"
 _TEMPLATES = (
     "docker-compose.yml", "batching_parameters.txt", "monitoring.config",
-    "README.md",
+    "README.md", "Dockerfile", "kubernetes.yaml", "kserve.yaml", "vertex.json",
+    "prometheus_rules.yml", "grafana_dashboard.json",
 )  # fmt: skip
 _LABEL = re.compile(
     r"""version_labels\s*:?\s*\{\s*key\s*:\s*["']([^"']+)["']\s*[,;]?\s*"""
@@ -34,6 +35,12 @@ _CONFIG = re.compile(r"\bconfig\s*:?\s*[{\[]")
 _SPECIFIC = re.compile(r"\bspecific\s*:?\s*\{([^{}]*)\}")
 _VERSION = re.compile(r"\s*\bversions\s*:\s*(\d+)\s*?[,;]?")
 _COMMENT = re.compile(r"#.*")
+# An image, or KServe's tag of it.
+_SERVER = re.compile(
+    r"""(?:tensorflow/serving:|runtimeVersion:\s*["']?)(\d+\.\d+)"""
+)
+# Of a service, less what Kubernetes and KServe append.
+_LONGEST_NAME = 40
 
 
 def update_labels(text: str, newest: int) -> dict[str, int]:
@@ -146,12 +153,29 @@ def files(
             poll_seconds=POLL_SECONDS,
             # Compose takes small letters, digits, _ and - only.
             compose_name=re.sub(r"[^a-z0-9_-]", "-", name.lower()),
+            dns_name=dns_name(name),
         )
     request = {"signature_name": "serving_default", "inputs": dict(example)}
     contents["request.json"] = (
         json.dumps(request, indent=2, ensure_ascii=False) + "\n"
     )
     return contents
+
+
+def dns_name(name: str) -> str:
+    """Returns a name as Kubernetes takes it (RFC 1035): the nearest one."""
+    name = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:_LONGEST_NAME]
+    return name.strip("-") if name[:1].isalpha() else f"m-{name}".strip("-")
+
+
+def server_versions(folder: str) -> list[tuple[str, str]]:
+    """Returns which files of a bundle name a TensorFlow Serving, and which."""
+    found = []
+    for file_name in sorted(set(os.listdir(folder)) - {"README.md"}):
+        with open(os.path.join(folder, file_name), encoding="utf-8") as file:
+            versions = _SERVER.findall(file.read())
+        found += [(file_name, version) for version in versions]
+    return found
 
 
 def models_config(name: str, labels: Mapping[str, int]) -> str:

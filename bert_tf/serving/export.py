@@ -68,6 +68,9 @@ def export(
         module = signatures.ServingModule(trained)
         tf.saved_model.save(module, staged, signatures=module.functions)
         operation_check.check(staged, serving_version)
+        operation_check.check_bundle(
+            os.path.join(models_dir, name, bundle.FOLDER), staged
+        )
         _write_extra_assets(run_path, staged, trained)
         predictor = SavedModelPredictor(staged)
         model = loaded_run.as_model(trained, path=run_path, batch_size=64)

@@ -116,6 +116,35 @@ def check(path: str, serving_version: str) -> None:
         )
 
 
+def check_bundle(folder: str, path: str) -> None:
+    """Raises InputError where a file starts a server that cannot run a model.
+
+    Args:
+        folder: of the bundle; there may be none yet.
+        path: the SavedModel.
+    """
+    if not os.path.isdir(folder):
+        return
+    known = bundle.serving_versions()
+    for file_name, version in bundle.server_versions(folder):
+        file_path = os.path.join(folder, file_name)
+        if _as_numbers(version) < _as_numbers(known[0]):
+            raise InputError(
+                f"{file_path} starts TensorFlow Serving {version}, which is "
+                f"older than {known[0]}, the oldest that is known to run such "
+                "models"
+            )
+        if version in known:
+            try:
+                check(path, version)
+            except InputError as error:
+                raise InputError(f"{file_path}: {error}") from None
+
+
+def _as_numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
 def _is_compiled(meta_graph: meta_graph_pb2.MetaGraphDef) -> bool:
     return any(
         function.attr["_XlaMustCompile"].b
