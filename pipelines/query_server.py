@@ -10,6 +10,12 @@ A line of JSON for each text, or pair, in their order, with its id. Of a model
 with windows tokenize and tokens answer a list: an item for each window of the
 text. Without texts it tells the state of the model's versions. Needs no
 TensorFlow over REST.
+
+    python -m pipelines.query_server --model_name=tweets --benchmark \
+        --concurrency=8 --duration=30 --batch_size=1 --input_file=texts.csv
+
+--benchmark asks the texts again and again, from several callers at once, and
+prints latencies, rates and errors instead of answers.
 """
 
 import itertools
@@ -46,7 +52,24 @@ with help_page.group("Model"):
         "serving_default, top_k, tokenize, embed, or tokens (which asks "
         "tokenize first).",
     )
+with help_page.group("Output"):
+    _BENCHMARK = flags.DEFINE_boolean(
+        "benchmark",
+        False,
+        "Measure the server: latencies, rates and errors instead of answers. "
+        "Nothing is retried then.",
+    )
 with help_page.group("Advanced"):
+    _CONCURRENCY = flags.DEFINE_integer(
+        "concurrency",
+        4,
+        "Callers at once, of --benchmark.",
+        lower_bound=1,
+        upper_bound=1000,
+    )
+    _DURATION = flags.DEFINE_float(
+        "duration", 10.0, "Seconds, of --benchmark.", lower_bound=0.1
+    )
     _BATCH_SIZE = flags.DEFINE_integer(
         "batch_size", 32, "Texts a request.", lower_bound=1
     )
@@ -75,14 +98,10 @@ def main(argv: list[str]) -> None:
         batches = batch_prediction.read_batches(
             flags.FLAGS.input_file, common_flags.read_options()
         )
-    client = Client(
-        _SERVER.value,
-        model=_MODEL_NAME.value,
-        version=_MODEL_VERSION.value,
-        label=_VERSION_LABEL.value,
-        timeout_seconds=_TIMEOUT.value,
-        retries=_RETRIES.value,
-    )
+    client = _build_client(_RETRIES.value)
+    if _BENCHMARK.value:
+        _benchmark(client, batches)
+        return
     if not texts and not flags.FLAGS.input_file:
         for state in client.status():
             print(json.dumps(state))
@@ -91,14 +110,7 @@ def main(argv: list[str]) -> None:
     count = 0
     with open_output(flags.FLAGS.output_file) as file:
         for ids, segments in _requests(batches, _BATCH_SIZE.value):
-            if len(segments) != len(names):
-                raise InputError(
-                    f"--model_name={_MODEL_NAME.value} takes {len(names)} "
-                    f"texts per row ({', '.join(names)}), the input has "
-                    f"{len(segments)}; see --input_file, --text_column and "
-                    "--text_pair_column"
-                )
-            inputs = dict(zip(names, segments, strict=True))
+            inputs = _name_inputs(names, segments)
             columns = {"id": ids, **inputs, **_ask(client, inputs)}
             for i in range(len(ids)):
                 row = {name: values[i] for name, values in columns.items()}
@@ -106,6 +118,52 @@ def main(argv: list[str]) -> None:
             file.flush()
             count += len(ids)
     logging.info("%d texts were answered.", count)
+
+
+def _build_client(retries: int) -> Client:
+    return Client(
+        _SERVER.value,
+        model=_MODEL_NAME.value,
+        version=_MODEL_VERSION.value,
+        label=_VERSION_LABEL.value,
+        timeout_seconds=_TIMEOUT.value,
+        retries=retries,
+    )
+
+
+def _benchmark(client: Client, batches: Iterator) -> None:
+    """Prints what a load test has measured."""
+    from bert_tf.serving.client import load_test
+
+    names = _input_names(client)
+    requests = [
+        _name_inputs(names, segments)
+        for _, segments in _requests(batches, _BATCH_SIZE.value)
+    ]
+    if not requests:
+        raise InputError("--benchmark needs texts, or an --input_file of them")
+    # Asked again, an error would be a long latency.
+    client = _build_client(retries=0)
+    found = load_test.measure(
+        lambda inputs: _ask(client, inputs),
+        requests,
+        concurrency=_CONCURRENCY.value,
+        seconds=_DURATION.value,
+    )
+    print(load_test.describe(found, concurrency=_CONCURRENCY.value))
+
+
+def _name_inputs(
+    names: Sequence[str], segments: Sequence[list[str]]
+) -> dict[str, list[str]]:
+    """Returns the texts by the model's names; InputError where they differ."""
+    if len(segments) != len(names):
+        raise InputError(
+            f"--model_name={_MODEL_NAME.value} takes {len(names)} texts per "
+            f"row ({', '.join(names)}), the input has {len(segments)}; see "
+            "--input_file, --text_column and --text_pair_column"
+        )
+    return dict(zip(names, segments, strict=True))
 
 
 def _input_names(client: Client) -> tuple[str, ...]:
