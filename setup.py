@@ -81,6 +81,8 @@ setuptools.setup(
         "cleanlab": ["cleanlab>=2.7"],
         # Searches for settings.
         "search": ["optuna>=4.2"],
+        # Exports for ONNX Runtime.
+        "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         # Where trainings are reported to, beside TensorBoard.
         "mlflow": ["mlflow-skinny>=3"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as

@@ -196,11 +196,14 @@ class Run(Model):
         *,
         models_dir: str = "saved_models",
         format: str = "saved_model",
+        quantize: str | None = None,
     ) -> str:
         """Exports it as the next version of a model and returns its folder.
 
         Args:
-            format: or "transformers" or "keras_hub", for these libraries.
+            format: or "transformers", "keras_hub" or "onnx", for these
+                libraries.
+            quantize: "int8" for such a model beside that of "onnx".
 
         Raises:
             InputError: see `bert_tf.serving.export.export`, and that of
@@ -213,7 +216,11 @@ class Run(Model):
         from bert_tf.serving.formats import export_format
 
         return export_format.export(
-            self.path, name=name, models_dir=models_dir, format=format
+            self.path,
+            name=name,
+            models_dir=models_dir,
+            format=format,
+            quantize=quantize,
         )
 
 

@@ -1,7 +1,7 @@
 """Each task in the formats of other libraries.
 
-With PyTorch, Transformers and sentence-transformers installed, their own
-models are asked, too.
+With PyTorch, Transformers and sentence-transformers installed, which the suite
+does not do, their own models are asked, too.
 """
 
 import os
@@ -31,11 +31,21 @@ def of_mean(tiny_config, tmp_path) -> str:
     return str(tmp_path / "run")
 
 
-def export(run, form, folder) -> pathlib.Path:
+def export(run, form, folder, **options) -> pathlib.Path:
     path = export_format.export(
-        run, name="m", models_dir=str(folder), format=form
+        run, name="m", models_dir=str(folder), format=form, **options
     )
     return pathlib.Path(path)
+
+
+def train_kind(kind, pooling, tiny_config, tmp_path) -> str:
+    write_folder(kind, tmp_path / "preset")
+    train_files(
+        tiny_config(
+            preset=str(tmp_path / "preset"), pooling=pooling, num_train_epochs=1
+        )
+    )
+    return str(tmp_path / "run")
 
 
 def read_code(readme: pathlib.Path) -> str:
@@ -113,6 +123,48 @@ def test_sentence_transformers(of_mean, tmp_path):
     assert sorted(os.listdir(tmp_path / "m")) == ["transformers"]
 
 
+@pytest.mark.slow
+def test_onnx(task_run, tmp_path):
+    folder = export(task_run.run, "onnx", tmp_path, quantize="int8")
+    text = (folder / "README.md").read_text()
+    # The gate, which asks ONNX Runtime.
+    assert "ONNX Runtime answers" in text
+    assert "| `model.onnx` | `model_int8.onnx` |" in text
+    assert ("the same answer" in text) == (task_run.name != "regression")
+
+
+def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):
+    folder = export(of_mean, "onnx", tmp_path, quantize="int8")
+    text = (folder / "README.md").read_text()
+    sizes = [
+        (folder / name).stat().st_size
+        for name in ("model.onnx", "model_int8.onnx")
+    ]
+    assert (
+        f"| size | {sizes[0] / 1e6:.1f} MB | {sizes[1] / 1e6:.1f} MB |" in text
+    )
+    names = {}
+    texts = ["the film was good", "a [SEP] the film was awful!"]
+    code = read_code(folder / "README.md")
+    exec(code.replace('["a text", "another"]', repr(texts)), names)
+    answers = bert_tf.load(of_mean).predict(texts)
+    shown = answers[["probability_neg", "probability_pos"]].to_numpy()
+    exponents = np.exp(names["logits"])
+    np.testing.assert_allclose(
+        exponents / exponents.sum(axis=1, keepdims=True), shown, atol=1e-5
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_other_kinds_in_onnx(kind, tiny_config, tmp_path):
+    """Slow: it trains one of each."""
+    run = train_kind(kind, "cls", tiny_config, tmp_path)
+    folder = export(run, "onnx", tmp_path)
+    assert "ONNX Runtime answers" in (folder / "README.md").read_text()
+    assert not (folder / "model_int8.onnx").exists()
+
+
 @pytest.fixture
 def libraries():
     """Transformers and PyTorch, which the suite does not install."""
@@ -144,13 +196,7 @@ def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
 def test_other_kinds_answer_alike(
     libraries, kind, pooling, tiny_config, tmp_path
 ):
-    write_folder(kind, tmp_path / "preset")
-    train_files(
-        tiny_config(
-            preset=str(tmp_path / "preset"), pooling=pooling, num_train_epochs=1
-        )
-    )
-    run = str(tmp_path / "run")
+    run = train_kind(kind, pooling, tiny_config, tmp_path)
     if (kind, pooling) == ("narrow electra", "cls"):
         with pytest.raises(InputError, match="--pooling=mean"):
             export(run, "transformers", tmp_path)
@@ -161,12 +207,9 @@ def test_other_kinds_answer_alike(
 
 
 def test_what_keras_hub_has_not(tiny_config, tmp_path):
-    write_folder("roberta", tmp_path / "preset")
-    train_files(
-        tiny_config(preset=str(tmp_path / "preset"), num_train_epochs=1)
-    )
+    run = train_kind("roberta", "cls", tiny_config, tmp_path)
     with pytest.raises(InputError, match="export --format=transformers"):
-        export(str(tmp_path / "run"), "keras_hub", tmp_path / "models")
+        export(run, "keras_hub", tmp_path / "models")
     assert not (tmp_path / "models").exists()
 
 
@@ -176,7 +219,13 @@ def test_from_python(of_mean, tmp_path):
     path = run.export(format="keras_hub", **options)
     assert path == f"{tmp_path}/models/m/keras_hub"
     with pytest.raises(InputError, match="none of saved_model, transformers"):
-        run.export(format="onnx", **options)
+        run.export(format="pmml", **options)
+    for quantize, message in (
+        ("int8", "of --format=onnx"),
+        ("int4", "not int8"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run.export(format="keras_hub", quantize=quantize, **options)
 
 
 def test_by_the_script(trained_run, tmp_path):

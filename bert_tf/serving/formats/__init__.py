@@ -1,1 +1,1 @@
-"""Exports in other libraries' formats: Transformers, KerasHub."""
+"""Exports in other libraries' formats: Transformers, KerasHub, ONNX."""
