@@ -34,7 +34,7 @@ Data = str | os.PathLike | Sequence | pd.DataFrame
 
 
 def open_model(info: ModelInfo, *, batch_size: int) -> "LoadedModel":
-    """Loads a model of either kind, importing no more than it needs.
+    """Loads a model of any kind, importing no more than it needs.
 
     Args:
         info: what its files say.
@@ -43,16 +43,18 @@ def open_model(info: ModelInfo, *, batch_size: int) -> "LoadedModel":
     with quiet.imports():
         if info.config is not None:
             from bert_tf.inference import loaded_run as kind
+        elif model_files.is_onnx(info.path):
+            from bert_tf.inference import onnx_predictor as kind
         else:
             from bert_tf.inference import saved_model_predictor as kind
     return kind.open_model(info.path, batch_size=batch_size)
 
 
 class Model:
-    """A model that answers texts: a run folder's, or a SavedModel.
+    """A model that answers texts: a run folder's, a SavedModel or ONNX.
 
     Attributes:
-        path: the run folder, or the SavedModel's version.
+        path: the run folder, the SavedModel's version or the ONNX file.
         task: what it was trained for, as `--task`.
         class_names: in the order of the columns of probabilities.
     """
@@ -66,8 +68,9 @@ class Model:
         """Reads what its files say; the weights are loaded when it is asked.
 
         Args:
-            path: a finished run, saved_models/NAME (its newest version) or
-                saved_models/NAME/VERSION; `load` takes remote ones, too.
+            path: a finished run, saved_models/NAME (its newest version),
+                saved_models/NAME/VERSION, or an ONNX model; `load` takes
+                remote ones, too.
             copy: of a remote one, deleted with the model.
 
         Raises:

@@ -52,7 +52,8 @@ with help_page.group("Model"):
         "model",
         None,
         "A SavedModel: saved_models/NAME (its newest version) or "
-        "saved_models/NAME/VERSION.",
+        "saved_models/NAME/VERSION; or an ONNX model: saved_models/NAME/onnx, "
+        "or its file.",
     )
 
 
@@ -62,7 +63,7 @@ def main(argv: list[str]) -> None:
 
     texts = argv[1:]
     _check_input(texts)
-    model_files.find_version(_MODEL.value)
+    model_files.find_exported(_MODEL.value)
     if _INTERACTIVE.value:
         _answer_lines()
         return
@@ -124,9 +125,16 @@ def _read_submission(options):
 
 
 def _load():
+    from bert_tf.inference import model_files
+
+    path = model_files.find_exported(_MODEL.value)
     with quiet.imports():
+        if model_files.is_onnx(path):
+            from bert_tf.inference.onnx_predictor import OnnxPredictor
+
+            return OnnxPredictor(path)
         from bert_tf.inference.saved_model_predictor import SavedModelPredictor
-    return SavedModelPredictor(_MODEL.value)
+    return SavedModelPredictor(path)
 
 
 def _print_answers(texts: list[str]) -> None:

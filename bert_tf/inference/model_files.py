@@ -10,12 +10,13 @@ from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import label_types
 from bert_tf.data.label_types import LabelType
-from bert_tf.errors import InputError
+from bert_tf.errors import InputError, check_installed
 
 # Of a SavedModel's version: files for people and for this project, which
 # TensorFlow Serving ignores.
 EXTRA = "assets.extra"
 SAVED_MODEL = "saved_model.pb"
+ONNX_MODEL, _ONNX_SUFFIX = "model.onnx", ".onnx"
 # The names of its inputs, and of outputs that had others.
 SINGLE_INPUTS = ("text",)
 PAIR_INPUTS = ("text_a", "text_b")
@@ -59,15 +60,19 @@ def read_info(path: str) -> ModelInfo:
     """Reads what the files of a run folder or a SavedModel say.
 
     Args:
-        path: a finished run, saved_models/NAME, or one of its versions.
+        path: a finished run, saved_models/NAME, one of its versions, or its
+            ONNX model.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is none of them.
     """
     if is_run(path):
         run_dir.check_is_run(path)
         return _read_info(path, path, TrainConfig.read(path))
-    path = find_version(path)
+    path = find_exported(path)
+    if is_onnx(path):
+        folder = os.path.join(os.path.dirname(path), EXTRA)
+        return _read_info(path, folder, None)
     return _read_info(path, os.path.join(path, EXTRA), None)
 
 
@@ -93,6 +98,32 @@ def not_exported(path: str) -> InputError:
         f"{path} was not exported by bert_tf; pipelines.export writes a "
         "SavedModel from a run folder"
     )
+
+
+def is_onnx(path: str) -> bool:
+    """Whether a path is that of an ONNX model."""
+    return path.endswith(_ONNX_SUFFIX)
+
+
+def find_exported(path: str) -> str:
+    """Returns an ONNX model's file, or the newest version of a SavedModel.
+
+    Args:
+        path: a file of --format=onnx or its folder, or see `find_version`.
+
+    Raises:
+        InputError: there is none.
+        InstallationError: ONNX Runtime is missing.
+    """
+    file = os.path.join(path, ONNX_MODEL)
+    if os.path.exists(file):
+        path = file
+    if not is_onnx(path):
+        return find_version(path)
+    if not os.path.exists(path):
+        raise InputError(f"{path}: no such file")
+    check_installed("onnxruntime", path)
+    return path
 
 
 def find_version(path: str) -> str:

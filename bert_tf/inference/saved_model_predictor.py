@@ -152,7 +152,7 @@ class SavedModelPredictor:
         """
 
         def answer(rows: np.ndarray) -> np.ndarray:
-            answers = self.call("tokens", _pad(encoded, rows))
+            answers = self.call("tokens", pad(encoded, rows))
             return answers[self.task.prediction_key]
 
         plan = input_pipeline.plan_evaluation(
@@ -246,7 +246,7 @@ def _unpad(answers: dict[str, np.ndarray], first: int) -> dict:
     return columns
 
 
-def _pad(encoded: EncodedTexts, rows: np.ndarray) -> dict[str, np.ndarray]:
+def pad(encoded: EncodedTexts, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the inputs <int32>[batch, longest] of the signature `tokens`."""
     # The mask is 0 there, so that any token will do.
     ids = np.zeros([len(rows), encoded.lengths[rows].max()], np.int32)

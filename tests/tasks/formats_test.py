@@ -6,6 +6,7 @@ does not do, their own models are asked, too.
 
 import os
 import pathlib
+import re
 
 import keras_nlp
 import numpy as np
@@ -15,13 +16,17 @@ import safetensors.numpy
 import bert_tf
 from bert_tf.errors import InputError
 from bert_tf.inference import loaded_run
+from bert_tf.inference.onnx_predictor import OnnxPredictor
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import classifier
 from bert_tf.presets import presets
 from bert_tf.serving.formats import export_format
 from bert_tf.training.train import train_files
 from tests.models.encoder_test import features, sequence_output
 from tests.presets.folders import CONFIGS, write_folder
+from tests.runs import evaluate_files
 from tests.scripts import run_script
+from tests.training.train_test import without_times
 
 
 @pytest.fixture
@@ -50,6 +55,21 @@ def train_kind(kind, pooling, tiny_config, tmp_path) -> str:
 
 def read_code(readme: pathlib.Path) -> str:
     return readme.read_text().split("```python\n")[1].split("```")[0]
+
+
+def assert_close(cell: str, expected: str) -> None:
+    """Numbers may differ by what float32 rounds away, names not at all."""
+    try:
+        number = float(expected)
+    except ValueError:
+        # Of entities, the scores are within.
+        cell, expected = (
+            re.sub(r"0\.\d+", lambda found: f"{float(found[0]):.3f}", one)
+            for one in (cell, expected)
+        )
+        assert cell == expected
+        return
+    assert float(cell) == pytest.approx(number, abs=1e-4)
 
 
 def check_backbone(run: str, folder: pathlib.Path) -> None:
@@ -131,6 +151,30 @@ def test_onnx(task_run, tmp_path):
     assert "ONNX Runtime answers" in text
     assert "| `model.onnx` | `model_int8.onnx` |" in text
     assert ("the same answer" in text) == (task_run.name != "regression")
+    # What reads it here answers as the SavedModel does, hostile texts too.
+    texts = [one.decode("utf-8", "ignore") for one in task_run.hostile]
+    segments = tuple([one, *texts] for one in task_run.example)
+    ours, theirs = (
+        build(path).predict_rows(segments)
+        for build, path in (
+            (OnnxPredictor, str(folder)),
+            (SavedModelPredictor, task_run.model),
+        )
+    )
+    for (answer, details), (wanted, wanted_details) in zip(
+        ours, theirs, strict=True
+    ):
+        for cell, expected in zip(
+            answer + details, wanted + wanted_details, strict=True
+        ):
+            assert_close(cell, expected)
+    found, expected = (
+        without_times(evaluate_files(path, [task_run.file]).metrics)
+        for path in (str(folder), task_run.run)
+    )
+    for name in ("eval_loss", "eval_accuracy", "eval_f1", "eval_pearson"):
+        if name in expected:
+            assert found[name] == pytest.approx(expected[name], abs=1e-4)
 
 
 def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):
@@ -143,6 +187,9 @@ def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):
     assert (
         f"| size | {sizes[0] / 1e6:.1f} MB | {sizes[1] / 1e6:.1f} MB |" in text
     )
+    model = bert_tf.load(folder / "model_int8.onnx")
+    answers = model.predict(["the film was good", "the film was bad"])
+    assert list(answers["label"]) == ["pos", "neg"]
     names = {}
     texts = ["the film was good", "a [SEP] the film was awful!"]
     code = read_code(folder / "README.md")
@@ -234,3 +281,15 @@ def test_by_the_script(trained_run, tmp_path):
         f"--models_dir={tmp_path}", "--format=keras_hub",
     )  # fmt: skip
     assert f"{tmp_path}/m/keras_hub" in done.stderr
+
+
+def test_predict_by_onnx_runtime(trained_run, tmp_path):
+    folder = export(trained_run, "onnx", tmp_path)
+    for path in (folder, folder / "model.onnx"):
+        done = run_script("predict", f"--model={path}", "the film was good")
+        assert done.stdout.startswith("pos\t")
+    done = run_script("predict", f"--model={tmp_path}/no.onnx", "a", status=1)
+    assert "no.onnx: no such file" in done.stderr
+    (folder / "assets.extra" / "labels.txt").unlink()
+    done = run_script("predict", f"--model={folder}", "a", status=1)
+    assert "was not exported by bert_tf" in done.stderr

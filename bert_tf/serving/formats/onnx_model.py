@@ -12,12 +12,14 @@ import onnxruntime
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
+from bert_tf.inference import model_files
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import classifier
 from bert_tf.serving.formats import onnx_graph, transformers_tokenizer
+from bert_tf.tasks import registry
 from bert_tf.text import vocabulary as vocabulary_lib
 
-MODEL, QUANTIZED = "model.onnx", "model_int8.onnx"
+MODEL, QUANTIZED = model_files.ONNX_MODEL, "model_int8.onnx"
 TOKENIZER = (
     "The tokenizer gives the ids that the SavedModel's does. Of two texts that "
     "are too long together, one may keep a token more."
@@ -80,19 +82,24 @@ def write(folder: str, run: LoadedRun) -> None:
         num_heads=classifier.backbone_of(run.model).num_heads,
         is_per_token=run.task.is_per_token,
         pooling=classifier.pooling_of(run.model),
+        # What `OnnxPredictor` asks for, beside the files below.
         metadata={
-            "task": run.task.name,
             "max_seq_length": str(run.config.max_seq_length),
+            "long_text": run.config.long_text,
+            "has_pairs": str(run.has_pairs),
         },
     )
     onnx.save(model, os.path.join(folder, MODEL))
     transformers_tokenizer.write(
         folder, vocabulary, max_length=run.config.max_seq_length
     )
-    if run.task.class_names:
-        labels_lib.write_labels(
-            os.path.join(folder, run_dir.LABELS), run.task.class_names
-        )
+    extra = os.path.join(folder, model_files.EXTRA)
+    os.makedirs(extra)
+    labels_lib.write_labels(
+        os.path.join(extra, run_dir.LABELS), run.task.class_names
+    )
+    registry.write_task(extra, run.task, name_it=True)
+    vocabulary_lib.write_vocabulary(extra, vocabulary)
 
 
 def load(
