@@ -20,9 +20,9 @@ SUMMARY = {
     ("changes", "said"),
     [
         ({}, "better by 0.0300 (standard error 0.0100). That is beyond noise"),
-        ({"gain": 0.02}, "It is chosen, but that may be chance"),
-        ({"gain": 0.01}, "not better by more than one standard error"),
-        ({"gain": -0.2}, "so the defaults stay"),
+        ({"gain": 0.02}, "That may be chance, so the defaults stay"),
+        ({"gain": 0.0}, "not better, so the defaults stay"),
+        ({"gain": -0.2}, "not better, so the defaults stay"),
         ({"best_trial": None}, "None of 20 trials came to its end"),
     ],
 )

@@ -45,26 +45,24 @@ def verdict(summary: Mapping[str, Any]) -> str:
             f"(validation {metric} {summary['default']:.4f})."
         )
     gain, error = summary["gain"], summary["standard_error"]
+    needed = summary["gain_beyond_noise"]
     found = (
         f"The best of {trials} trials, number {summary['best_trial']}, has a "
         f"validation {metric} of {summary['best']:.4f}, the defaults "
         f"{summary['default']:.4f}: "
     )
-    if gain <= error:
-        return (
-            f"{found}not better by more than one standard error ({error:.4f}), "
-            "so the defaults stay."
-        )
+    if gain <= 0:
+        return f"{found}not better, so the defaults stay."
     found += f"better by {gain:.4f} (standard error {error:.4f}). "
-    needed = summary["gain_beyond_noise"]
     if gain > needed:
         return (
-            f"{found}That is beyond noise: the best of so many is better by "
-            f"{needed:.4f} by chance once in twenty searches."
+            f"{found}That is beyond noise, so it is chosen: the best of so "
+            f"many is better by {needed:.4f} by chance once in twenty searches."
         )
     return (
-        f"{found}It is chosen, but that may be chance: the best of so many "
-        f"would have to be better by {needed:.4f}."
+        f"{found}That may be chance, so the defaults stay: the best of so many "
+        f"would have to be better by {needed:.4f}. More validation rows tell "
+        "smaller gains."
     )
 
 
