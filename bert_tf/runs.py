@@ -213,6 +213,8 @@ class Run(Model):
                 `bert_tf.serving.formats.export_format`.
         """
         if format == "saved_model":
+            if quantize:
+                raise InputError("quantize is of format='onnx'")
             from bert_tf.serving.export import export
 
             return export(self.path, name=name, models_dir=models_dir)

@@ -70,8 +70,8 @@ with help_page.group("Output"):
         "quantize",
         None,
         ["int8"],
-        "Of --format=onnx: also a model of 8 bits, a quarter of the size and "
-        "faster, with what that costs in its README.md.",
+        "Of --format=onnx: also a model of 8 bits, a quarter of the size, with "
+        "what that costs and gains in its README.md.",
     )
 with help_page.group("Advanced"):
     _SERVING_VERSION = flags.DEFINE_enum(
@@ -159,6 +159,10 @@ def _export() -> None:
 
 
 def _export_format() -> None:
+    if _KEEP.value:
+        raise InputError(
+            "--keep is of --format=saved_model, which has versions"
+        )
     with quiet.imports():
         from bert_tf.serving.formats import export_format
     path = export_format.export(
@@ -198,7 +202,8 @@ def _check(path: str) -> None:
         print(f"  {name}")
     operation_check.check(path, _SERVING_VERSION.value)
     operation_check.check_bundle(
-        os.path.join(os.path.dirname(path), bundle.FOLDER), path
+        os.path.join(os.path.dirname(os.path.abspath(path)), bundle.FOLDER),
+        path,
     )
     print(f"TensorFlow Serving {_SERVING_VERSION.value} links all of them.")
 

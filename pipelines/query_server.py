@@ -135,6 +135,10 @@ def _benchmark(client: Client, batches: Iterator) -> None:
     """Prints what a load test has measured."""
     from bert_tf.serving.client import load_test
 
+    if flags.FLAGS.output_file:
+        raise InputError(
+            "--benchmark prints no answers: leave out --output_file"
+        )
     names = _input_names(client)
     requests = [
         _name_inputs(names, segments)

@@ -23,7 +23,7 @@ with help_page.group("Training"):
     flags.DEFINE_integer(
         "num_trials",
         None,
-        "Trainings beside that with the defaults. Default: 20, or the 18 of "
+        "Trainings beside that with the defaults. Default: 20, or all of "
         "--space=bert_paper.",
     )
     flags.DEFINE_string(

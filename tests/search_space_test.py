@@ -62,6 +62,12 @@ def test_the_papers_grid_around_what_is_given():
     grid = search.grid(config)
     assert len(grid) == 12 and "num_train_epochs" not in grid[0]
     assert {one["preset"] for one in grid} == {"x", "y"}
+    given = {
+        "learning_rate": 1e-4, "num_train_epochs": 1, "train_batch_size": 8
+    }  # fmt: skip
+    other = TrainConfig(train_file=("a",), output_dir="b", **given)
+    with pytest.raises(InputError, match="nothing is left"):
+        SearchConfig(space="bert_paper").grid(other)
     found = search_space.suggest(Trial(), search, config, num_layers=12)
     assert found.num_train_epochs == 7 and found.preset == "y"
 

@@ -79,10 +79,18 @@ class SearchConfig:
 
         Args:
             config: see `suggest`.
+
+        Raises:
+            InputError: nothing is left to try.
         """
         if self.space != "bert_paper":
             return []
         choices = self.choices(config)
+        if not choices:
+            raise InputError(
+                "--space=bert_paper: all of its settings are given, and "
+                "nothing is left to try"
+            )
         trials = itertools.product(*choices.values())
         return [dict(zip(choices, one, strict=True)) for one in trials]
 

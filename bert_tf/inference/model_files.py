@@ -93,16 +93,16 @@ def _read_info(path: str, folder: str, config: TrainConfig | None) -> ModelInfo:
 
 
 def not_exported(path: str) -> InputError:
-    """Returns the error for a SavedModel that is not of this project."""
+    """Returns the error for a model that is not of this project."""
     return InputError(
-        f"{path} was not exported by bert_tf; pipelines.export writes a "
-        "SavedModel from a run folder"
+        f"{path} was not exported by bert_tf, or its {EXTRA} is missing; "
+        "pipelines.export writes a model from a run folder"
     )
 
 
 def is_onnx(path: str) -> bool:
     """Whether a path is that of an ONNX model."""
-    return path.endswith(_ONNX_SUFFIX)
+    return path.endswith(_ONNX_SUFFIX) and not os.path.isdir(path)
 
 
 def find_exported(path: str) -> str:

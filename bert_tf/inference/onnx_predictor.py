@@ -1,6 +1,5 @@
 """Predicts with an ONNX model that was exported, by ONNX Runtime."""
 
-import functools
 import os
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +11,7 @@ from bert_tf.data import encoding, input_pipeline
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.inference import model_files
 from bert_tf.inference.model_files import text_inputs
-from bert_tf.inference.saved_model_predictor import pad
+from bert_tf.inference.saved_model_predictor import as_model, pad
 from bert_tf.tasks import pooling, registry
 from bert_tf.tasks.answers import AnswerRow, LoadedModel, build_answer_rows
 from bert_tf.text import tokenizers, vocabulary
@@ -51,6 +50,8 @@ class OnnxPredictor:
             self.path, providers=["CPUExecutionProvider"]
         )
         settings = self._session.get_modelmeta().custom_metadata_map
+        if "max_seq_length" not in settings:
+            raise model_files.not_exported(self.path)
         self.task = registry.build_task(
             info.task, info.class_names, info.parameters
         )
@@ -134,15 +135,8 @@ def open_model(path: str, *, batch_size: int) -> LoadedModel:
         InputError: `path` holds none of this project.
     """
     predictor = OnnxPredictor(path)
-    return LoadedModel(
-        path=predictor.path,
-        is_run=False,
-        task=predictor.task,
-        has_pairs=predictor.has_pairs,
+    return as_model(
+        predictor,
         max_seq_length=predictor.max_seq_length,
-        tokens=predictor.read_tokens(),
-        encode=predictor.encode,
-        predict_encoded=functools.partial(
-            predictor.predict_encoded, batch_size=batch_size
-        ),
+        batch_size=batch_size,
     )

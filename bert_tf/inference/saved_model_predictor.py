@@ -210,12 +210,18 @@ def open_model(path: str, *, batch_size: int) -> LoadedModel:
     metrics = run_dir.read_json(
         os.path.join(predictor.path, EXTRA, run_dir.METRICS)
     )
+    length = metrics.get("truncation", {}).get("max_seq_length")
+    return as_model(predictor, max_seq_length=length, batch_size=batch_size)
+
+
+def as_model(predictor, *, max_seq_length, batch_size: int) -> LoadedModel:
+    """Returns a `SavedModelPredictor`, or an `OnnxPredictor`, as a model."""
     return LoadedModel(
         path=predictor.path,
         is_run=False,
         task=predictor.task,
         has_pairs=predictor.has_pairs,
-        max_seq_length=metrics.get("truncation", {}).get("max_seq_length"),
+        max_seq_length=max_seq_length,
         tokens=predictor.read_tokens(),
         encode=predictor.encode,
         predict_encoded=functools.partial(

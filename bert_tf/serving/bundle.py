@@ -24,7 +24,8 @@ POLL_SECONDS = 60
 _SERVER_VERSION = "2.19.1"
 _TEMPLATES = (
     "docker-compose.yml", "batching_parameters.txt", "monitoring.config",
-    "README.md", "Dockerfile", "kubernetes.yaml", "kserve.yaml", "vertex.json",
+    "README.md", "Dockerfile", "Dockerfile.dockerignore", "kubernetes.yaml",
+    "kserve.yaml", "vertex.json",
     "prometheus_rules.yml", "grafana_dashboard.json",
 )  # fmt: skip
 _LABEL = re.compile(
@@ -171,9 +172,12 @@ def dns_name(name: str) -> str:
 def server_versions(folder: str) -> list[tuple[str, str]]:
     """Returns which files of a bundle name a TensorFlow Serving, and which."""
     found = []
-    for file_name in sorted(set(os.listdir(folder)) - {"README.md"}):
-        with open(os.path.join(folder, file_name), encoding="utf-8") as file:
-            versions = _SERVER.findall(file.read())
+    for file_name in _TEMPLATES:
+        path = os.path.join(folder, file_name)
+        if file_name == "README.md" or not os.path.exists(path):
+            continue
+        with open(path, encoding="utf-8") as file:
+            versions = _SERVER.findall(_COMMENT.sub("", file.read()))
         found += [(file_name, version) for version in versions]
     return found
 

@@ -132,7 +132,7 @@ def check_bundle(folder: str, path: str) -> None:
             raise InputError(
                 f"{file_path} starts TensorFlow Serving {version}, which is "
                 f"older than {known[0]}, the oldest that is known to run such "
-                "models"
+                f"models; name {known[0]} or a newer one there"
             )
         if version in known:
             try:

@@ -107,6 +107,8 @@ def replace(staged: str, models_dir: str, name: str, folder: str) -> None:
         before = f"{staged}.partial"
         if os.path.exists(target):
             os.rename(target, before)
+            # A leftover of now, should this process be killed here.
+            os.utime(before)
         os.rename(staged, target)
         shutil.rmtree(before, ignore_errors=True)
 

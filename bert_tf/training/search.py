@@ -25,7 +25,9 @@ from bert_tf.config.search_space import SearchConfig
 from bert_tf.config.training import SELECTION_METRICS, TrainConfig
 from bert_tf.data.splits import Splits
 from bert_tf.errors import InterruptedTrainingError
+from bert_tf.evaluation import intervals
 from bert_tf.evaluation.report import search_page
+from bert_tf.tasks.base import probability_columns
 from bert_tf.training import checkpoints, repeated
 from bert_tf.training import train as train_lib
 
@@ -78,6 +80,7 @@ def search(splits: Splits, config: TrainConfig, search: SearchConfig) -> dict:
             search of other rows or settings.
     """
     repeated.check(config, "pipelines.search")
+    search.grid(config)
     _check_same(splits, config, search)
     config = dataclasses.replace(config, overwrite_output_dir=False)
     with run_dir.locked_folder(config.output_dir, config.output_dir):
@@ -333,8 +336,8 @@ def compare(first: str, second: str, metric: str) -> tuple[float, float]:
         first, second: run folders with one validation split.
 
     Returns:
-        The difference and its standard error: paired of which rows are right,
-        and of their losses; of other tasks that of the second's interval.
+        The difference and its standard error: of a classification by a paired
+        bootstrap over the rows, else that of the second run's interval.
     """
     key = f"eval_{metric}"
     runs = [
@@ -345,22 +348,24 @@ def compare(first: str, second: str, metric: str) -> tuple[float, float]:
     if TrainConfig.read(second).task != "classification":
         low, high = runs[1]["confidence_intervals"][key]
         return difference, (high - low) / 2 / stats.norm.ppf(0.975)
-    of_rows = [_of_rows(path, metric) for path in (first, second)]
-    differences = of_rows[0] - of_rows[1]
-    return difference, float(differences.std(ddof=1) / len(differences) ** 0.5)
+    samples = [
+        _resampled(path, metrics)[key]
+        for path, metrics in zip((first, second), runs, strict=True)
+    ]
+    return difference, float(np.nanstd(samples[0] - samples[1]))
 
 
-def _of_rows(path: str, metric: str) -> np.ndarray:
-    """Returns the loss of each validation row, or whether it is right."""
+def _resampled(path: str, metrics: dict) -> dict[str, np.ndarray]:
+    """Returns a classification's metrics of rows drawn with replacement."""
     table = pd.read_csv(
         os.path.join(path, run_dir.PREDICTIONS),
         dtype=str,
         keep_default_na=False,
     )
-    if metric != "loss":
-        return (table["label"] == table["true_label"]).to_numpy(float)
-    scores = [
-        float(row[f"probability_{row['true_label']}"])
-        for _, row in table.iterrows()
-    ]
-    return -np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    names = metrics["labels"]
+    return intervals.bootstrap_metrics(
+        pd.Index(names).get_indexer(table["true_label"]),
+        table[list(probability_columns(names))].to_numpy(float),
+        names,
+        positive=metrics.get("positive_class"),
+    )

@@ -142,5 +142,10 @@ def test_a_server_that_is_too_old(saved_model, tmp_path, file, old, new):
     assert f"{path} starts TensorFlow Serving {version}" in done.stderr
     with pytest.raises(InputError, match="older than 2.12"):
         operation_check.check_bundle(str(path.parent), saved_model)
+    # A comment starts no server, and people have files of their own there.
+    path.write_text(text + "\n# was tensorflow/serving:2.6.2\n")
+    (path.parent / "charts").mkdir()
+    (path.parent / "notes").write_bytes(b"\xff tensorflow/serving:2.6.2")
+    operation_check.check_bundle(str(path.parent), saved_model)
     # Of files that are not there, nothing is asked.
     operation_check.check_bundle(str(tmp_path / "none"), saved_model)

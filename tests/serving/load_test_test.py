@@ -69,6 +69,16 @@ def test_nobody_answers():
         load_test.measure(ask, [{"text": ["a"]}], concurrency=2, seconds=0.1)
 
 
+def test_what_no_server_is_to_blame_for_ends_it():
+    def ask(inputs):
+        raise KeyError("text")
+
+    start = time.monotonic()
+    with pytest.raises(KeyError):
+        load_test.measure(ask, [{"text": ["a"]}], concurrency=2, seconds=60)
+    assert time.monotonic() - start < 30
+
+
 def ask_server(address, name, *arguments, **kwargs):
     return run_script(
         "query_server", f"--server={address}", f"--model_name={name}",

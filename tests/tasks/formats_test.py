@@ -20,7 +20,7 @@ from bert_tf.inference.onnx_predictor import OnnxPredictor
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import classifier
 from bert_tf.presets import presets
-from bert_tf.serving.formats import export_format
+from bert_tf.serving.formats import export_format, keras_hub_preset
 from bert_tf.training.train import train_files
 from tests.models.encoder_test import features, sequence_output
 from tests.presets.folders import CONFIGS, write_folder
@@ -150,6 +150,9 @@ def test_onnx(task_run, tmp_path):
     # The gate, which asks ONNX Runtime.
     assert "ONNX Runtime answers" in text
     assert "| `model.onnx` | `model_int8.onnx` |" in text
+    code = read_code(folder / "README.md")
+    exec(code, {})
+    assert ('[("a text", "another")]' in code) == (len(task_run.example) == 2)
     assert ("the same answer" in text) == (task_run.name != "regression")
     # What reads it here answers as the SavedModel does, hostile texts too.
     texts = [one.decode("utf-8", "ignore") for one in task_run.hostile]
@@ -224,9 +227,8 @@ def test_transformers_answers_alike(libraries, task_run, tmp_path):
     folder = export(task_run.run, "transformers", tmp_path)
     assert "Transformers answers" in (folder / "README.md").read_text()
     code = read_code(folder / "README.md")
-    if len(task_run.example) == 2:
-        code = code.replace('"a text"', repr(task_run.example)[1:-1])
     exec(code, {})
+    assert ('"a text", "another"' in code) == (len(task_run.example) == 2)
 
 
 def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
@@ -258,6 +260,24 @@ def test_what_keras_hub_has_not(tiny_config, tmp_path):
     with pytest.raises(InputError, match="export --format=transformers"):
         export(run, "keras_hub", tmp_path / "models")
     assert not (tmp_path / "models").exists()
+
+
+@pytest.mark.parametrize("wrong", [2e-4, np.nan])
+def test_a_model_that_answers_otherwise(wrong, of_mean, tmp_path, monkeypatch):
+    load = keras_hub_preset.load
+
+    def load_wrong(folder, run):
+        logits_of = load(folder, run)
+        # In the first batch alone.
+        shifts = iter([wrong])
+        return lambda features: (
+            logits_of(features) + [next(shifts, 0.0), 0.0]
+        ).astype(np.float32)
+
+    monkeypatch.setattr(keras_hub_preset, "load", load_wrong)
+    with pytest.raises(InputError, match="otherwise.*nothing was published"):
+        export(of_mean, "keras_hub", tmp_path / "models")
+    assert os.listdir(tmp_path / "models") == []
 
 
 def test_from_python(of_mean, tmp_path):

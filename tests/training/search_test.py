@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics
 
 optuna = pytest.importorskip("optuna")
 
@@ -143,16 +144,27 @@ def test_the_time_ends_a_trial_with_its_epoch(probes):
 
 
 def test_the_error_is_that_of_pairs(tmp_path):
+    """Of each metric; F1 of a rare class has a larger one than accuracy."""
     generator = np.random.default_rng(0)
-    right = generator.random([2, 400]) < [[0.8], [0.7]]
-    scores = generator.uniform(0.1, 0.9, [2, 400])
-    for name, one, score in zip("ab", right, scores, strict=True):
+    is_rare = generator.random(400) < 0.1
+    right = generator.random([2, 400]) < [[0.9], [0.8]]
+    scores = generator.uniform(0.5, 0.9, [2, 400])
+    of_rare = np.where(right == is_rare, scores, 1 - scores)
+    losses = -np.log(np.where(right, scores, 1 - scores))
+    for name, one, loss, chance in zip(
+        "ab", right, losses, of_rare, strict=True
+    ):
         folder = tmp_path / name
         folder.mkdir()
-        losses = -np.log(np.where(one, score, 1 - score))
         (folder / "metrics.json").write_text(
             json.dumps(
-                {"eval_accuracy": one.mean(), "eval_loss": losses.mean()}
+                {
+                    "eval_accuracy": one.mean(),
+                    "eval_loss": loss.mean(),
+                    "eval_f1": sklearn.metrics.f1_score(is_rare, chance > 0.5),
+                    "labels": ["often", "rare"],
+                    "positive_class": "rare",
+                }
             )
         )
         (folder / "config.json").write_text(
@@ -160,23 +172,27 @@ def test_the_error_is_that_of_pairs(tmp_path):
         )
         pd.DataFrame(
             {
-                "label": np.where(one, "x", "y"),
-                "true_label": "x",
-                "probability_x": np.where(one, score, 1 - score),
+                "true_label": np.where(is_rare, "rare", "often"),
+                "probability_often": 1 - chance,
+                "probability_rare": chance,
             }
         ).to_csv(folder / "predictions.csv", index=False)
     paths = [str(tmp_path / name) for name in "ab"]
-    gain, error = search_lib.compare(*paths, "accuracy")
-    differences = right[0].astype(float) - right[1]
-    assert gain == pytest.approx(differences.mean())
-    assert error == pytest.approx(differences.std(ddof=1) / 20)
-    gain, error = search_lib.compare(*paths, "loss")
-    losses = [
-        -np.log(np.where(one, score, 1 - score))
-        for one, score in zip(right, scores, strict=True)
+    for name, values in (("accuracy", right.astype(float)), ("loss", losses)):
+        gain, error = search_lib.compare(*paths, name)
+        differences = values[0] - values[1]
+        assert gain == pytest.approx(differences.mean())
+        expected = differences.std() / 20
+        assert error == pytest.approx(expected, rel=0.1)
+    gain, error = search_lib.compare(*paths, "f1")
+    drawn = generator.integers(0, 400, [300, 400])
+    differences = [
+        sklearn.metrics.f1_score(is_rare[rows], of_rare[0][rows] > 0.5)
+        - sklearn.metrics.f1_score(is_rare[rows], of_rare[1][rows] > 0.5)
+        for rows in drawn
     ]
-    assert gain == pytest.approx((losses[0] - losses[1]).mean())
-    assert error == pytest.approx((losses[0] - losses[1]).std(ddof=1) / 20)
+    assert error == pytest.approx(np.std(differences), rel=0.15)
+    assert error > 1.5 * search_lib.compare(*paths, "accuracy")[1]
 
 
 @pytest.mark.slow

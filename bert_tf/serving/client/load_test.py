@@ -21,7 +21,7 @@ class Measurement:
     """What a load test has seen.
 
     Attributes:
-        seconds: from the first request that counts to the last answer.
+        seconds: for how long callers asked, their mean.
         latencies: of the requests that were answered, in seconds
             <float>[requests], as the callers see them.
         errors: how often each message came instead of an answer.
@@ -56,6 +56,7 @@ def measure(
     """
     turn, lock = itertools.cycle(requests), threading.Lock()
     latencies, errors = [], Counter()
+    is_over = threading.Event()
 
     def send() -> tuple[float, int, str | None]:
         """Returns seconds, texts and the error of one request."""
@@ -70,12 +71,12 @@ def measure(
         texts = len(next(iter(request.values())))
         return time.perf_counter() - began, texts, error
 
-    def call() -> tuple[float, float, int]:
-        """Returns when a caller began and ended, and the texts answered."""
+    def call() -> tuple[float, int]:
+        """Returns for how long a caller asked, and the texts answered."""
         send()
         answered = 0
         began = time.perf_counter()
-        while time.perf_counter() < began + seconds:
+        while time.perf_counter() < began + seconds and not is_over.is_set():
             took, texts, error = send()
             with lock:
                 if error is None:
@@ -83,16 +84,21 @@ def measure(
                     answered += texts
                 else:
                     errors[error] += 1
-        return began, time.perf_counter(), answered
+        return time.perf_counter() - began, answered
 
     with futures.ThreadPoolExecutor(concurrency) as pool:
         jobs = [pool.submit(call) for _ in range(concurrency)]
-        began, ended, texts = zip(*(job.result() for job in jobs), strict=True)
+        try:
+            futures.wait(jobs, return_when=futures.FIRST_EXCEPTION)
+        finally:
+            # Ctrl-C, or what no server is to blame for, ends all callers.
+            is_over.set()
+        asked, texts = zip(*(job.result() for job in jobs), strict=True)
     if not latencies:
         ((message, _),) = errors.most_common(1)
         raise ServerError(f"not one request was answered: {message}")
     return Measurement(
-        max(ended) - min(began), np.array(latencies), errors, sum(texts)
+        float(np.mean(asked)), np.array(latencies), errors, sum(texts)
     )
 
 

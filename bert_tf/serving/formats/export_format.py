@@ -77,7 +77,7 @@ def export(
             difference = texts.compare(library.load(staged, run))
             compared = (
                 f"{title} answers {len(texts.segments[0])} evaluation texts as "
-                f"the run did, within {difference:.1e}"
+                f"the run did, within {difference:.1e}, on equal ids"
             )
             logging.info("%s.", compared)
         readme = _readme(
@@ -118,7 +118,7 @@ def check(format: str, quantize: str | None) -> None:
 
 
 def _readme(run: LoadedRun, usage: str, tokenizer: str, compared: str) -> str:
-    lines = [f"Trained from `{run.config.preset}`. {compared}, on equal ids."]
+    lines = [f"Trained from `{run.config.preset}`. {compared}."]
     if run.task.class_names:
         names = ", ".join(run.task.class_names)
         lines.append(f"Its outputs are logits of the classes: {names}.")
@@ -131,6 +131,11 @@ def _readme(run: LoadedRun, usage: str, tokenizer: str, compared: str) -> str:
         lines.append(
             "The SavedModel applies these itself, here they are to be applied "
             f"by hand: `{by_hand}`."
+        )
+    if run.config.long_text == "head_tail":
+        lines.append(
+            "Long texts are cut otherwise: the SavedModel keeps a quarter of "
+            "its length from the beginning and the rest from the end."
         )
     lines.append(tokenizer)
     text = "\n\n".join(lines)

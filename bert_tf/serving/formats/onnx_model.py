@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from bert_tf import labels as labels_lib
 from bert_tf import run_dir
 from bert_tf.inference import model_files
 from bert_tf.inference.loaded_run import LoadedRun
+from bert_tf.inference.onnx_predictor import OnnxPredictor
 from bert_tf.models import classifier
 from bert_tf.serving.formats import onnx_graph, transformers_tokenizer
 from bert_tf.tasks import registry
@@ -24,7 +24,6 @@ TOKENIZER = (
     "The tokenizer gives the ids that the SavedModel's does. Of two texts that "
     "are too long together, one may keep a token more."
 )
-_FEATURES = ("token_ids", "padding_mask", "segment_ids")
 
 
 def check(run: LoadedRun) -> None:
@@ -41,6 +40,9 @@ def usage(folder: str, run: LoadedRun) -> str:
     """Returns lines of Python that load the folder."""
     vocabulary, length = run.preprocessor.vocabulary, run.config.max_seq_length
     names = list(onnx_graph.INPUTS[: 2 + _has_segments(run)])
+    texts, pairs = '"a text", "another"', '["a text", "another"]'
+    if run.has_pairs:
+        texts, pairs = f"({texts})", '["a text"], ["another"]'
     session = f"""session = onnxruntime.InferenceSession("{folder}/{MODEL}")
 logits = session.run(None, inputs)[0]"""
     if vocabulary.kind == vocabulary_lib.SENTENCE_PIECE:
@@ -49,7 +51,7 @@ from transformers import AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained("{folder}")
 encoded = tokenizer(
-    ["a text"], padding=True, truncation=True, return_tensors="np"
+    {pairs}, padding=True, truncation=True, return_tensors="np"
 )
 inputs = {{name: encoded[name] for name in {names}}}
 {session}"""
@@ -66,7 +68,7 @@ tokenizer = tokenizers.Tokenizer.from_file("{folder}/tokenizer.json")
 tokenizer.encode_special_tokens = True  # Those typed in a text are plain text.
 tokenizer.enable_truncation({length})
 tokenizer.enable_padding(pad_id={padding[0]}, pad_token="{padding[1]}")
-encoded = tokenizer.encode_batch(["a text", "another"])
+encoded = tokenizer.encode_batch([{texts}])
 inputs = {{
     "{names[0]}": np.array([one.ids for one in encoded]),
     "{names[1]}": np.array([one.attention_mask for one in encoded]),{segments}
@@ -112,22 +114,14 @@ def load(
     Args:
         file: which of the folder's models.
     """
-    session = onnxruntime.InferenceSession(
-        os.path.join(folder, file), providers=["CPUExecutionProvider"]
-    )
-    names = dict(
-        zip(onnx_graph.INPUTS, _FEATURES, strict=True)
-        if _has_segments(run)
-        else zip(onnx_graph.INPUTS, _FEATURES[:2], strict=False)
-    )
-
-    def logits(features: dict[str, np.ndarray]) -> np.ndarray:
-        inputs = {
-            name: features[key].astype(np.int64) for name, key in names.items()
+    predictor = OnnxPredictor(os.path.join(folder, file))
+    return lambda features: predictor.logits(
+        {
+            "input_word_ids": features["token_ids"],
+            "input_mask": features["padding_mask"],
+            "input_type_ids": features["segment_ids"],
         }
-        return session.run(None, inputs)[0]
-
-    return logits
+    )
 
 
 def _has_segments(run: LoadedRun) -> bool:

@@ -5,13 +5,13 @@ of sentence-transformers: the encoder, the pooling, and the head as a dense
 layer of its own.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
 import safetensors.numpy
 
+from bert_tf import run_dir
 from bert_tf.errors import InputError
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.models import classifier
@@ -63,17 +63,19 @@ def packages(run: LoadedRun) -> tuple[str, ...]:
 
 def usage(folder: str, run: LoadedRun) -> str:
     """Returns lines of Python that load the folder."""
+    texts = '"a text", "another"' if run.has_pairs else '"a text"'
     if _is_mean(run):
         return f"""from sentence_transformers import SentenceTransformer
 
 model = SentenceTransformer("{folder}")
-logits = model.encode(["a text"])"""
+logits = model.encode([{f"({texts})" if run.has_pairs else texts}])"""
     names = f"AutoModel{_head(run)}, AutoTokenizer"
     return f"""from transformers import {names}
 
 tokenizer = AutoTokenizer.from_pretrained("{folder}")
 model = AutoModel{_head(run)}.from_pretrained("{folder}")
-outputs = model(**tokenizer("a text", return_tensors="pt", truncation=True))"""
+inputs = tokenizer({texts}, return_tensors="pt", truncation=True)
+outputs = model(**inputs)"""
 
 
 def write(folder: str, run: LoadedRun) -> None:
@@ -92,7 +94,7 @@ def write(folder: str, run: LoadedRun) -> None:
     }
     if _kind(run) == "albert":
         config["classifier_dropout_prob"] = config.pop("classifier_dropout")
-    _write_json(os.path.join(folder, "config.json"), config)
+    run_dir.write_json(os.path.join(folder, "config.json"), config)
     tensors = transformers_weights.tensors_of(backbone, padding)
     if _is_mean(run):
         _write_modules(folder, run)
@@ -198,7 +200,7 @@ def _write_modules(folder: str, run: LoadedRun) -> None:
     """Writes pooling and head as modules of sentence-transformers."""
     head, width = run.model.get_layer("logits"), run.task.num_outputs
     modules = (("Transformer", ""), ("Pooling", _POOLING), ("Dense", _DENSE))
-    _write_json(
+    run_dir.write_json(
         os.path.join(folder, "modules.json"),
         [
             {
@@ -210,14 +212,14 @@ def _write_modules(folder: str, run: LoadedRun) -> None:
             for number, (name, path) in enumerate(modules)
         ],
     )
-    _write_json(
+    run_dir.write_json(
         os.path.join(folder, "sentence_bert_config.json"),
         {"max_seq_length": run.config.max_seq_length, "do_lower_case": False},
     )
     hidden = classifier.backbone_of(run.model).hidden_dim
     for name in (_POOLING, _DENSE):
         os.makedirs(os.path.join(folder, name))
-    _write_json(
+    run_dir.write_json(
         os.path.join(folder, _POOLING, "config.json"),
         {
             "word_embedding_dimension": hidden,
@@ -227,7 +229,7 @@ def _write_modules(folder: str, run: LoadedRun) -> None:
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
     )
-    _write_json(
+    run_dir.write_json(
         os.path.join(folder, _DENSE, "config.json"),
         {
             "in_features": hidden,
@@ -248,9 +250,3 @@ def _write_modules(folder: str, run: LoadedRun) -> None:
 def _write_tensors(path: str, tensors: Mapping[str, np.ndarray]) -> None:
     # Transformers asks for the metadata.
     safetensors.numpy.save_file(dict(tensors), path, {"format": "pt"})
-
-
-def _write_json(path: str, value) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2, ensure_ascii=False)
-        file.write("\n")

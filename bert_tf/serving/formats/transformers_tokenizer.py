@@ -1,6 +1,5 @@
 """Writes a vocabulary as the files of Transformers' tokenizers."""
 
-import json
 import os
 
 import tokenizers
@@ -68,10 +67,7 @@ def write(folder: str, vocabulary: Vocabulary, *, max_length: int) -> None:
         vocabulary_lib.write_tokens(
             os.path.join(folder, run_dir.VOCABULARY), vocabulary.tokens
         )
-    path = os.path.join(folder, "tokenizer_config.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(config, file, indent=2, ensure_ascii=False)
-        file.write("\n")
+    run_dir.write_json(os.path.join(folder, "tokenizer_config.json"), config)
 
 
 def _tokenizer_file(folder: str) -> str:
