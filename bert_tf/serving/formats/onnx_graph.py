@@ -47,19 +47,11 @@ class _Graph:
 
     def add(self, operation: str, *inputs: str, **attributes) -> str:
         """Adds a node and returns the name of its only output."""
-        (output,) = self.add_many(operation, *inputs, count=1, **attributes)
-        return output
-
-    def add_many(
-        self, operation: str, *inputs: str, count: int, **attributes
-    ) -> list[str]:
-        """Adds a node of several outputs and returns their names."""
-        number = len(self.nodes)
-        outputs = [f"{operation}_{number}_{i}" for i in range(count)]
+        output = f"{operation}_{len(self.nodes)}"
         self.nodes.append(
-            helper.make_node(operation, inputs, outputs, **attributes)
+            helper.make_node(operation, inputs, [output], **attributes)
         )
-        return outputs
+        return output
 
     def numbers(self, *values: int) -> str:
         """Adds a list of whole numbers, once each."""

@@ -20,10 +20,7 @@ from bert_tf.tasks import registry
 from bert_tf.text import vocabulary as vocabulary_lib
 
 MODEL, QUANTIZED = model_files.ONNX_MODEL, "model_int8.onnx"
-TOKENIZER = (
-    "The tokenizer gives the ids that the SavedModel's does. Of two texts that "
-    "are too long together, one may keep a token more."
-)
+TOKENIZER = transformers_tokenizer.COMPARED
 
 
 def check(run: LoadedRun) -> None:
@@ -31,9 +28,9 @@ def check(run: LoadedRun) -> None:
 
 
 def packages(run: LoadedRun) -> tuple[str, ...]:
-    """Returns what `load` needs beside this project's own packages."""
+    """Nothing is written without what `load` needs."""
     del run
-    return ("onnxruntime",)
+    return ()
 
 
 def usage(folder: str, run: LoadedRun) -> str:

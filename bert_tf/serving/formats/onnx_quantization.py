@@ -38,9 +38,9 @@ def compare(folder: str, texts: EvaluationTexts) -> str:
     Times are of this machine, as it was at the moment.
     """
     run, columns, first = texts.run, [], None
+    batches = list(texts.batches(_BATCH_SIZE))
     for file in (onnx_model.MODEL, onnx_model.QUANTIZED):
         logits_of = onnx_model.load(folder, run, file=file)
-        batches = list(texts.batches(_BATCH_SIZE))
         start = time.perf_counter()
         logits = [logits_of(features) for features in batches]
         seconds = time.perf_counter() - start

@@ -36,10 +36,7 @@ _PROBLEM_TYPES = {
     "regression": "regression",
 }
 _POOLING, _DENSE = "1_Pooling", "2_Dense"
-TOKENIZER = (
-    "Its tokenizer gives the ids that the SavedModel's does. Of two texts that "
-    "are too long together, one may keep a token more."
-)
+TOKENIZER = transformers_tokenizer.COMPARED
 # The names by which all versions of sentence-transformers find its modules.
 _MODULES = "sentence_transformers.models"
 
@@ -241,7 +238,9 @@ def _write_modules(folder: str, run: LoadedRun) -> None:
     _write_tensors(
         os.path.join(folder, _DENSE, transformers.WEIGHTS),
         {
-            "linear.weight": np.ascontiguousarray(np.asarray(head.kernel).T),
+            "linear.weight": transformers_weights.as_pytorch(
+                "linear.weight", np.asarray(head.kernel)
+            ),
             "linear.bias": np.asarray(head.bias),
         },
     )

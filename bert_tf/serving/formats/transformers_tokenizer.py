@@ -21,6 +21,11 @@ _CLASSES = {
     vocabulary_lib.BYTE_PAIR: "RobertaTokenizer",
     vocabulary_lib.SENTENCE_PIECE: "AlbertTokenizer",
 }
+# What is said of it to those who load it.
+COMPARED = (
+    "Its tokenizer gives the ids that the SavedModel's does. Of two texts that "
+    "are too long together, one may keep a token more."
+)
 # By the names of `SpecialTokens`.
 _SPECIAL = {
     "padding": "pad_token",
