@@ -14,7 +14,7 @@ SCRIPTS = (
     "query_server", "create_tfrecords", "launch_workers",
     "tpu_check", "compare", "doctor", "embed", "similar", "build_vocabulary",
     "pretrain", "fill_mask", "distill", "label_issues",
-    "search", "suggest",
+    "search", "suggest", "try_out",
 )  # fmt: skip
 
 setuptools.setup(
@@ -67,6 +67,8 @@ setuptools.setup(
             "kubernetes-validate",
             "nbclient",
             "nbformat",
+            # Drives the browser that looks at the page to try a model on.
+            "playwright",
             "pre-commit",
             "pytest-xdist",
             "pytest>=8",
@@ -83,6 +85,8 @@ setuptools.setup(
         "search": ["optuna>=4.2"],
         # Exports for ONNX Runtime.
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
+        # The page to try a model on.
+        "try-out": ["gradio>=6"],
         # Where trainings are reported to, beside TensorBoard.
         "mlflow": ["mlflow-skinny>=3"],
         # Compiles the training step for a TPU without one; 1.3 GB. Pinned, as

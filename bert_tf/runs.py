@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # What the cells of predictions.csv are in a frame, where they are no text.
 _CELLS = {"score": float, "start": int, "end": int, "entities": json.loads}
 _BATCH_SIZE = 64
+# Of a text to explain, with and without each of its words; the longest take 50.
+_MOST_PASSES = 128
 # A path, several, a DataFrame, texts, or texts and their labels.
 Data = str | os.PathLike | Sequence | pd.DataFrame
 
@@ -154,6 +156,45 @@ class Model:
             options,
         )
         return evaluate.evaluate(self._loaded, rows).metrics
+
+    def explain(self, *texts: str) -> list[tuple[str, float]]:
+        """Tells how much each word of a text speaks for its answer.
+
+        Measured: each word, or of a long text each run of words, is left out
+        once (Zeiler and Fergus 2014, 1311.2901).
+
+        Args:
+            *texts: one, or a pair.
+
+        Returns:
+            Words and their weights, in the order of the text; above 0 they
+            speak for the answer, the strongest has 1 or -1.
+
+        Raises:
+            InputError: the model gives a text no class, or reads it in
+                several windows.
+        """
+        from bert_tf.evaluation import attribution
+
+        model = self._loaded
+        encoded = model.encode(tuple([text] for text in texts))
+        if not model.task.is_multiclass or len(encoded.lengths) > 1:
+            raise InputError(
+                "words are told of texts that have one class, and are not "
+                "read in windows"
+            )
+        (explanation,) = attribution.leave_one_out(
+            model.predict_encoded,
+            [(encoded, 0)],
+            model.tokens,
+            most_passes=_MOST_PASSES,
+        )
+        return explanation.words
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether it takes two texts a row; loads the weights."""
+        return self._loaded.has_pairs
 
     def _read_options(self, given: Mapping[str, Any]) -> ReadOptions:
         """Returns how data are read: columns as those of the training."""

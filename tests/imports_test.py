@@ -13,7 +13,7 @@ RANKS = (
     "__init__", "quiet", "errors", "files", "labels", "run_dir", "config",
     "text", "data", "metrics", "models", "presets", "tasks", "inference",
     "serving", "evaluation", "training", "pretraining", "distillation",
-    "diagnostics", "runs", "trainings", "estimators", "pipelines",
+    "diagnostics", "runs", "trainings", "estimators", "try_out", "pipelines",
 )  # fmt: skip
 # What imports them answers before TensorFlow is loaded.
 LIGHT = (

@@ -7,6 +7,7 @@ their LayerNorm (integrated gradients of four steps 0.8, at a higher price).
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from bert_tf.data.input_pipeline import EncodedTexts
 
 # Longer texts are left out in spans of several words.
 _MOST_SPANS = 24
+_SPECIAL = ("[CLS]", "[SEP]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +33,24 @@ class Explanation:
     pieces: tuple[str, ...]
     weights: tuple[float, ...]
     probabilities: np.ndarray
+
+    @property
+    def words(self) -> list[tuple[str, float]]:
+        """The words in their order, each with its weight.
+
+        Pieces of equal weight were left out together: they are one word, or
+        of long texts a run of words.
+        """
+        words = []
+        pieces = [
+            pair
+            for pair in zip(self.pieces, self.weights, strict=True)
+            if pair[0] not in _SPECIAL
+        ]
+        for weight, group in itertools.groupby(pieces, lambda pair: pair[1]):
+            text = " ".join(piece for piece, _ in group).replace(" ##", "")
+            words.append((text.removeprefix("##"), weight))
+        return words
 
 
 def leave_one_out(
@@ -85,7 +105,7 @@ def _spans(pieces: Sequence[str]) -> list[tuple[int, int]]:
     """Returns where words begin and end; of long texts, runs of words."""
     words = []
     for i, piece in enumerate(pieces):
-        if piece in ("[CLS]", "[SEP]"):
+        if piece in _SPECIAL:
             continue
         if piece.startswith("##") and words and words[-1][1] == i:
             words[-1] = (words[-1][0], i + 1)

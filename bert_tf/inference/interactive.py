@@ -1,6 +1,5 @@
 """Answers texts one by one, as they are typed."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -79,7 +78,7 @@ def answer_lines(
             tokens,
             most_passes=_MOST_PASSES,
         ):
-            words = _strongest(explanation.pieces, explanation.weights)
+            words = _strongest(explanation.words)
             yield f"  words: {words or 'none moves the answer'}"
 
 
@@ -160,19 +159,9 @@ def _format_scores(
     return f"  {'others' if task.is_multiclass else 'scores'}: {shown}"
 
 
-def _strongest(pieces: Sequence[str], weights: Sequence[float]) -> str:
-    """Returns the words that moved an answer most, the strongest first.
-
-    Pieces of equal weight were left out together: they are one word, or of
-    long texts a run of words.
-    """
-    words = []
-    for weight, group in itertools.groupby(
-        zip(pieces, weights, strict=True), key=lambda pair: pair[1]
-    ):
-        if abs(weight) >= _LEAST_WEIGHT:
-            text = " ".join(piece for piece, _ in group).replace(" ##", "")
-            words.append((text.removeprefix("##"), weight))
+def _strongest(words: Sequence[tuple[str, float]]) -> str:
+    """Returns the words that moved an answer most, the strongest first."""
+    words = [word for word in words if abs(word[1]) >= _LEAST_WEIGHT]
     words.sort(key=lambda word: -abs(word[1]))
     return ", ".join(
         f"{text} {weight:+.2f}" for text, weight in words[:_MOST_WORDS]

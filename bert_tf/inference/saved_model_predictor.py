@@ -60,6 +60,9 @@ class SavedModelPredictor:
                 f"{self.path} uses an operation that the installed "
                 f"tensorflow and tensorflow-text lack: {error}"
             ) from error
+        # Kept: of each thread that has run an operation TensorFlow keeps
+        # something for ever.
+        self._pool = ThreadPoolExecutor(_CONCURRENT_BATCHES)
         self.signatures = tuple(sorted(self._loaded.signatures))
         if "serving_default" not in self.signatures:
             raise model_files.not_exported(self.path)
@@ -158,12 +161,11 @@ class SavedModelPredictor:
         plan = input_pipeline.plan_evaluation(
             encoded.lengths, batch_size=batch_size
         )
-        with ThreadPoolExecutor(_CONCURRENT_BATCHES) as pool:
-            return pooling.collect(
-                self.task,
-                encoded,
-                zip(plan, pool.map(answer, plan), strict=True),
-            )
+        return pooling.collect(
+            self.task,
+            encoded,
+            zip(plan, self._pool.map(answer, plan), strict=True),
+        )
 
     def predict_rows(
         self, segments: tuple[Sequence[str], ...], *, batch_size: int = 64
