@@ -46,16 +46,27 @@ def build(folder) -> str:
 class NativeLoader:
     """A running native_loader; ends with the `with` block."""
 
-    def __init__(self, program, saved_model, libraries, signature):
+    def __init__(
+        self, program, saved_model, libraries, signature, environment=None
+    ):
         self._process = subprocess.Popen(
             [program, saved_model, signature, *libraries],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "TF_CPP_MIN_LOG_LEVEL": "2"},
+            env={
+                "PATH": os.environ["PATH"],
+                "TF_CPP_MIN_LOG_LEVEL": "2",
+                **(environment or {}),
+            },
         )
 
     def __enter__(self):
         return self
+
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self._process.pid
 
     def __exit__(self, *args):
         self._process.stdin.close()

@@ -59,7 +59,7 @@ def awkward(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_word_pieces(lowercase, tmp_path):
+def test_word_pieces(lowercase, tmp_path, full):
     vocabulary = word_pieces(
         tmp_path, lowercase=lowercase, strip_accents=lowercase
     )
@@ -69,7 +69,7 @@ def test_word_pieces(lowercase, tmp_path):
     # As Transformers does for split_special_tokens.
     tokenizer.encode_special_tokens = True
     tokenizer.enable_truncation(_LENGTH)
-    texts = awkward(2000)
+    texts = awkward(20_000 if full else 2_000)
     found = [one.ids for one in tokenizer.encode_batch(texts)]
     assert found == expected_ids(vocabulary, texts)
     again = vocabularies.read_transformers("p", str(tmp_path), "bert")

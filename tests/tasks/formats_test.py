@@ -20,12 +20,20 @@ from bert_tf.inference.onnx_predictor import OnnxPredictor
 from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from bert_tf.models import classifier
 from bert_tf.presets import presets
-from bert_tf.serving.formats import export_format, keras_hub_preset
+from bert_tf.serving.formats import (
+    export_format,
+    keras_hub_preset,
+    onnx_model,
+    transformers_folder,
+)
+from bert_tf.serving.formats.evaluation_texts import EvaluationTexts
 from bert_tf.training.train import train_files
 from tests.models.encoder_test import features, sequence_output
 from tests.presets.folders import CONFIGS, write_folder
 from tests.runs import evaluate_files
 from tests.scripts import run_script
+from tests.serving.hostile import SHORTER
+from tests.serving.transformers_tokenizer_test import awkward
 from tests.training.train_test import without_times
 
 
@@ -51,6 +59,18 @@ def train_kind(kind, pooling, tiny_config, tmp_path) -> str:
         )
     )
     return str(tmp_path / "run")
+
+
+def check_awkward(run_path: str, library, folder: pathlib.Path) -> None:
+    """500 texts that nobody wrote, hostile ones too, have the run's answers."""
+    run = loaded_run.load(run_path)
+    texts = [one.decode("utf-8", "ignore") for one in SHORTER]
+    texts += awkward(500 - len(texts))[: 500 - len(texts)]
+    assert len(texts) == 500
+    # Where there are two, the second is another.
+    segments = (texts, texts[::-1])[: 1 + run.has_pairs]
+    few = EvaluationTexts(run, segments, [""] * len(texts))
+    assert few.compare(library.load(str(folder), run)) < 1e-5
 
 
 def read_code(readme: pathlib.Path) -> str:
@@ -91,6 +111,7 @@ def test_keras_hub(task_run, tmp_path):
     assert "KerasHub answers" in (folder / "README.md").read_text()
     assert folder == tmp_path / "m" / "keras_hub"
     check_backbone(task_run.run, folder)
+    check_awkward(task_run.run, keras_hub_preset, folder)
 
 
 def test_the_head_on_the_mean_in_keras_hub(of_mean, tmp_path):
@@ -150,6 +171,7 @@ def test_onnx(task_run, tmp_path):
     # The gate, which asks ONNX Runtime.
     assert "ONNX Runtime answers" in text
     assert "| `model.onnx` | `model_int8.onnx` |" in text
+    check_awkward(task_run.run, onnx_model, folder)
     code = read_code(folder / "README.md")
     exec(code, {})
     assert ('[("a text", "another")]' in code) == (len(task_run.example) == 2)
@@ -229,6 +251,7 @@ def test_transformers_answers_alike(libraries, task_run, tmp_path):
     code = read_code(folder / "README.md")
     exec(code, {})
     assert ('"a text", "another"' in code) == (len(task_run.example) == 2)
+    check_awkward(task_run.run, transformers_folder, folder)
 
 
 def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
@@ -238,6 +261,7 @@ def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
     exec(read_code(folder / "README.md"), names)
     logits = names["model"].encode(["the film was good", "the film was bad"])
     assert list(logits.argmax(axis=1)) == [1, 0]
+    check_awkward(of_mean, transformers_folder, folder)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -253,6 +277,7 @@ def test_other_kinds_answer_alike(
     folder = export(run, "transformers", tmp_path)
     assert "Transformers answers" in (folder / "README.md").read_text()
     check_backbone(run, folder)
+    check_awkward(run, transformers_folder, folder)
 
 
 def test_what_keras_hub_has_not(tiny_config, tmp_path):
