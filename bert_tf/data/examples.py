@@ -87,7 +87,8 @@ def read_rows(
         records.extend(_records(table, columns))
         if len(records) == before:
             raise InputError(f"{table.path} has a header and no rows below it")
-        logging.info("%s: %s%s", table.path, columns.describe(), hint)
+        if not getattr(source, "is_of_texts", False):
+            logging.info("%s: %s%s", table.path, columns.describe(), hint)
     examples = pd.DataFrame.from_records(records, columns=list(FRAME_COLUMNS))
     if columns.label is not None:
         examples["label"] = examples["label"].str.strip()

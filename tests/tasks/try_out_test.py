@@ -224,7 +224,8 @@ def test_script_talks_to_nobody(trained_task, tmp_path):
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=30)
         assert process.returncode == 0, rest
-        assert "Traceback" not in rest
+        # Nor a line for each text.
+        assert rest == ""
     assert asked == []
     proxy.shutdown()
 
@@ -289,8 +290,13 @@ def test_type_click_see(trained_task, serve, browser, width, scheme):
 
 
 @pytest.mark.slow
-def test_1000_requests_of_four_callers(trained_task):
-    """One in twenty is hostile; none fails, and memory does not grow."""
+def test_1000_requests_of_four_callers(trained_task, full):
+    """One in twenty is hostile; none fails, and memory does not grow.
+
+    By itself, without any model, Gradio grows by 30 kB a request for the first
+    2,500; those come first with --full.
+    """
+    settle, megabytes = (3_000, 15) if full else (300, 40)
     hostile = [text.decode("utf-8", "replace") for text in SHORTER]
     hostile = [text for text in hostile if text.strip()]
 
@@ -308,7 +314,7 @@ def test_1000_requests_of_four_callers(trained_task):
         concurrent.futures.ThreadPoolExecutor(4) as pool,
     ):
         memory = psutil.Process(process.pid).memory_info
-        list(pool.map(call, range(300)))
+        list(pool.map(call, range(settle)))
         before = memory().rss
-        list(pool.map(call, range(300, 1300)))
-        assert memory().rss - before < 20e6
+        list(pool.map(call, range(1_000)))
+        assert memory().rss - before < megabytes * 1e6

@@ -22,10 +22,13 @@ class FrameSource:
         name: what messages call it, in angle brackets, see `errors.place`.
         frame: its rows; they are numbered as `iloc` does, from 0, whatever
             their index is.
+        is_of_texts: whether it was made of texts, so that no column had to be
+            found.
     """
 
     name: str
     frame: "pd.DataFrame"
+    is_of_texts: bool = False
 
 
 def read(source: FrameSource) -> Table:
@@ -83,7 +86,7 @@ def as_source(
     if not data:
         raise InputError(f"{name} is empty")
     if not labelled:
-        return FrameSource(name, of_texts(data, name, options))
+        return FrameSource(name, of_texts(data, name, options), True)
     if len(data) != 2 or isinstance(data[0], str | os.PathLike):
         return tuple(map(os.fspath, data))
     texts, labels = map(list, data)
