@@ -16,7 +16,7 @@ help:  ## Show this list.
 
 demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the model (some minutes).
 	$(BIN)/python -m pipelines.prepare_bbc_news --output_dir=demo_data
-	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir $(DEMO_FLAGS)
+	$(BIN)/python -m pipelines.train --train_file=demo_data/train.csv --test_file=demo_data/test.csv --output_dir=runs/$(DEMO_NAME) --overwrite_output_dir --num_train_epochs=2 $(DEMO_FLAGS)
 	$(BIN)/python -m pipelines.export --run_dir=runs/$(DEMO_NAME) --name=$(DEMO_NAME)
 	$(BIN)/python -m pipelines.predict --model=saved_models/$(DEMO_NAME) $(DEMO_TEXTS)
 	@echo
