@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 
 from bert_tf.errors import InputError
@@ -144,7 +145,11 @@ def test_several_labels_list_all_scores():
 def test_pieces_are_words_again():
     pieces = ("[CLS]", "un", "##happy", "plot", "the", "film", "[SEP]")
     weights = (0.0, -1.0, -1.0, 0.5, 0.05, 0.7, 0.0)
-    assert interactive._strongest(pieces, weights) == (
+    words = attribution.Explanation(pieces, weights, np.ones(2)).words
+    assert words == [
+        ("unhappy", -1.0), ("plot", 0.5), ("the", 0.05), ("film", 0.7),
+    ]  # fmt: skip
+    assert interactive._strongest(words) == (
         "unhappy -1.00, film +0.70, plot +0.50"
     )
 
