@@ -16,7 +16,7 @@ from bert_tf import run_dir  # noqa: E402
 from bert_tf.errors import InputError  # noqa: E402
 from bert_tf.inference import model_files  # noqa: E402
 from bert_tf.runs import Model  # noqa: E402
-from bert_tf.serving import export  # noqa: E402
+from bert_tf.tasks.base import probability_columns  # noqa: E402
 
 HOST = "127.0.0.1"
 # Longer texts are refused: a model reads the first few hundred words.
@@ -40,7 +40,6 @@ _TASKS = {
     "regression": "Scores of texts", "token": "Entities in texts",
     "span": "Answers to questions",
 }  # fmt: skip
-_PROBABILITY = "probability_"
 # The fonts of the themes come from another server.
 _THEME = gr.themes.Default(
     font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
@@ -89,17 +88,21 @@ def launch(page: gr.Blocks, *, port: int) -> str:
 
 
 def read_examples(model: Model) -> list[tuple[str, ...]]:
-    """Returns a few texts, or pairs, that came with a model; () without.
+    """Returns a few texts, or pairs, that came with a model, if any did.
 
     Those of an exported model are what its request.json asks, those of a run
     the first of its validation split.
     """
-    folder = os.path.dirname(os.path.join(model.path, ""))
-    if model_files.is_run(folder):
-        segments, _ = export.evaluation_texts(folder, has_pairs=model.has_pairs)
+    if model_files.is_run(model.path):
+        # Seconds of imports, which an exported model does without.
+        from bert_tf.serving import export
+
+        segments, _ = export.evaluation_texts(
+            model.path, has_pairs=model.has_pairs
+        )
         return list(zip(*segments, strict=True))[:_MOST_EXAMPLES]
     for name in _REQUEST_FILES:
-        file = os.path.normpath(os.path.join(folder, name))
+        file = os.path.normpath(os.path.join(model.path, name))
         if os.path.exists(file):
             inputs = run_dir.read_json(file)["inputs"]
             names = model_files.in_order(inputs)
@@ -132,12 +135,16 @@ def _one_text(model: Model, names: Sequence[str]) -> None:
 
     def answer(*texts: str):
         texts = [_checked(text) for text in texts]
-        row = model.predict([_row(texts)]).iloc[0]
+        row = model.predict([texts]).iloc[0]
         return _ANSWERS[model.task][1](model, texts, row)
 
-    asked = [button.click, *(box.submit for box in boxes)]
-    for on in asked:
-        on(_told(answer), boxes, outputs, api_name="answer")
+    gr.on(
+        [button.click, *(box.submit for box in boxes)],
+        _told(answer),
+        boxes,
+        outputs,
+        api_name="answer",
+    )
 
 
 def _many_texts(model: Model, names: Sequence[str]) -> None:
@@ -157,7 +164,7 @@ def _many_texts(model: Model, names: Sequence[str]) -> None:
             if line.strip() and len(texts) != len(names):
                 raise InputError(f"Line {number} has no tab between two texts.")
             if line.strip():
-                rows.append(_row([_checked(text) for text in texts]))
+                rows.append([_checked(text) for text in texts])
         if not 0 < len(rows) <= _MOST_ROWS:
             raise InputError(
                 f"{len(rows):,} lines: enter 1 to {_MOST_ROWS:,}; "
@@ -169,13 +176,16 @@ def _many_texts(model: Model, names: Sequence[str]) -> None:
                 json.dumps(found, ensure_ascii=False)
                 for found in answers["entities"]
             ]
-        texts = [row if isinstance(row, tuple) else (row,) for row in rows]
-        table = pd.concat(
-            [pd.DataFrame(texts, columns=titles), answers.round(4)],
-            axis="columns",
+        names_shown = dict(
+            zip(
+                probability_columns(model.class_names),
+                model.class_names,
+                strict=True,
+            )
         )
-        return table.rename(
-            columns=lambda name: name.removeprefix(_PROBABILITY)
+        answers = answers.round(4).rename(columns=names_shown)
+        return pd.concat(
+            [pd.DataFrame(rows, columns=titles), answers], axis="columns"
         )
 
     button.click(_told(answer), box, table, api_name="answer_many")
@@ -211,13 +221,6 @@ def _checked(text: str) -> str:
     return text
 
 
-def _row(texts: Sequence[str]) -> str | tuple[str, ...]:
-    """Returns texts as `Model.predict` takes a row of them."""
-    if len(texts) == 1:
-        return texts[0]
-    return tuple(texts)
-
-
 def _show_classes(model: Model) -> list:
     return [
         gr.Label(label="Probabilities", num_top_classes=_MOST_CLASSES),
@@ -230,10 +233,10 @@ def _show_classes(model: Model) -> list:
 
 def _fill_classes(model: Model, texts: Sequence[str], row: pd.Series) -> list:
     try:
-        return [_probabilities(row), model.explain(*texts)]
+        return [_probabilities(model, row), model.explain(*texts)]
     except InputError:
         # It is read in windows.
-        return [_probabilities(row), []]
+        return [_probabilities(model, row), []]
 
 
 def _show_labels(model: Model) -> list:
@@ -248,14 +251,14 @@ def _show_labels(model: Model) -> list:
 
 
 def _fill_labels(model: Model, texts: Sequence[str], row: pd.Series) -> list:
-    return [row["label"] or "(none)", _probabilities(row)]
+    return [row["label"] or "(none)", _probabilities(model, row)]
 
 
-def _probabilities(row: pd.Series) -> dict[str, float]:
+def _probabilities(model: Model, row: pd.Series) -> dict[str, float]:
+    columns = probability_columns(model.class_names)
     return {
-        name.removeprefix(_PROBABILITY): float(row[name])
-        for name in row.index
-        if name.startswith(_PROBABILITY)
+        name: float(row[column])
+        for name, column in zip(model.class_names, columns, strict=True)
     }
 
 
