@@ -42,8 +42,8 @@ def split_words(
     texts = tf.strings.regex_replace(
         texts, f"[^ ]{{{MAX_WORD_CHARACTERS + 1},}}", UNKNOWN_WORD
     )
-    words = tf.strings.split(texts, " ")
-    return tf.ragged.boolean_mask(words, tf.strings.length(words) > 0)
+    # Other whitespace is gone by now; without a separator no word is empty.
+    return tf.strings.split(texts)
 
 
 def valid_utf8(texts: tf.Tensor) -> tf.Tensor:

@@ -142,7 +142,7 @@ class Preprocessor:
             windows = cut_windows(pieces, rooms, stride)
             kept = tf.gather(pieces.flat_values, windows.index)
             return {
-                **self._pad((kept,)),
+                **self._pack_one(kept, self.sequence_length - 2),
                 "example_index": windows.example_index,
             }
         questions, contexts = segments
@@ -164,7 +164,7 @@ class Preprocessor:
             [nowhere, of_question, nowhere, offsets, nowhere], axis=1
         )
         return {
-            **self._pad((asked, ids)),
+            **self._pack_pair(asked, ids),
             "offsets": all_offsets.to_tensor(shape=[None, None, 3]),
             "example_index": windows.example_index,
         }
@@ -188,15 +188,43 @@ class Preprocessor:
         if length is None:
             length = self.sequence_length
         budget = length - self.count_special_tokens(len(segments))
-        if self._keeps_tail and len(segments) == 1:
-            segments = (_head_and_tail(segments[0], budget),)
-        else:
-            segments = _trim(segments, budget)
-        return self._pad(segments)
+        if len(segments) == 2:
+            return self._pack_pair(*_trim(segments, budget))
+        (pieces,) = segments
+        if self._keeps_tail:
+            pieces = _head_and_tail(pieces, budget)
+        return self._pack_one(pieces, budget)
 
-    def _pad(self, segments: tuple[tf.RaggedTensor, ...]) -> dict:
-        """Does what `pack` does with segments that are short enough."""
-        token_ids, segment_ids = self._packer(segments)
+    def _pack_one(
+        self, pieces: tf.RaggedTensor, budget: int | tf.Tensor
+    ) -> dict:
+        """Does what `pack` does with a single segment.
+
+        In few operations: their number is what a text by itself waits for.
+        """
+        special = self.special_ids
+        lengths = tf.cast(pieces.row_lengths(), tf.int32)
+        lengths = tf.minimum(lengths, budget)
+        # At least one column, so that an empty batch has a shape too.
+        longest = tf.reduce_max(tf.concat([[1], lengths + 2], axis=0))
+        kept = pieces.to_tensor(special.padding, shape=tf.stack([-1, budget]))
+        edge = tf.ones_like(lengths)[:, tf.newaxis]
+        token_ids = tf.concat(
+            [edge * special.start, kept, edge * special.padding], axis=1
+        )[:, :longest]
+        positions, last = tf.range(longest), lengths[:, tf.newaxis] + 1
+        token_ids = tf.where(positions == last, special.end, token_ids)
+        return {
+            "token_ids": token_ids,
+            "segment_ids": tf.zeros_like(token_ids),
+            "padding_mask": tf.cast(positions <= last, tf.int32),
+        }
+
+    def _pack_pair(
+        self, first: tf.RaggedTensor, second: tf.RaggedTensor
+    ) -> dict:
+        """Does what `pack` does with two segments that are short enough."""
+        token_ids, segment_ids = self._packer((first, second))
         padding_mask = tf.cast(token_ids != self.special_ids.padding, tf.int32)
         # At least one column, so that an empty batch has a shape too.
         longest = tf.reduce_max(
