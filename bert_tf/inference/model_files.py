@@ -17,6 +17,8 @@ from bert_tf.errors import InputError, check_installed
 EXTRA = "assets.extra"
 SAVED_MODEL = "saved_model.pb"
 ONNX_MODEL, _ONNX_SUFFIX = "model.onnx", ".onnx"
+# What 8 bits cost and gain, as the rows of a table.
+QUANTIZATION = "quantization.json"
 # The names of its inputs, and of outputs that had others.
 SINGLE_INPUTS = ("text",)
 PAIR_INPUTS = ("text_a", "text_b")
@@ -103,6 +105,15 @@ def not_exported(path: str) -> InputError:
 def is_onnx(path: str) -> bool:
     """Whether a path is that of an ONNX model."""
     return path.endswith(_ONNX_SUFFIX) and not os.path.isdir(path)
+
+
+def read_quantization(path: str) -> list[list[str]]:
+    """Returns the rows of a table of an ONNX model and its copy of 8 bits.
+
+    See `onnx_quantization.compare`; none where there is no such copy.
+    """
+    file = os.path.join(os.path.dirname(path), EXTRA, QUANTIZATION)
+    return run_dir.read_json(file) if os.path.exists(file) else []
 
 
 def find_exported(path: str) -> str:

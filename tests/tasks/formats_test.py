@@ -170,7 +170,7 @@ def test_onnx(task_run, tmp_path):
     text = (folder / "README.md").read_text()
     # The gate, which asks ONNX Runtime.
     assert "ONNX Runtime answers" in text
-    assert "| `model.onnx` | `model_int8.onnx` |" in text
+    assert " evaluation texts | model.onnx | model_int8.onnx |" in text
     check_awkward(task_run.run, onnx_model, folder)
     code = read_code(folder / "README.md")
     exec(code, {})
@@ -200,6 +200,17 @@ def test_onnx(task_run, tmp_path):
     for name in ("eval_loss", "eval_accuracy", "eval_f1", "eval_pearson"):
         if name in expected:
             assert found[name] == pytest.approx(expected[name], abs=1e-4)
+    # The report of either file shows what README.md says.
+    run_script(
+        "evaluate",
+        f"--model={folder}/model_int8.onnx",
+        f"--eval_file={task_run.file}",
+        f"--output_dir={tmp_path}/evaluation",
+    )
+    report = (tmp_path / "evaluation" / "report.html").read_text()
+    size = re.search(r"[|] size [|] .* [|] (.*) [|]", text)[1]
+    assert "<td>size</td>" in report
+    assert f'<td class="n">{size}</td>' in report
 
 
 def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):

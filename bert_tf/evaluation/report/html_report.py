@@ -18,6 +18,7 @@ from bert_tf.evaluation.error_analysis import Findings
 from bert_tf.evaluation.evaluate import Evaluation
 from bert_tf.evaluation.plots import confusion, figures, plots
 from bert_tf.evaluation.report import interpretation, model_card
+from bert_tf.inference import model_files
 from bert_tf.tasks.answers import AnswerRow
 
 _METRICS = (
@@ -71,6 +72,7 @@ def write_page(
             is_run=run_path is not None,
             num_folds=metrics.get("num_folds"),
         ),
+        "quantization": model_files.read_quantization(evaluation.model_path),
         "settings": list(metrics.get("versions", {}).items()),
     }
     if run_path is not None:
@@ -164,6 +166,7 @@ def _sections(values: dict) -> list[tuple[str, str]]:
             ("training", "Training", "history"), ("texts", "Texts", None),
             ("label-issues", "Label issues", "label_issues"),
             ("samples", "Samples", None), ("data", "Data", "data_splits"),
+            ("quantization", "8 bits", "quantization"),
             ("commands", "What next", None), ("settings", "Settings", None),
         )
         if key is None or values.get(key)

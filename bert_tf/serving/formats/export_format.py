@@ -6,8 +6,9 @@ import os
 
 from absl import logging
 
+from bert_tf import run_dir
 from bert_tf.errors import InputError, check_installed
-from bert_tf.inference import loaded_run
+from bert_tf.inference import loaded_run, model_files
 from bert_tf.inference.loaded_run import LoadedRun
 from bert_tf.serving import versions
 from bert_tf.serving.formats.evaluation_texts import EvaluationTexts
@@ -87,12 +88,19 @@ def export(
             from bert_tf.serving.formats import onnx_quantization
 
             onnx_quantization.quantize(staged)
-            table = onnx_quantization.compare(staged, texts)
+            rows = onnx_quantization.compare(staged, texts)
+            head, *lines = [f"| {' | '.join(row)} |" for row in rows]
+            table = "\n".join([head, "|---|---|---|", *lines])
             logging.info(
                 "The model of 8 bits beside that of float32:\n%s", table
             )
-            readme += (
-                f"\nOn {len(texts.segments[0])} evaluation texts:\n\n{table}\n"
+            readme += f"\n{table}\n"
+            # The report of an evaluation shows it.
+            run_dir.write_json(
+                os.path.join(
+                    staged, model_files.EXTRA, model_files.QUANTIZATION
+                ),
+                rows,
             )
         with open(
             os.path.join(staged, "README.md"), "w", encoding="utf-8"

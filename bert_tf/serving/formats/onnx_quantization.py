@@ -38,10 +38,11 @@ def quantize(folder: str) -> None:
         logging.disable(logging.NOTSET)
 
 
-def compare(folder: str, texts: EvaluationTexts) -> str:
-    """Returns a table of both models, in Markdown.
+def compare(folder: str, texts: EvaluationTexts) -> list[list[str]]:
+    """Returns the rows of a table of both models: what it is, two values.
 
-    Times are of this machine, as it was at the moment.
+    The first row is its head. Times are of this machine, as it was at the
+    moment.
     """
     run, columns, first = texts.run, [], None
     batches = list(texts.batches(_BATCH_SIZE))
@@ -61,7 +62,7 @@ def compare(folder: str, texts: EvaluationTexts) -> str:
         size = os.path.getsize(os.path.join(folder, file)) / _MEGABYTE
         rate = len(decided) / seconds
         column = {
-            "": f"`{file}`",
+            f"{len(decided)} evaluation texts": file,
             "size": f"{size:.1f} MB",
             "one text, p50": f"{1000 * _median(logits_of, texts):.1f} ms",
             f"batches of {_BATCH_SIZE}": f"{rate:.0f} texts/s",
@@ -76,11 +77,9 @@ def compare(folder: str, texts: EvaluationTexts) -> str:
             right = [names[row] == label for row, label in pairs]
             column["accuracy"] = f"{np.mean(right):.4f}"
         columns.append(column)
-    lines = [
-        f"| {' | '.join([name, *(one[name] for one in columns)])} |"
-        for name in columns[0]
+    return [
+        [name, *(column[name] for column in columns)] for name in columns[0]
     ]
-    return "\n".join([lines[0], "|---|---|---|", *lines[1:]])
 
 
 def _decide(run: LoadedRun, values: np.ndarray) -> Iterator[np.ndarray]:
