@@ -20,6 +20,8 @@ texts of a pair are separated by a tab, or come one after the other.
 
 import contextlib
 import dataclasses
+import functools
+import os
 import sys
 
 from absl import flags, logging
@@ -86,7 +88,7 @@ def main(argv: list[str]) -> None:
         batches = batch_prediction.read_batches(flags.FLAGS.input_file, options)
     with open_output(flags.FLAGS.output_file) as file:
         count = batch_prediction.predict(
-            _load,
+            functools.partial(_load, threads=os.cpu_count()),
             batches,
             file,
             submission=submission,
@@ -124,7 +126,7 @@ def _read_submission(options):
     )
 
 
-def _load():
+def _load(threads: int | None = None):
     from bert_tf.inference import model_files
 
     path = model_files.find_exported(_MODEL.value)
@@ -134,7 +136,7 @@ def _load():
 
             return OnnxPredictor(path)
         from bert_tf.inference.saved_model_predictor import SavedModelPredictor
-    return SavedModelPredictor(path)
+    return SavedModelPredictor(path, threads=threads)
 
 
 def _print_answers(texts: list[str]) -> None:
