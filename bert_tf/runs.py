@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     # It imports TensorFlow.
     from bert_tf.tasks.answers import LoadedModel
 
-# What the cells of predictions.csv are in a frame, where they are no text.
-_CELLS = {"score": float, "start": int, "end": int, "entities": json.loads}
 _BATCH_SIZE = 64
 # Of a text to explain, with and without each of its words; the longest take 50.
 _MOST_PASSES = 128
@@ -106,7 +104,7 @@ class Model:
         Raises:
             InputError: a column is missing, or there are no texts.
         """
-        from bert_tf.tasks.answers import build_answer_rows
+        from bert_tf.tasks.answers import answer_table, build_answer_rows
 
         options = self._read_options(options)
         source = frames.as_source(data, "<data>", options, labelled=False)
@@ -123,17 +121,11 @@ class Model:
         answer_rows = build_answer_rows(
             model.task, segments, encoded, model.predict_encoded(encoded)
         )
-        columns = [*model.task.answer_columns, *model.task.detail_columns]
-        table = pd.DataFrame(
-            [answer + detail for answer, detail in answer_rows],
-            columns=columns,
-            index=data.index if isinstance(data, pd.DataFrame) else None,
-        )
-        for name in columns:
-            is_probability = name in model.task.detail_columns
-            cell = float if is_probability else _CELLS.get(name)
-            if cell is not None:
-                table[name] = table[name].map(cell)
+        table = answer_table(model.task, answer_rows)
+        if "entities" in table:
+            table["entities"] = table["entities"].map(json.loads)
+        if isinstance(data, pd.DataFrame):
+            table.index = data.index
         return table
 
     def evaluate(self, data: Data, **options) -> dict[str, Any]:

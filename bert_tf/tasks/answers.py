@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from bert_tf.data.examples import utf8
@@ -15,6 +16,8 @@ _ROWS_AT_A_TIME = 64
 
 # The cells of answer_columns and of detail_columns, see `Task`.
 AnswerRow = tuple[list[str], list[str]]
+# What they are where they are no text.
+_CELLS = {"score": float, "start": int, "end": int}
 
 
 def build_answer_rows(
@@ -57,6 +60,25 @@ def build_answer_rows(
         }
         answer_rows += [task.to_row(answers, row) for row in range(rows)]
     return answer_rows
+
+
+def cell_types(task: Task) -> dict[str, type]:
+    """Returns what the cells of each column are: str, float or int."""
+    return {
+        **{name: _CELLS.get(name, str) for name in task.answer_columns},
+        **dict.fromkeys(task.detail_columns, float),
+    }
+
+
+def answer_table(task: Task, answer_rows: Sequence[AnswerRow]) -> pd.DataFrame:
+    """Returns rows of the predictions file with numbers as numbers."""
+    types = cell_types(task)
+    table = pd.DataFrame(
+        [answer + details for answer, details in answer_rows],
+        columns=list(types),
+        dtype=object,
+    )
+    return table.astype(types)
 
 
 def windowed(
