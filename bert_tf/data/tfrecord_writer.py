@@ -6,7 +6,7 @@ import io
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +16,7 @@ from bert_tf import files, run_dir
 from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import encoding, tfrecords
 from bert_tf.data.columns import open_tables
+from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.readers import registry
 from bert_tf.errors import InputError
 from bert_tf.text.preprocessor import Preprocessor
@@ -23,29 +24,24 @@ from bert_tf.text.preprocessor import Preprocessor
 _ROWS_AT_A_TIME = 1024
 
 
-class RecordWriter:
-    """Writes examples as they come; the manifest comes last, by `close`.
+class ShardWriter:
+    """Writes one file of records, and its index by `close`.
 
     Args:
-        path: an existing folder.
+        path: of the records, see `tfrecords.shard_path`.
+        index_path: of the index, see `tfrecords.index_path`.
     """
 
-    def __init__(self, path: str, *, shards: int):
-        self._path = path
-        self._files = [
-            tf.io.TFRecordWriter(tfrecords.shard_path(path, i, shards))
-            for i in range(shards)
-        ]
-        self._sizes = [0] * shards
+    def __init__(self, path: str, index_path: str):
+        self._file = tf.io.TFRecordWriter(path)
+        self._index_path = index_path
+        self._size = 0
         self._columns = {
-            name: [array.array(code) for _ in range(shards)]
-            for name, code in (
-                ("offsets", "q"), ("lengths", "i"), ("token_counts", "i"),
-                ("labels", "i"),
-            )
-        }  # fmt: skip
-        self._label_ids: dict[str, int] = {}
-        self._rows = 0
+            "offsets": array.array("q"),
+            "lengths": array.array("i"),
+            "token_counts": array.array("i"),
+            "labels": array.array("i"),
+        }
 
     def write(
         self,
@@ -54,8 +50,16 @@ class RecordWriter:
         first_length: int,
         token_count: int,
         label: str,
+        label_id: int,
     ) -> None:
-        """Writes one example."""
+        """Writes one example.
+
+        Args:
+            token_ids: without padding.
+            first_length: see `EncodedTexts`.
+            token_count: before they were cut.
+            label_id: the label's place among the manifest's.
+        """
         features = {
             "token_ids": tf.train.Feature(
                 int64_list=tf.train.Int64List(value=token_ids)
@@ -68,52 +72,92 @@ class RecordWriter:
             ),
         }
         example = tf.train.Example(features=tf.train.Features(feature=features))
-        record = example.SerializeToString()
-        shard = self._rows % len(self._files)
-        self._files[shard].write(record)
+        # The same bytes each time.
+        record = example.SerializeToString(deterministic=True)
+        self._file.write(record)
         values = {
-            "offsets": self._sizes[shard],
+            "offsets": self._size,
             "lengths": len(token_ids),
             "token_counts": token_count,
-            "labels": self._label_ids.setdefault(label, len(self._label_ids)),
+            "labels": label_id,
         }
         for name, value in values.items():
-            self._columns[name][shard].append(value)
-        self._sizes[shard] += (
+            self._columns[name].append(value)
+        self._size += (
             tfrecords.HEADER.size + len(record) + tfrecords.FOOTER_BYTES
         )
-        self._rows += 1
 
-    def close(self, settings: dict) -> None:
-        """Ends the shards and writes the indices and the manifest."""
-        shards = len(self._files)
-        for i, file in enumerate(self._files):
-            file.close()
-            # In memory first: np.savez seeks, which not every disk allows.
-            index = io.BytesIO()
-            np.savez(
-                index,
-                **{
-                    name: np.array(columns[i])
-                    for name, columns in self._columns.items()
-                },
+    def write_encoded(
+        self,
+        encoded: EncodedTexts,
+        labels: Sequence[str],
+        label_ids: Sequence[int],
+        rows: Iterable[int],
+    ) -> None:
+        """Writes some rows of tokenized texts."""
+        for row in rows:
+            start, end = encoded.row_splits[row : row + 2]
+            self.write(
+                encoded.token_ids[start:end],
+                first_length=int(encoded.first_lengths[row]),
+                token_count=int(encoded.token_counts[row]),
+                label=labels[row],
+                label_id=label_ids[row],
             )
-            with files.open_file(
-                tfrecords.index_path(self._path, i, shards), "wb"
-            ) as file:
-                file.write(index.getvalue())
-        manifest = {
-            "format_version": tfrecords.FORMAT_VERSION,
-            "rows": self._rows,
-            "shards": shards,
-            "shard_bytes": self._sizes,
-            "labels": list(self._label_ids),
-            **settings,
-        }
-        with files.open_file(
-            os.path.join(self._path, tfrecords.MANIFEST), "wb"
-        ) as file:
-            file.write(json.dumps(manifest, indent=2).encode() + b"\n")
+
+    def close(self) -> int:
+        """Writes the index; returns the bytes of the records' file."""
+        self._file.close()
+        # In memory first: np.savez seeks, which not every disk allows.
+        index = io.BytesIO()
+        np.savez(
+            index,
+            **{
+                name: np.array(values) for name, values in self._columns.items()
+            },
+        )
+        with files.open_file(self._index_path, "wb") as file:
+            file.write(index.getvalue())
+        return self._size
+
+
+def write_manifest(
+    path: str,
+    *,
+    rows: int,
+    shard_bytes: Sequence[int],
+    labels: Sequence[str],
+    preprocessor: Preprocessor,
+    preset: str,
+    has_pairs: bool,
+    files_read: Sequence[str],
+) -> None:
+    """Writes manifest.json, without which a folder is no folder of records.
+
+    Args:
+        labels: in the order of their ids.
+        files_read: for people.
+    """
+    manifest = {
+        "format_version": tfrecords.FORMAT_VERSION,
+        "rows": rows,
+        "shards": len(shard_bytes),
+        "shard_bytes": list(shard_bytes),
+        "labels": list(labels),
+        "preset": preset,
+        "vocabulary": tfrecords.vocabulary_hash(preprocessor.vocabulary),
+        "max_seq_length": preprocessor.sequence_length,
+        "has_pairs": has_pairs,
+        "files": list(files_read),
+    }
+    with files.open_file(os.path.join(path, tfrecords.MANIFEST), "wb") as file:
+        file.write(json.dumps(manifest, indent=2).encode() + b"\n")
+
+
+def check_output(path: str) -> None:
+    """Raises InputError where a folder is not new or empty."""
+    if tf.io.gfile.exists(path) and tf.io.gfile.listdir(path):
+        raise InputError(f"--output_dir={path} is not empty; name another")
 
 
 def create_records(
@@ -139,39 +183,37 @@ def create_records(
     Raises:
         InputError: a file is wrong, or the folder is not empty.
     """
-    if tf.io.gfile.exists(path) and tf.io.gfile.listdir(path):
-        raise InputError(f"--output_dir={path} is not empty; name another")
-    rows = 0
-    with _staged(path) as folder:
-        writer = RecordWriter(folder, shards=shards)
-        has_pairs = False
+    check_output(path)
+    rows, has_pairs = 0, False
+    label_ids: dict[str, int] = {}
+    with staged(path) as folder:
+        writers = [
+            ShardWriter(
+                tfrecords.shard_path(folder, shard, shards),
+                tfrecords.index_path(folder, shard, shards),
+            )
+            for shard in range(shards)
+        ]
         for segments, labels in _batches(patterns, options):
             has_pairs = len(segments) == 2
             encoded = encoding.encode(preprocessor, segments)
-            for tokens, first_length, count, label in zip(
-                np.split(encoded.token_ids, encoded.row_splits[1:-1]),
-                encoded.first_lengths,
-                encoded.token_counts,
-                labels,
-                strict=True,
-            ):
-                writer.write(
-                    tokens,
-                    first_length=int(first_length),
-                    token_count=int(count),
-                    label=label,
+            ids = [label_ids.setdefault(one, len(label_ids)) for one in labels]
+            for shard, writer in enumerate(writers):
+                # Row r of all is in shard r % shards.
+                first = (shard - rows) % shards
+                writer.write_encoded(
+                    encoded, labels, ids, range(first, len(labels), shards)
                 )
             rows += len(labels)
-        writer.close(
-            {
-                "preset": preset,
-                "vocabulary": tfrecords.vocabulary_hash(
-                    preprocessor.vocabulary
-                ),
-                "max_seq_length": preprocessor.sequence_length,
-                "has_pairs": has_pairs,
-                "files": list(registry.expand_paths(patterns)),
-            }
+        write_manifest(
+            folder,
+            rows=rows,
+            shard_bytes=[writer.close() for writer in writers],
+            labels=list(label_ids),
+            preprocessor=preprocessor,
+            preset=preset,
+            has_pairs=has_pairs,
+            files_read=registry.expand_paths(patterns),
         )
     return rows
 
@@ -199,7 +241,8 @@ def _batches(
 
 
 @contextlib.contextmanager
-def _staged(path: str) -> Iterator[str]:
+def staged(path: str) -> Iterator[str]:
+    """Gives where to write: a local folder appears by one rename."""
     if files.is_remote(path):
         tf.io.gfile.makedirs(path)
         yield path

@@ -143,10 +143,19 @@ def format_of(
             "a whole are folders of datasets' save_to_disk, and those with one "
             "folder of .txt files a class"
         )
+    if path == STANDARD_INPUT and not options.input_format:
+        return "csv" if options.delimiter else "text"
+    return format_of_file(path, options)
+
+
+def format_of_file(path: str, options: ReadOptions = ReadOptions()) -> str:
+    """Returns the format that the options or a suffix name.
+
+    Raises:
+        InputError: neither does.
+    """
     if options.input_format:
         return options.input_format
-    if path == STANDARD_INPUT:
-        return "csv" if options.delimiter else "text"
     suffix = os.path.splitext(compression.inner_name(path))[1].lower()
     known = {
         suffix: name for name, one in FORMATS.items() for suffix in one.suffixes

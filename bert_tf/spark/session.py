@@ -1,0 +1,139 @@
+"""Starts Spark, and tells of its faults."""
+
+import contextlib
+import logging as logging_lib
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+
+from absl import logging
+
+from bert_tf.errors import (
+    InputError,
+    InstallationError,
+    ServerError,
+    check_installed,
+)
+
+_TASK_CPUS, _EXECUTOR_CORES = "spark.task.cpus", "spark.executor.cores"
+# What Python processes are given at a time: `pipelines.predict` sorts so many
+# by length.
+_ROWS_AT_A_TIME = 1024
+_DEFAULTS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(_ROWS_AT_A_TIME),
+    # Classes may be called "a" and "A".
+    "spark.sql.caseSensitive": "true",
+}
+_LOCAL = re.compile(r"local(\[(\d+|\*)(,\s*\d+)?\])?")
+
+
+@contextlib.contextmanager
+def session(
+    name: str,
+    *,
+    master: str | None,
+    settings: Mapping[str, str],
+    whole_executors: bool = False,
+) -> Iterator:
+    """Gives a SparkSession, and stops it.
+
+    Args:
+        name: what Spark shows.
+        master: such as local[4] or spark://host:7077; None for what
+            spark-submit says, else all cores of this machine.
+        settings: Spark's own, by name; they come before the defaults here.
+        whole_executors: give a task all cores of its executor, so that one
+            Python process, with one model, uses them.
+
+    Raises:
+        InstallationError: there is no pyspark or no Java.
+        ServerError: Spark cannot start, or gives up.
+    """
+    check_installed("pyspark", "--master")
+    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
+        raise InstallationError(
+            "Spark needs Java 17 or newer, and there is no java here: install "
+            "one (Debian: apt-get install openjdk-17-jre-headless) or set "
+            "JAVA_HOME"
+        )
+    # It works, as the tests show.
+    warnings.filterwarnings("ignore", message="PySpark does not yet fully")
+    # Which tells of every connection that it closes.
+    logging_lib.getLogger("py4j").setLevel(logging_lib.WARNING)
+    import pyspark
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    # Of one environment with this process; a cluster of others is told by
+    # spark.pyspark.python or this variable.
+    if "spark.pyspark.python" not in settings:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    submitted = pyspark.SparkConf()
+    chosen = {**_DEFAULTS, **settings}
+    if master is None and not submitted.contains("spark.master"):
+        master = "local[*]"
+    if whole_executors and not submitted.contains(_TASK_CPUS):
+        cores = chosen.get(_EXECUTOR_CORES) or submitted.get(_EXECUTOR_CORES)
+        cores = _local_cores(master) or cores
+        if cores:
+            chosen.setdefault(_TASK_CPUS, str(cores))
+    builder = SparkSession.builder.appName(name)
+    if master is not None:
+        builder = builder.master(master)
+    try:
+        spark = builder.config(map=chosen).getOrCreate()
+    except (PySparkException, Py4JError) as error:
+        raise ServerError(f"Spark does not start: {_reason(error)}") from error
+    spark.sparkContext.setLogLevel("ERROR")
+    logging.info(
+        "Spark %s at %s, %s cores a task",
+        spark.version,
+        spark.sparkContext.master,
+        spark.sparkContext.getConf().get(_TASK_CPUS, "1"),
+    )
+    try:
+        yield spark
+    except (PySparkException, Py4JError) as error:
+        raise _fault(error) from error
+    finally:
+        spark.stop()
+
+
+def is_local(spark) -> bool:
+    """Whether tasks run on this machine alone."""
+    return _LOCAL.fullmatch(spark.sparkContext.master) is not None
+
+
+def _local_cores(master: str | None) -> int | None:
+    """Returns how many cores a master on this machine has."""
+    found = _LOCAL.fullmatch(master or "")
+    if found is None:
+        return None
+    count = found[2] or "1"
+    return os.cpu_count() if count == "*" else int(count)
+
+
+def _fault(error: Exception) -> Exception:
+    """Returns an error of ours for one that Spark passes on."""
+    reason = _reason(error)
+    for kind in (InputError, InstallationError):
+        if reason.startswith(f"{kind.__module__}.{kind.__name__}: "):
+            return kind(reason.partition(": ")[2])
+    return ServerError(f"Spark gives up: {reason}")
+
+
+def _reason(error: Exception) -> str:
+    """Returns the line that says most, of a hundred of Java's."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # What a Python process of Spark's says ends with its exception.
+    told = [
+        line
+        for line in lines
+        if re.match(r"(Caused by: )?[\w.]+(Error|Exception|Interrupt)\b", line)
+        and "PythonException" not in line
+    ]
+    return (told or lines or [type(error).__name__])[-1]
