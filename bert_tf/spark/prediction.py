@@ -1,9 +1,11 @@
 """Answers the texts of a Spark table with a SavedModel."""
 
+import atexit
 import dataclasses
 import functools
 import os
 import shutil
+import tarfile
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -197,8 +199,13 @@ def _answer(predictor, frame: pd.DataFrame, batch_size: int) -> pd.DataFrame:
 def _ship(spark: SparkSession, path: str) -> str:
     """Sends a folder to every executor; returns the name that it has there."""
     name = f"model-{uuid.uuid4().hex[:8]}"
-    with tempfile.TemporaryDirectory() as folder:
-        # Without compression, which takes seconds for weights.
-        archive = shutil.make_archive(os.path.join(folder, name), "tar", path)
-        spark.sparkContext.addArchive(f"{archive}#{name}")
+    # The driver serves the file for as long as the job lasts.
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    archive = os.path.join(folder, f"{name}.tar")
+    # Without compression, which takes seconds for weights.
+    with tarfile.open(archive, "w") as file:
+        for entry in os.listdir(path):
+            file.add(os.path.join(path, entry), entry)
+    spark.sparkContext.addArchive(f"{archive}#{name}")
     return name

@@ -27,6 +27,9 @@ _DEFAULTS = {
     # Classes may be called "a" and "A".
     "spark.sql.caseSensitive": "true",
 }
+# A line of a stack trace that names a cause; and those that only wrap one.
+_CAUSE = re.compile(r"(?:Caused by: |: )?([\w.$]+(?:Error|Exception)): .")
+_WRAPPERS = ("SparkException", "PythonException", "Py4JJavaError")
 _LOCAL = re.compile(r"local(\[(\d+|\*)(,\s*\d+)?\])?")
 
 
@@ -98,7 +101,7 @@ def session(
     try:
         yield spark
     except (PySparkException, Py4JError) as error:
-        raise _fault(error) from error
+        raise fault(error) from error
     finally:
         spark.stop()
 
@@ -117,7 +120,7 @@ def _local_cores(master: str | None) -> int | None:
     return os.cpu_count() if count == "*" else int(count)
 
 
-def _fault(error: Exception) -> Exception:
+def fault(error: Exception) -> Exception:
     """Returns an error of ours for one that Spark passes on."""
     reason = _reason(error)
     for kind in (InputError, InstallationError):
@@ -127,13 +130,10 @@ def _fault(error: Exception) -> Exception:
 
 
 def _reason(error: Exception) -> str:
-    """Returns the line that says most, of a hundred of Java's."""
+    """Returns the line that says most, of a hundred of Java's and Python's."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    # What a Python process of Spark's says ends with its exception.
-    told = [
-        line
-        for line in lines
-        if re.match(r"(Caused by: )?[\w.]+(Error|Exception|Interrupt)\b", line)
-        and "PythonException" not in line
-    ]
-    return (told or lines or [type(error).__name__])[-1]
+    for line in lines:
+        found = _CAUSE.match(line)
+        if found and not found[1].endswith(_WRAPPERS):
+            return line[found.start(1) :]
+    return lines[0] if lines else type(error).__name__
