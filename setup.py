@@ -14,7 +14,7 @@ SCRIPTS = (
     "query_server", "create_tfrecords", "launch_workers",
     "tpu_check", "compare", "doctor", "embed", "similar", "build_vocabulary",
     "pretrain", "fill_mask", "distill", "label_issues",
-    "search", "suggest", "try_out",
+    "search", "suggest", "try_out", "batch_predict",
 )  # fmt: skip
 
 setuptools.setup(
@@ -85,6 +85,8 @@ setuptools.setup(
         "search": ["optuna>=4.2"],
         # Exports for ONNX Runtime.
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
+        # Tables answered, and records made, by a cluster.
+        "spark": ["pyarrow>=15", "pyspark>=4.1"],
         # The page to try a model on.
         "try-out": ["gradio>=6"],
         # Where trainings are reported to, beside TensorBoard.

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).parent.parent
 RANKS = (
     "__init__", "quiet", "errors", "files", "labels", "run_dir", "config",
     "text", "data", "metrics", "models", "presets", "tasks", "inference",
-    "serving", "evaluation", "training", "pretraining", "distillation",
+    "serving", "spark", "evaluation", "training", "pretraining", "distillation",
     "diagnostics", "runs", "trainings", "estimators", "try_out", "pipelines",
 )  # fmt: skip
 # What imports them answers before TensorFlow is loaded.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from tests.conftest import ROOT, review_rows, write_csv
@@ -52,6 +54,15 @@ def finish(process, status=0) -> str:
     told = process.communicate(timeout=300)[0]
     assert process.returncode == status, told[-3000:]
     return told
+
+
+def workers_of(process) -> list[psutil.Process]:
+    """Returns the workers that `launch` started, in their order."""
+    try:
+        children = psutil.Process(process.pid).children()
+    except psutil.NoSuchProcess:
+        return []
+    return sorted(children, key=lambda child: child.pid)
 
 
 def wait_until(condition) -> None:
@@ -107,19 +118,45 @@ def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
     process = launch(command, f"--output_dir={run}")
     checkpoint = f"{run}/checkpoints/latest.npz"
     wait_until(lambda: os.path.exists(checkpoint))
-    children = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(process.pid)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    os.kill(int(children[1].split()[0]), signal.SIGKILL)
+    workers_of(process)[1].kill()
     told = finish(process, status=128 + signal.SIGKILL)
     assert not os.path.exists(f"{run}/metrics.json")
     assert re.search("another worker was lost|terminated; the training", told)
     told = finish(launch(command, f"--output_dir={run}"))
     assert "Resuming the run" in told
     check_alike(two_workers, run, atol=0)
+
+
+def test_preempted_at_random_moments(command, two_workers, tmp_path, full):
+    """SIGTERM or SIGKILL to a worker, again and again, whenever it comes.
+
+    Slow: two trainings that are ended, 40 with --full.
+    """
+    run = str(tmp_path / "run")
+    generator = random.Random(5)
+    kills = finished = 0
+    while kills < (40 if full else 2):
+        if os.path.exists(f"{run}/metrics.json"):
+            check_alike(two_workers, run, atol=0)
+            shutil.rmtree(run)
+            finished += 1
+        process = launch(command, f"--output_dir={run}")
+        # From before the workers know each other to the end of a training.
+        time.sleep(generator.uniform(2, 25))
+        for worker in workers_of(process):
+            if generator.random() < 0.5:
+                worker.send_signal(
+                    generator.choice([signal.SIGTERM, signal.SIGKILL])
+                )
+        # None waits for ever for one that is gone.
+        told = process.communicate(timeout=90)[0]
+        ended = [signal.SIGTERM, signal.SIGKILL]
+        assert process.returncode in (0, *(128 + one for one in ended)), told
+        kills += process.returncode != 0
+    if not os.path.exists(f"{run}/metrics.json"):
+        finish(launch(command, f"--output_dir={run}"))
+    check_alike(two_workers, run, atol=0)
+    print(f"{kills} ended, {finished + 1} finished")
 
 
 def test_workers_with_other_checkpoints_are_stopped(command, tmp_path):
