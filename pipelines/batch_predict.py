@@ -80,17 +80,20 @@ def main(argv: list[str]) -> None:
         whole_executors=True,
         **spark_flags.settings(),
     ) as spark:
+        # First: the executors start meanwhile.
+        answer = prediction.predict_udf(
+            _MODEL.value, batch_size=flags.FLAGS.batch_size
+        )
         table = tables.read(
             spark, _INPUT.value, options, table=_INPUT_TABLE.value
         )
         logging.info("%s", table.columns.describe())
         counts = prediction.batch_predict(
             table,
+            answer,
             _OUTPUT.value,
-            model=_MODEL.value,
             form=_OUTPUT_FORMAT.value,
             bad_rows=_BAD_ROWS.value,
-            batch_size=flags.FLAGS.batch_size,
         )
     logging.info("Answered %d texts, in %s.", counts.answered, _OUTPUT.value)
 

@@ -117,27 +117,22 @@ class Counts:
 
 def batch_predict(
     table: SparkTable,
+    answer: Callable[..., Column],
     output: str,
     *,
-    model: str,
     form: str = "parquet",
     bad_rows: str | None = None,
-    batch_size: int = 64,
 ) -> Counts:
     """Writes id, texts and answer of each row that can be read.
 
     Args:
         table: see `tables.read`.
+        answer: see `predict_udf`.
         output: the folder, new; where all executors write.
-        model: see `predict_udf`.
         form: parquet, csv or jsonl.
         bad_rows: where rows that cannot be read go, as JSON lines with the
             file; by default `output` with _bad_rows. It appears if there are
             any.
-        batch_size: texts that are answered at once.
-
-    Raises:
-        InputError: of `predict_udf`.
     """
     observation = Observation()
     frame = table.frame.observe(
@@ -145,7 +140,6 @@ def batch_predict(
         functions.count(functions.lit(1)).alias("rows"),
         functions.count(tables.BAD_ROW).alias("bad"),
     ).where(functions.col(tables.BAD_ROW).isNull())
-    answer = predict_udf(model, batch_size=batch_size)
     tasks = _TASKS_PER_CORE * frame.sparkSession.sparkContext.defaultParallelism
     if table.frame.rdd.getNumPartitions() < tasks:
         frame = frame.repartition(tasks)

@@ -98,8 +98,8 @@ def test_answers_are_those_of_predict(
     path = write(tmp_path / f"in.{suffix}", texts)
     counts = prediction.batch_predict(
         tables.read(spark, [path], ReadOptions()),
+        prediction.predict_udf(saved_model),
         str(tmp_path / "out"),
-        model=saved_model,
     )
     assert counts == prediction.Counts(answered=3000, bad=0)
     found = pd.read_parquet(tmp_path / "out")
@@ -149,7 +149,7 @@ def test_rows_that_cannot_be_read_are_written_aside(
         output = str(tmp_path / f"{name}.out")
         counts = prediction.batch_predict(
             tables.read(spark, [str(tmp_path / name)], ReadOptions()),
-            output, model=saved_model, form="csv",
+            prediction.predict_udf(saved_model), output, form="csv",
         )  # fmt: skip
         assert counts.bad == 2
         parts = (tmp_path / f"{name}.out").glob("part-*.csv")
