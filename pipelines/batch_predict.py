@@ -5,8 +5,9 @@ r"""Answers tables of any size on a Spark cluster, with a SavedModel.
     python -m pipelines.batch_predict --model=saved_models/tweets \
         --master=spark://host:7077 --conf=spark.executor.cores=4 \
         --input=s3a://bucket/texts --input_format=csv --output=s3a://bucket/out
-    spark-submit --master=yarn $(which bert-tf-batch-predict) \
-        --model=saved_models/tweets --input_table=news.texts --output=answers
+    cp "$(which bert-tf-batch-predict)" batch_predict.py
+    spark-submit --master=yarn batch_predict.py --model=saved_models/tweets \
+        --input_table=news.texts --output=answers
 
 Needs the extra `spark` and Java 17, and on a cluster bert_tf in the executors'
 Python; the model is shipped with the job. The output is a folder of files with

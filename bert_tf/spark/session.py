@@ -22,6 +22,8 @@ _TASK_CPUS, _EXECUTOR_CORES = "spark.task.cpus", "spark.executor.cores"
 # What Python processes are given at a time: `pipelines.predict` sorts so many
 # by length.
 _ROWS_AT_A_TIME = 1024
+# The variable of a process that spark-submit started.
+_SUBMITTED = "PYSPARK_GATEWAY_PORT"
 _DEFAULTS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": str(_ROWS_AT_A_TIME),
     # Classes may be called "a" and "A".
@@ -49,7 +51,8 @@ def session(
             spark-submit says, else all cores of this machine.
         settings: Spark's own, by name; they come before the defaults here.
         whole_executors: give a task all cores of its executor, so that one
-            Python process, with one model, uses them.
+            Python process, with one model, uses them; what spark-submit was
+            told is left to it.
 
     Raises:
         InstallationError: there is no pyspark or no Java.
@@ -66,7 +69,6 @@ def session(
     warnings.filterwarnings("ignore", message="PySpark does not yet fully")
     # Which tells of every connection that it closes.
     logging_lib.getLogger("py4j").setLevel(logging_lib.WARNING)
-    import pyspark
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
@@ -75,15 +77,12 @@ def session(
     # spark.pyspark.python or this variable.
     if "spark.pyspark.python" not in settings:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    submitted = pyspark.SparkConf()
     chosen = {**_DEFAULTS, **settings}
-    if master is None and not submitted.contains("spark.master"):
+    if master is None and _SUBMITTED not in os.environ:
         master = "local[*]"
-    if whole_executors and not submitted.contains(_TASK_CPUS):
-        cores = chosen.get(_EXECUTOR_CORES) or submitted.get(_EXECUTOR_CORES)
-        cores = _local_cores(master) or cores
-        if cores:
-            chosen.setdefault(_TASK_CPUS, str(cores))
+    cores = _local_cores(master) or chosen.get(_EXECUTOR_CORES)
+    if whole_executors and cores:
+        chosen.setdefault(_TASK_CPUS, str(cores))
     builder = SparkSession.builder.appName(name)
     if master is not None:
         builder = builder.master(master)
