@@ -1,6 +1,7 @@
 """The files of a run folder, and how they are written."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -254,9 +255,28 @@ def written_aside(path: str) -> Iterator[str]:
     try:
         yield aside
         os.replace(aside, path)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # A write that fails, as on a full disk, does not say where.
+        raise OSError(error.errno, error.strerror, path) from error
     finally:
         if os.path.exists(aside):
             os.remove(aside)
+
+
+def check_space(path: str, num_bytes: int) -> None:
+    """Raises OSError where a disk has no room for a file.
+
+    For HDF5, which tells of a full disk in hundreds of stack traces.
+    """
+    if shutil.disk_usage(os.path.dirname(path)).free < num_bytes:
+        message = (
+            f"no space left for its {num_bytes / 1e6:.1f} MB; when that is "
+            "mended, start the same command again: training resumes from the "
+            "last checkpoint"
+        )
+        raise OSError(errno.ENOSPC, message, path)
 
 
 def write_text(path: str, text: str) -> None:

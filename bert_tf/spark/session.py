@@ -89,7 +89,10 @@ def session(
     try:
         spark = builder.config(map=chosen).getOrCreate()
     except (PySparkException, Py4JError) as error:
-        raise ServerError(f"Spark does not start: {_reason(error)}") from error
+        raise ServerError(
+            f"Spark does not start at {master}: {_reason(error)}. Does a "
+            "master of this version answer there?"
+        ) from error
     spark.sparkContext.setLogLevel("ERROR")
     logging.info(
         "Spark %s at %s, %s cores a task",

@@ -4,6 +4,7 @@ The order of the rows is a pure function of seed and epoch, so epoch and step
 say where the data stands; the dropout's seeds are variables like the weights.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -148,10 +149,21 @@ class Checkpoints:
         start = time.monotonic()
         # Always the same name: what a kill leaves is written over.
         aside = f"{self._path}.partial"
-        with open(aside, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(aside, "wb") as file:
+                np.savez(file, **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            # What is half of it would keep the disk full.
+            with contextlib.suppress(OSError):
+                os.remove(aside)
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; when that is mended, start the same "
+                "command again: training resumes from the last checkpoint",
+                self._path,
+            ) from error
         os.replace(aside, self._path)
         self._pause = max(
             self._every_seconds, (time.monotonic() - start) / _LARGEST_SHARE

@@ -381,6 +381,9 @@ class Trainer:
         if not self.is_chief:
             return
         path = os.path.join(self.output_dir, name)
+        # With room for names and shapes, of which a tiny model consists.
+        num_bytes = np.dtype(np.float32).itemsize * self.model.count_params()
+        run_dir.check_space(path, int(1.1 * num_bytes) + 2**18)
         with (
             run_dir.written_aside(path) as aside,
             classifier.rescaled(self.model, *self.task.scale),

@@ -4,8 +4,10 @@ import collections
 import json
 import os
 import random
+import re
 import shutil
 import signal
+import subprocess
 import time
 
 import h5py
@@ -231,6 +233,39 @@ def test_a_killed_write_leaves_the_file_before(tmp_path, monkeypatch):
         saved.finish()
     assert saved.restore().epoch == 1
     assert variable.numpy().tolist() == [1.0, 2.0]
+
+
+@pytest.mark.slow
+def test_a_full_disk(preset, uninterrupted, tmp_path):
+    """It ends with a sentence; with more space it goes on.
+
+    Slow: three scripts.
+    """
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    path, _ = uninterrupted
+    command = (
+        "train", f"--train_file={path}", f"--preset={preset}",
+        "--max_seq_length=16", "--train_batch_size=8", "--num_train_epochs=2",
+        "--contrastive=false", "--checkpoint_seconds=0",
+    )  # fmt: skip
+    try:
+        done = run_script(*command, f"--output_dir={disk}/run", status=1)
+        (told,) = re.findall("(?m)^error: .*", done.stderr)
+        assert re.search(r"checkpoints/\S+: (?i:no space left) .*; when", told)
+        assert "Traceback" not in done.stderr
+        assert not os.listdir(f"{disk}/run/checkpoints")
+        subprocess.run(
+            ["mount", "-o", "remount,size=20m", str(disk)], check=True
+        )
+        run_script(*command, f"--output_dir={disk}/run")
+        run_script(*command, f"--output_dir={tmp_path}/whole")
+        check_equal(f"{disk}/run", f"{tmp_path}/whole")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_another_model_is_refused(tmp_path):

@@ -127,6 +127,20 @@ def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
     check_alike(two_workers, run, atol=0)
 
 
+def test_a_paused_worker_and_a_restart(command, two_workers, tmp_path):
+    """As a machine that hangs; the others do not wait a minute for it."""
+    run = str(tmp_path / "run")
+    process = launch(command, f"--output_dir={run}")
+    wait_until(lambda: os.path.exists(f"{run}/checkpoints/latest.npz"))
+    workers_of(process)[1].send_signal(signal.SIGSTOP)
+    start = time.monotonic()
+    told = finish(process, status=2)
+    assert time.monotonic() - start < 60
+    assert told.count("error: another worker was lost") == 1
+    assert "Resuming the run" in finish(launch(command, f"--output_dir={run}"))
+    check_alike(two_workers, run, atol=0)
+
+
 def test_preempted_at_random_moments(command, two_workers, tmp_path, full):
     """SIGTERM or SIGKILL to a worker, again and again, whenever it comes.
 
