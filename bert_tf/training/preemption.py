@@ -10,6 +10,13 @@ from bert_tf.errors import InterruptedTrainingError
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class _Stop(BaseException):
+    """Raised where a signal arrives: no library catches it as a fault of its.
+
+    Keras took an `InterruptedTrainingError` for weights that cannot be loaded.
+    """
+
+
 class PreemptionHandler:
     """Notes SIGTERM and SIGINT while the `with` block lasts.
 
@@ -34,10 +41,12 @@ class PreemptionHandler:
             }
         return self
 
-    def __exit__(self, *args):
+    def __exit__(self, kind, *args):
         """Gives them back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if kind is _Stop:
+            self.stop()
 
     def stop_at_once(self) -> None:
         """From here on a signal raises where it arrives: all is saved."""
@@ -63,6 +72,6 @@ class PreemptionHandler:
             raise KeyboardInterrupt
         self.requested, self._number = True, number
         if self._at_once:
-            self.stop()
+            raise _Stop
         if number == signal.SIGINT:
             logging.info("Stopping after this step; Ctrl-C again ends at once.")

@@ -216,6 +216,19 @@ def test_what_may_be_resumed(uninterrupted, preset, tmp_path):
         shutil.copy(copy, path)
 
 
+def test_no_library_takes_a_signal_for_its_own_fault():
+    with (
+        pytest.raises(InterruptedTrainingError, match="terminated; the"),
+        PreemptionHandler() as preemption,
+    ):
+        preemption.stop_at_once()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Exception:  # noqa: BLE001 - as libraries do
+            pytest.fail("it was caught")
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 def test_a_killed_write_leaves_the_file_before(tmp_path, monkeypatch):
     variable = keras.Variable([1.0, 2.0])
     path = str(tmp_path / "latest.npz")

@@ -144,12 +144,12 @@ def test_a_paused_worker_and_a_restart(command, two_workers, tmp_path):
 def test_preempted_at_random_moments(command, two_workers, tmp_path, full):
     """SIGTERM or SIGKILL to a worker, again and again, whenever it comes.
 
-    Slow: two trainings that are ended, 40 with --full.
+    Slow: a training that is ended, 40 with --full.
     """
     run = str(tmp_path / "run")
     generator = random.Random(5)
     kills = finished = 0
-    while kills < (40 if full else 2):
+    while kills < (40 if full else 1):
         if os.path.exists(f"{run}/metrics.json"):
             check_alike(two_workers, run, atol=0)
             shutil.rmtree(run)
