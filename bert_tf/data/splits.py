@@ -4,17 +4,20 @@ Free of TensorFlow, so that file errors are reported before it is loaded.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from bert_tf import files
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples, label_issues, label_types, tfrecords
 from bert_tf.data.columns import Columns
 from bert_tf.data.examples import text_keys
 from bert_tf.data.label_types import LabelType
+from bert_tf.data.readers import registry
 from bert_tf.data.readers.frames import FrameSource
 from bert_tf.data.tfrecords import TokenizedRecords
 from bert_tf.errors import InputError
@@ -25,6 +28,9 @@ _LARGEST_GROUP = 0.5
 _FEWEST_GROUPS = 10
 # Of the texts, where one a class would be more: training needs them.
 _LARGEST_SPLIT = 0.2
+# What a byte of a file takes in memory at least: its texts and their tokens.
+# Of a million short texts it was 7.
+_MEMORY_PER_BYTE = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +111,8 @@ def read_files(
     if any(map(tfrecords.is_records, config.train_file)):
         train, records = _read_records(config)
     else:
+        if "train_file" not in given:
+            _check_memory(config.train_file)
         train, _ = read("train_file")
     frames = {}
     if config.validation_file:
@@ -124,6 +132,31 @@ def read_files(
             "are pairs"
         )
     return Files(frames, options.columns(), label_type, records)
+
+
+def _check_memory(patterns: Sequence[str]) -> None:
+    """Raises InputError where files are larger than what may be trained on."""
+    size = sum(map(files.size, registry.expand_paths(patterns)))
+    free = free_memory()
+    if free is not None and size * _MEMORY_PER_BYTE > free:
+        given = ",".join(patterns)
+        raise InputError(
+            f"--train_file={given}: {size / 1e9:,.1f} GB take "
+            f"{_MEMORY_PER_BYTE * size / 1e9:,.1f} GB of memory or more, and "
+            f"{free / 1e9:,.1f} are free. Records are read from the disk: "
+            f"pipelines.create_tfrecords --input_file={shlex.quote(given)} "
+            "--output_dir=records, then --train_file=records"
+        )
+
+
+def free_memory() -> int | None:
+    """Returns the bytes that processes may still take; None if unknown."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            amounts = dict(line.split(":") for line in file)
+        return int(amounts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return None
 
 
 def build_splits(

@@ -87,3 +87,20 @@ def test_a_phrase_is_no_group(tmp_path, phrases):
         TrainConfig(train_file=(str(path),), output_dir="r")
     )
     assert len(found.frames["validation"]) == 4
+
+
+def test_files_beyond_memory_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a b.csv"
+    path.write_text("text,label\ngood,pos\nbad,neg\n" * 2)
+    config = TrainConfig(train_file=(str(path),), output_dir="unused")
+    size = path.stat().st_size
+    assert splits.free_memory() > size
+    monkeypatch.setattr(splits, "free_memory", lambda: 2 * size - 1)
+    with pytest.raises(
+        InputError, match=r"create_tfrecords --input_file='\S+ b.csv'"
+    ):
+        splits.read_splits(config)
+    # What was read already is in memory.
+    for free in (2 * size, None):
+        monkeypatch.setattr(splits, "free_memory", lambda free=free: free)
+        splits.read_files(config)
