@@ -64,7 +64,9 @@ def predict_udf(model: str, *, batch_size: int = 64) -> Callable[..., Column]:
         raise InputError("predict_udf needs a SparkSession; start one first")
     info = model_files.read_info(model)
     if not os.path.exists(os.path.join(info.path, model_files.SAVED_MODEL)):
-        raise InputError(f"{model} is not a SavedModel; pipelines.export does")
+        raise InputError(
+            f"{model} is not a SavedModel; pipelines.export writes one"
+        )
     with quiet.imports():
         from bert_tf.tasks import registry
     task = registry.build_task(info.task, info.class_names, info.parameters)

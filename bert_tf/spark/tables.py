@@ -218,7 +218,8 @@ def _some_file(path: str) -> str:
     """Returns a file of a folder, or of what a pattern names."""
     if files.is_remote(path):
         return path
-    pattern = os.path.join(path, "*.*") if os.path.isdir(path) else path
+    # As Spark does, without those that begin with a dot or an underscore.
+    pattern = os.path.join(path, "[!._]*") if os.path.isdir(path) else path
     found = files.glob(pattern)
     if not found:
         raise InputError(f"{path}: no such file, or a folder without any")

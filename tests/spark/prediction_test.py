@@ -1,6 +1,7 @@
 import csv
 import json
 import random
+import shutil
 import time
 
 import pandas as pd
@@ -17,6 +18,8 @@ from tests.serving.transformers_tokenizer_test import awkward
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+if shutil.which("java") is None:
+    pytest.skip("Spark needs Java", allow_module_level=True)
 
 from pyspark.errors import PySparkException  # noqa: E402
 
@@ -189,9 +192,8 @@ def test_how_files_are_read(spark, tmp_path):
     spark.createDataFrame([("x", "y")], ["premise", "hypothesis"]).write.json(
         str(tmp_path / "written")
     )
-    table = tables.read(
-        spark, [str(tmp_path / "written")], ReadOptions(input_format="jsonl")
-    )
+    # Spark calls JSON lines .json.
+    table = tables.read(spark, [str(tmp_path / "written")], ReadOptions())
     assert table.texts == ["text", "text_pair"]
     assert table.frame.collect()[0].asDict()["text_pair"] == "y"
     table.frame.createOrReplaceTempView("somewhere")

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from tests.conftest import review_rows, write_csv
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+if shutil.which("java") is None:
+    pytest.skip("Spark needs Java", allow_module_level=True)
 
 from bert_tf.spark import records, tables  # noqa: E402
 
