@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from bert_tf.tasks.answers import LoadedModel
 
 _BATCH_SIZE = 64
-# Of a text to explain, with and without each of its words; the longest take 50.
-_MOST_PASSES = 128
 # A path, several, a DataFrame, texts, or texts and their labels.
 Data = str | os.PathLike | Sequence | pd.DataFrame
 
@@ -175,13 +173,9 @@ class Model:
                 "words are told of texts that have one class, and are not "
                 "read in windows"
             )
-        (explanation,) = attribution.leave_one_out(
-            model.predict_encoded,
-            [(encoded, 0)],
-            model.tokens,
-            most_passes=_MOST_PASSES,
-        )
-        return explanation.words
+        return attribution.explain(
+            model.predict_encoded, encoded, model.tokens
+        ).words
 
     @property
     def has_pairs(self) -> bool:

@@ -171,7 +171,7 @@ def _answer_lines() -> None:
         for line in interactive.answer_lines(
             predictor,
             _read_line,
-            leave_one_out=attribution.leave_one_out,
+            explain=attribution.explain,
             is_terminal=is_terminal,
         ):
             print(line, flush=True)

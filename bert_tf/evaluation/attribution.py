@@ -16,6 +16,8 @@ from bert_tf.data.input_pipeline import EncodedTexts
 
 # Longer texts are left out in spans of several words.
 _MOST_SPANS = 24
+# One text's, with and without each of its words; the longest take 50.
+_MOST_PASSES_OF_ONE = 128
 _SPECIAL = ("[CLS]", "[SEP]")
 
 
@@ -51,6 +53,22 @@ class Explanation:
             text = " ".join(piece for piece, _ in group).replace(" ##", "")
             words.append((text.removeprefix("##"), weight))
         return words
+
+
+def explain(
+    predict: Callable[[EncodedTexts], np.ndarray],
+    encoded: EncodedTexts,
+    tokens: Sequence[str],
+) -> Explanation:
+    """Explains a text by itself, see `leave_one_out`.
+
+    Args:
+        encoded: the tokens of a text, or of a pair.
+    """
+    (explanation,) = leave_one_out(
+        predict, [(encoded, 0)], tokens, most_passes=_MOST_PASSES_OF_ONE
+    )
+    return explanation
 
 
 def leave_one_out(

@@ -15,8 +15,6 @@ _MOST_CLASSES = 5
 _MOST_WORDS = 5
 # Of the strongest word's weight: others say little.
 _LEAST_WEIGHT = 0.1
-# One text's, with and without each of its words; the longest need 50.
-_MOST_PASSES = 128
 
 
 def introduction(predictor: SavedModelPredictor) -> str:
@@ -39,7 +37,7 @@ def answer_lines(
     predictor: SavedModelPredictor,
     read_line: Callable[[str], str],
     *,
-    leave_one_out: Callable,
+    explain: Callable,
     is_terminal: bool,
 ) -> Iterator[str]:
     """Reads texts until the input ends, and yields what to show of each.
@@ -50,7 +48,7 @@ def answer_lines(
     Args:
         predictor: answers.
         read_line: returns the next line, as `input` does.
-        leave_one_out: `attribution.leave_one_out`, of a package above this.
+        explain: `attribution.explain`, of a package above this.
         is_terminal: whether a person is to be prompted.
 
     Raises:
@@ -72,14 +70,9 @@ def answer_lines(
         # Windows of one text are not explained.
         if len(encoded.lengths) > 1:
             continue
-        for explanation in leave_one_out(
-            predictor.predict_encoded,
-            [(encoded, 0)],
-            tokens,
-            most_passes=_MOST_PASSES,
-        ):
-            words = _strongest(explanation.words)
-            yield f"  words: {words or 'none moves the answer'}"
+        explanation = explain(predictor.predict_encoded, encoded, tokens)
+        words = _strongest(explanation.words)
+        yield f"  words: {words or 'none moves the answer'}"
 
 
 def read_texts(

@@ -39,7 +39,7 @@ def answer(predictor, *texts, is_terminal=False):
         interactive.answer_lines(
             predictor,
             Reader(*texts),
-            leave_one_out=attribution.leave_one_out,
+            explain=attribution.explain,
             is_terminal=is_terminal,
         )
     )
@@ -100,13 +100,13 @@ def test_answer_scores_and_words(predictor):
 
 
 def test_answers_come_before_they_are_explained(predictor):
-    def leave_one_out(*args, **kwargs):
+    def explain(*args, **kwargs):
         raise AssertionError("the words were asked first")
 
     lines = interactive.answer_lines(
         predictor,
         Reader("good"),
-        leave_one_out=leave_one_out,
+        explain=explain,
         is_terminal=False,
     )
     assert next(lines).startswith("pos")

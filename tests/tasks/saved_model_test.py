@@ -178,7 +178,7 @@ def test_answers_to_lines(task_run):
         interactive.answer_lines(
             predictor,
             lambda prompt: lines.pop(0),
-            leave_one_out=attribution.leave_one_out,
+            explain=attribution.explain,
             is_terminal=False,
         )
     )
