@@ -271,12 +271,22 @@ def check_space(path: str, num_bytes: int) -> None:
     For HDF5, which tells of a full disk in hundreds of stack traces.
     """
     if shutil.disk_usage(os.path.dirname(path)).free < num_bytes:
-        message = (
-            f"no space left for its {num_bytes / 1e6:.1f} MB; when that is "
-            "mended, start the same command again: training resumes from the "
-            "last checkpoint"
-        )
-        raise OSError(errno.ENOSPC, message, path)
+        reason = f"no space left for its {num_bytes / 1e6:.1f} MB"
+        raise write_fault(errno.ENOSPC, reason, path)
+
+
+def write_fault(number: int, reason: str, path: str) -> OSError:
+    """Returns what a training ends with that cannot write a file.
+
+    Args:
+        number: one of `errno`.
+    """
+    return OSError(
+        number,
+        f"{reason}; when that is mended, start the same command again: "
+        "training resumes from the last checkpoint",
+        path,
+    )
 
 
 def write_text(path: str, text: str) -> None:

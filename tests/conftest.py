@@ -5,6 +5,7 @@ import gc
 import os
 import pathlib
 import shutil
+import socket
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Models are tiny and the suite runs in two processes, which would wait for one
@@ -231,6 +232,12 @@ def saved_model(trained_run, tmp_path_factory) -> str:
         ),
     )
     return str(folder / "reviews" / "1")
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def shared_data(*parts: str) -> str:

@@ -233,6 +233,6 @@ def _write_shards(
 # A Python process of Spark's tokenizes for many tasks, one after the other.
 @functools.lru_cache(maxsize=1)
 def _preprocessor(vocabulary: Vocabulary, sequence_length: int):
-    with quiet.imports():
-        from bert_tf.text.preprocessor import Preprocessor
+    from bert_tf.text.preprocessor import Preprocessor
+
     return Preprocessor(vocabulary, sequence_length=sequence_length)

@@ -1,7 +1,7 @@
 """Starts Spark, and tells of its faults."""
 
 import contextlib
-import logging as logging_lib
+import logging as python_logging
 import os
 import re
 import shutil
@@ -68,7 +68,7 @@ def session(
     # It works, as the tests show.
     warnings.filterwarnings("ignore", message="PySpark does not yet fully")
     # Which tells of every connection that it closes.
-    logging_lib.getLogger("py4j").setLevel(logging_lib.WARNING)
+    python_logging.getLogger("py4j").setLevel(python_logging.WARNING)
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

@@ -124,18 +124,15 @@ def write(frame: DataFrame, path: str, form: str) -> None:
 def _id(column: str | None) -> Column:
     if column is None:
         return functions.monotonically_increasing_id().cast("string")
-    return functions.col(_quoted(column)).cast("string")
+    return _as_string(column)
 
 
 def _field(frame: DataFrame, column: str) -> Column:
     """Returns a column as text, or those that "a,b" joins with a space."""
     if column in frame.columns:
-        field = functions.col(_quoted(column)).cast("string")
+        field = _as_string(column)
     else:
-        parts = [
-            functions.col(_quoted(name)).cast("string")
-            for name in column.split(",")
-        ]
+        parts = map(_as_string, column.split(","))
         field = functions.concat_ws(
             " ",
             *(functions.when(functions.trim(one) != "", one) for one in parts),
@@ -144,8 +141,9 @@ def _field(frame: DataFrame, column: str) -> Column:
     return functions.make_valid_utf8(field)
 
 
-def _quoted(column: str) -> str:
-    return f"`{column.replace('`', '``')}`"
+def _as_string(column: str) -> Column:
+    quoted = column.replace("`", "``")
+    return functions.col(f"`{quoted}`").cast("string")
 
 
 def _read_files(
@@ -157,13 +155,13 @@ def _read_files(
     if form == "text":
         lines = spark.read.text(paths)
         return lines.withColumnRenamed("value", "text")
+    reader = spark.read
+    if options.encoding:
+        reader = reader.option("encoding", options.encoding)
     if form == "jsonl":
-        fields = _json_fields(spark, paths, options)
-        reader = spark.read
-        if options.encoding:
-            reader = reader.option("encoding", options.encoding)
+        fields = _json_fields(reader, paths)
     else:
-        reader = _csv_reader(spark, form, options)
+        reader = _with_csv_options(reader, form, options)
         # Only the first row is read for it.
         fields = list(options.column_names) or reader.csv(paths).columns
         if not options.header and not options.column_names:
@@ -175,10 +173,10 @@ def _read_files(
     return reader.json(paths) if form == "jsonl" else reader.csv(paths)
 
 
-def _csv_reader(
-    spark: SparkSession, form: str, options: ReadOptions
+def _with_csv_options(
+    reader: DataFrameReader, form: str, options: ReadOptions
 ) -> DataFrameReader:
-    return spark.read.options(
+    return reader.options(
         header=options.header,
         sep=options.delimiter_character or ("\t" if form == "tsv" else ","),
         escape=options.escapechar or '"',
@@ -188,16 +186,10 @@ def _csv_reader(
         columnPruning=False,
         # Files whose columns stand otherwise are refused, not mixed up.
         enforceSchema=False,
-        **({"encoding": options.encoding} if options.encoding else {}),
     )
 
 
-def _json_fields(
-    spark: SparkSession, paths: list[str], options: ReadOptions
-) -> list[str]:
-    reader = spark.read
-    if options.encoding:
-        reader = reader.option("encoding", options.encoding)
+def _json_fields(reader: DataFrameReader, paths: list[str]) -> list[str]:
     fields: dict[str, None] = {}
     for row in reader.text(paths).head(_SAMPLE_LINES):
         try:

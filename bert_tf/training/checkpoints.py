@@ -18,6 +18,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from bert_tf import run_dir
 from bert_tf.config.training import SELECTION_METRICS
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.data.tfrecords import TokenizedRecords
@@ -158,11 +159,8 @@ class Checkpoints:
             # What is half of it would keep the disk full.
             with contextlib.suppress(OSError):
                 os.remove(aside)
-            raise OSError(
-                error.errno,
-                f"{error.strerror}; when that is mended, start the same "
-                "command again: training resumes from the last checkpoint",
-                self._path,
+            raise run_dir.write_fault(
+                error.errno, error.strerror, self._path
             ) from error
         os.replace(aside, self._path)
         self._pause = max(

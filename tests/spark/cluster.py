@@ -8,6 +8,8 @@ import time
 import psutil
 import pyspark
 
+from tests.conftest import free_port
+
 _EXECUTOR = "CoarseGrainedExecutorBackend"
 _PATIENCE = 60
 
@@ -22,8 +24,7 @@ class Cluster:
     def __init__(self, folder, *, workers: int, cores: int):
         self._folder = folder
         self._processes: list[subprocess.Popen] = []
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        port = free_port()
         self.master = f"spark://127.0.0.1:{port}"
         self._start("master.Master", "--port", str(port))
         self._wait_for_port(port)

@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,16 +21,11 @@ from playwright import sync_api
 import bert_tf
 from bert_tf import try_out
 from bert_tf.errors import InputError
+from tests.conftest import free_port
 from tests.scripts import ROOT, run_script
 from tests.serving.hostile import SHORTER
 
 ANSWER, ANSWER_MANY = "/answer", "/answer_many"
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind((try_out.HOST, 0))
-        return server.getsockname()[1]
 
 
 @contextlib.contextmanager

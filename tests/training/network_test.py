@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
 from tests.training.multi_worker_test import (  # noqa: F401
     check_alike,
     command,
@@ -26,11 +26,6 @@ from tests.training.multi_worker_test import (  # noqa: F401
 
 pytestmark = pytest.mark.slow
 _LONGEST = 60
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 class Proxy:
