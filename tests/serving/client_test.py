@@ -9,6 +9,7 @@ import pytest
 
 from bert_tf.errors import InputError, ServerError
 from bert_tf.serving.client.client import Client
+from tests.conftest import free_port
 from tests.serving.stand_in import RefusalError
 
 TEXTS = ["the film was good", "the plot was awful", "", "a\0b 😀 [SEP]"]
@@ -94,10 +95,7 @@ def test_busy_servers_are_asked_again(server, address, code):
 
 @pytest.mark.parametrize("scheme", ["", "grpc://"])
 def test_no_server(scheme):
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    asked = Client(f"{scheme}127.0.0.1:{port}", model="m", retries=1)
+    asked = Client(f"{scheme}127.0.0.1:{free_port()}", model="m", retries=1)
     with pytest.raises(ServerError, match="tried 2 times"):
         asked.predict({"text": ["good"]})
 
