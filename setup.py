@@ -37,6 +37,8 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     install_requires=[
         "absl-py>=2.1",
+        # Addresses such as s3://; huggingface_hub brings it, too.
+        "fsspec>=2024.2",
         "Jinja2>=3.1",
         "keras-nlp==0.32.*",
         "MarkupSafe>=2.1",
@@ -87,6 +89,8 @@ setuptools.setup(
         "onnx": ["onnx>=1.17", "onnxruntime>=1.20"],
         # Tables answered, and records made, by a cluster.
         "spark": ["pyarrow>=15", "pyspark>=4.1"],
+        # Files, runs and models at s3:// addresses.
+        "s3": ["s3fs>=2024.2"],
         # The page to try a model on.
         "try-out": ["gradio>=6"],
         # Where trainings are reported to, beside TensorBoard.

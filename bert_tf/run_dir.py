@@ -7,11 +7,12 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 
+from bert_tf import files
 from bert_tf.errors import InputError
-from bert_tf.files import is_remote
 
 CONFIG = "config.json"
 FLAGS = "flags.txt"
@@ -49,7 +50,7 @@ PRESET = "preset"
 
 def check_is_local(path: str) -> None:
     """Raises InputError where a folder's files cannot be opened by path."""
-    if is_remote(path):
+    if files.is_remote(path):
         raise InputError(
             f"--output_dir={path}: only pipelines.train with one seed writes "
             "to remote folders; name a local one and copy it when it is done"
@@ -248,9 +249,17 @@ def weights(path: str) -> str:
 def written_aside(path: str) -> Iterator[str]:
     """Gives a path to write a file to, which is then renamed to `path`.
 
-    It is whole or not there. Its suffix is that of `path`.
+    It is whole or not there. Its suffix is that of `path`. A remote one is
+    written to a local disk and then copied.
     """
     folder, name = os.path.split(path)
+    if files.is_remote(path):
+        files.check_writable(path)
+        with tempfile.TemporaryDirectory() as folder:
+            aside = os.path.join(folder, name)
+            yield aside
+            files.upload(aside, path)
+        return
     aside = os.path.join(folder, f".{uuid.uuid4().hex[:8]}.{name}")
     try:
         yield aside

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bert_tf import files, quiet, run_dir
+from bert_tf import files, quiet, remote, run_dir
 from bert_tf.config.read_options import ReadOptions
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import examples
@@ -277,7 +277,7 @@ def load(path: str | os.PathLike) -> Model:
     """Opens a finished run, which is a `Run`, or a SavedModel.
 
     Args:
-        path: see `Model`; local, or as tf.io.gfile takes it.
+        path: see `Model`; local or remote (gs://, s3://).
 
     Raises:
         InputError: it is neither.
@@ -296,10 +296,9 @@ def _local(path: str) -> tuple[str, tempfile.TemporaryDirectory | None]:
     """Returns a model's folder, and of a remote one the copy that it is in."""
     if not files.is_remote(path):
         return path, None
-    from bert_tf.training import remote
-
     copy = tempfile.TemporaryDirectory()
-    remote.pull(path.rstrip("/"), copy.name)
+    if not remote.pull(path.rstrip("/"), copy.name):
+        raise InputError(f"{path}: no such folder, or an empty one")
     return copy.name, copy
 
 

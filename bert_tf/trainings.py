@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bert_tf import quiet, run_dir, runs
+from bert_tf import files, quiet, run_dir, runs
 from bert_tf.config.search_space import SearchConfig
 from bert_tf.config.training import TrainConfig
 from bert_tf.data.readers import frames
@@ -140,7 +140,7 @@ def train_config(
     Raises:
         InputError: see `read_splits` and `train.train`.
     """
-    if not run_dir.is_remote(config.output_dir):
+    if not files.is_remote(config.output_dir):
         run_dir.check_output_dir(
             config.output_dir,
             overwrite=config.overwrite_output_dir,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from absl import app, flags, logging
 
-from bert_tf import quiet
+from bert_tf import files, quiet, remote
 from bert_tf.errors import (
     InputError,
     InstallationError,
@@ -23,6 +23,9 @@ from pipelines import help_page
 
 # They have no file name where it is a write that fails.
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+# Of any script: they name a run or a model, which is only read.
+_MODEL_FLAGS = ("model", "run_dir", "check", "describe")
 
 # The name of the console entry point that runs, if one does.
 _installed: list[str] = []
@@ -113,7 +116,9 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
     _log_plainly()
     try:
         _check_arguments()
-        main(argv)
+        with contextlib.ExitStack() as copies:
+            _copy_remote_models(copies)
+            main(argv)
     except InputError as error:
         return _fail(error, 1)
     except (InstallationError, ServerError) as error:
@@ -131,6 +136,17 @@ def _exit_status(main: Callable[[list[str]], None], argv: list[str]) -> int:
         where = "" if error.filename is None else f"{error.filename}: "
         return _fail(f"{where}{error.strerror}", 1)
     return 0
+
+
+def _copy_remote_models(copies: contextlib.ExitStack) -> None:
+    """Gives flags that name a remote run or model the path of a copy."""
+    for name in _MODEL_FLAGS:
+        path = flags.FLAGS[name].value if name in flags.FLAGS else None
+        if isinstance(path, str) and files.is_remote(path):
+            logging.info("--%s: %s is copied here.", name, path)
+            flags.FLAGS[name].value = copies.enter_context(
+                remote.downloaded(path)
+            )
 
 
 def _check_arguments() -> None:
@@ -160,5 +176,8 @@ def _log_plainly() -> None:
     # TensorFlow logs through absl as well.
     handler.addFilter(quiet.only_own)
     python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
+    # Where they found the key and the server of an s3:// address.
+    for name in ("aiobotocore", "botocore"):
+        python_logging.getLogger(name).setLevel(python_logging.WARNING)
     # Keras saves h5 and warns of its own formats; nothing a user can act on.
     warnings.filterwarnings("ignore", module="keras")

@@ -142,8 +142,8 @@ def define_files() -> None:
             None,
             "Labelled files to train on: paths and globs, separated by "
             "commas; .csv, .tsv, .jsonl, .parquet, .xlsx, a folder a class, "
-            "... (docs/formats.md), local or anything TensorFlow reads "
-            "(gs://); or a folder of pipelines.create_tfrecords.",
+            "... (docs/formats.md), local or remote (gs://, s3://); or a "
+            "folder of pipelines.create_tfrecords.",
         )
         flags.DEFINE_list(
             "validation_file",

@@ -108,12 +108,12 @@ def main(argv: list[str]) -> None:
             f"{' and '.join(given)} exclude each other; give one of them"
         )
     if _PROMOTE.value or _ROLLBACK.value:
-        from bert_tf.serving import versions
+        from bert_tf.serving import promotion
 
         if _PROMOTE.value:
-            print(versions.promote(_PROMOTE.value))
+            print(promotion.promote(_PROMOTE.value))
         else:
-            print(versions.rollback(_ROLLBACK.value))
+            print(promotion.rollback(_ROLLBACK.value))
     elif _DESCRIBE.value:
         _describe(_DESCRIBE.value)
     elif _CHECK.value:
@@ -129,7 +129,7 @@ def _export() -> None:
     from bert_tf import run_dir
     from bert_tf.serving import versions
 
-    versions.check_name(_NAME.value, _MODELS_DIR.value)
+    versions.check_name(_NAME.value)
     run_dir.check_is_run(_RUN_DIR.value)
     if _FORMAT.value != "saved_model":
         _export_format()

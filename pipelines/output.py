@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from bert_tf import run_dir
+from bert_tf import files, run_dir
 from bert_tf.errors import InputError
 
 
@@ -32,14 +32,14 @@ def written_aside(path: str) -> Iterator[str]:
     Raises:
         InputError: at once, where no such file can be made.
     """
-    if os.path.isdir(path):
+    if files.is_folder(path):
         raise InputError(f"--output_file={path} is a folder")
     if os.path.exists(path) and not os.path.isfile(path):
         # A device or a pipe: there is nothing to rename.
         yield path
         return
     folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
+    if not files.is_remote(path) and not os.path.isdir(folder):
         raise InputError(f"--output_file={path}: there is no folder {folder}")
     with run_dir.written_aside(path) as aside:
         yield aside

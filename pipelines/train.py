@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     if _EXPORT.value is not None:
         from bert_tf.serving import versions
 
-        versions.check_name(_EXPORT.value, _MODELS_DIR, flag="--export")
+        versions.check_name(_EXPORT.value, flag="--export")
         if (
             config.distribution_strategy == "multi_worker"
             or "TF_CONFIG" in os.environ

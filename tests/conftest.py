@@ -1,11 +1,16 @@
 """A tiny BERT: a vocabulary of a few words, two layers, no network."""
 
+import contextlib
 import fcntl
 import gc
 import os
 import pathlib
+import re
 import shutil
 import socket
+import subprocess
+import sys
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Models are tiny and the suite runs in two processes, which would wait for one
@@ -232,6 +237,64 @@ def saved_model(trained_run, tmp_path_factory) -> str:
         ),
     )
     return str(folder / "reviews" / "1")
+
+
+class S3:
+    """A server that speaks S3, in a process of its own.
+
+    Attributes:
+        address: of a bucket, with the last slash.
+    """
+
+    def __init__(self, folder: pathlib.Path):
+        port = free_port()
+        self._log = folder / "log"
+        with open(self._log, "w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "moto.server", f"-p{port}"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.address = "s3://bucket/"
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+    def written(self) -> list[str]:
+        """Returns the addresses that were written so far, in their order."""
+        lines = re.findall(r"PUT /([^ ?]+)", self._log.read_text())
+        return [f"s3://{path}" for path in lines]
+
+    def stop(self) -> None:
+        """Ends it: it does not answer any more."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory):
+    """A bucket that fsspec reaches; made in seconds, so for slow tests."""
+    for package in ("s3fs", "moto", "flask_cors"):
+        pytest.importorskip(
+            package, reason="requirements-s3.txt is not installed"
+        )
+    import fsspec
+
+    server = S3(tmp_path_factory.mktemp("s3"))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in server.environment.items():
+            patch.setenv(name, value)
+        disk = fsspec.filesystem("s3")
+        for _ in range(100):
+            with contextlib.suppress(Exception):
+                disk.mkdir("bucket")
+                break
+            time.sleep(0.1)
+        yield server
+    server.stop()
 
 
 def free_port() -> int:

@@ -10,10 +10,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 # A file or folder may import from its own and from those before it.
 RANKS = (
-    "__init__", "quiet", "errors", "files", "labels", "run_dir", "config",
-    "text", "data", "metrics", "models", "presets", "tasks", "inference",
-    "serving", "spark", "evaluation", "training", "pretraining", "distillation",
-    "diagnostics", "runs", "trainings", "estimators", "try_out", "pipelines",
+    "__init__", "quiet", "errors", "files", "labels", "run_dir", "remote",
+    "config", "text", "data", "metrics", "models", "presets", "tasks",
+    "inference", "serving", "spark", "evaluation", "training", "pretraining",
+    "distillation", "diagnostics", "runs", "trainings", "estimators", "try_out",
+    "pipelines",
 )  # fmt: skip
 # What imports them answers before TensorFlow is loaded.
 LIGHT = (

@@ -36,6 +36,7 @@ class Script:
             module=f"pipelines.{name}",
             arguments=arguments,
             cwd=str(cwd),
+            environment=dict(os.environ),
             **self._paths,
         )
         self.args = (name, *arguments)
@@ -151,6 +152,7 @@ def _run(request: dict) -> None:
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
         os.dup2(os.open(request[name], flags), number)
     sys.stdin = open(0, encoding="utf-8", closefd=False)
+    os.environ.update(request["environment"])
     os.chdir(request["cwd"])
     sys.argv = [request["module"], *request["arguments"]]
     runpy.run_module(request["module"], run_name="__main__", alter_sys=True)

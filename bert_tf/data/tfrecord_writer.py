@@ -4,7 +4,6 @@ import array
 import contextlib
 import io
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -25,7 +24,7 @@ _ROWS_AT_A_TIME = 1024
 
 
 class ShardWriter:
-    """Writes one file of records, and its index by `close`.
+    """Writes one file of records and its index, which `close` makes appear.
 
     Args:
         path: of the records, see `tfrecords.shard_path`.
@@ -33,7 +32,10 @@ class ShardWriter:
     """
 
     def __init__(self, path: str, index_path: str):
-        self._file = tf.io.TFRecordWriter(path)
+        self._aside = contextlib.ExitStack()
+        self._file = tf.io.TFRecordWriter(
+            self._aside.enter_context(run_dir.written_aside(path))
+        )
         self._index_path = index_path
         self._size = 0
         self._columns = {
@@ -116,8 +118,10 @@ class ShardWriter:
                 name: np.array(values) for name, values in self._columns.items()
             },
         )
-        with files.open_file(self._index_path, "wb") as file:
-            file.write(index.getvalue())
+        with run_dir.written_aside(self._index_path) as aside:
+            with open(aside, "wb") as file:
+                file.write(index.getvalue())
+        self._aside.close()
         return self._size
 
 
@@ -150,13 +154,12 @@ def write_manifest(
         "has_pairs": has_pairs,
         "files": list(files_read),
     }
-    with files.open_file(os.path.join(path, tfrecords.MANIFEST), "wb") as file:
-        file.write(json.dumps(manifest, indent=2).encode() + b"\n")
+    run_dir.write_json(os.path.join(path, tfrecords.MANIFEST), manifest)
 
 
 def check_output(path: str) -> None:
     """Raises InputError where a folder is not new or empty."""
-    if tf.io.gfile.exists(path) and tf.io.gfile.listdir(path):
+    if files.glob(os.path.join(path, "*")):
         raise InputError(f"--output_dir={path} is not empty; name another")
 
 
@@ -176,7 +179,7 @@ def create_records(
 
     Args:
         patterns: paths and globs of labelled files.
-        path: the folder, new; local or whatever tf.io.gfile takes.
+        path: the folder, new; local or remote.
         preprocessor: gives the tokens, cut at its length.
         preset: the name that the vocabulary is known by.
 
@@ -244,7 +247,6 @@ def _batches(
 def staged(path: str) -> Iterator[str]:
     """Gives where to write: a local folder appears by one rename."""
     if files.is_remote(path):
-        tf.io.gfile.makedirs(path)
         yield path
         return
     with run_dir.staged(path) as folder:

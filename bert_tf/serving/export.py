@@ -33,6 +33,7 @@ _MOST_PARITY_TEXTS = 500
 SYNTHETIC, EVALUATION = WARM_UP_TEXTS = ("synthetic", "evaluation")
 
 
+@versions.publishing
 def export(
     run_path: str,
     *,
@@ -61,7 +62,6 @@ def export(
             lacks an operation, or the SavedModel answers otherwise. Nothing
             is published then.
     """
-    versions.check_name(name, models_dir)
     serving_version = serving_version or bundle.serving_versions()[0]
     trained = loaded_run.load(run_path)
     with versions.staging(models_dir, name) as staged:

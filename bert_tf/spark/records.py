@@ -8,7 +8,6 @@ single file gives the same bytes.
 import functools
 import itertools
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -42,8 +41,8 @@ def create_records(
     """Tokenizes a table into a folder; returns the rows.
 
     The table is read three times: to count, to find the labels, and to
-    tokenize. Each shard is sorted and written by one task, aside, and renamed
-    when it is whole, so that one that is done again is there once.
+    tokenize. Each shard is sorted and written by one task, and appears when
+    it is whole, so that one that is done again is there once.
 
     Args:
         table: labelled, see `tables.read`.
@@ -187,22 +186,14 @@ def _write_shards(
 ) -> Iterator[pd.DataFrame]:
     """Writes rows that are sorted by shard; yields what was written."""
     with quiet.imports():
-        import tensorflow as tf
-
         from bert_tf.data import encoding, tfrecord_writer
 
     preprocessor = _preprocessor(vocabulary, sequence_length)
-    # A task may be done again while the one before still writes.
-    aside = f".{uuid.uuid4().hex[:8]}"
     writer, current, count = None, None, 0
 
     def end() -> pd.DataFrame:
-        size = writer.close()
-        for path_of in (tfrecords.index_path, tfrecords.shard_path):
-            path = path_of(folder, current, shards)
-            tf.io.gfile.rename(path + aside, path, overwrite=True)
         return pd.DataFrame(
-            {"shard": [current], "bytes": [size], "rows": [count]}
+            {"shard": [current], "bytes": [writer.close()], "rows": [count]}
         )
 
     for frame in frames:
@@ -220,8 +211,8 @@ def _write_shards(
                     yield end()
                 current, count = shard, 0
                 writer = tfrecord_writer.ShardWriter(
-                    tfrecords.shard_path(folder, shard, shards) + aside,
-                    tfrecords.index_path(folder, shard, shards) + aside,
+                    tfrecords.shard_path(folder, shard, shards),
+                    tfrecords.index_path(folder, shard, shards),
                 )
             rows = list(rows)
             writer.write_encoded(encoded, labels, ids, rows)

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from absl import logging
 
+from bert_tf import files, remote, run_dir
 from bert_tf import labels as labels_lib
-from bert_tf import run_dir
 from bert_tf.config.training import TrainConfig
 from bert_tf.data import data_report as data_report_lib
 from bert_tf.data import encoding, label_types
@@ -28,7 +28,6 @@ from bert_tf.training import (
     new_run,
     progress,
     refit,
-    remote,
     trackers,
     training_warnings,
 )
@@ -66,7 +65,7 @@ def train(
         config.distribution_strategy, tpu=config.tpu
     )
     with strategy_lib.telling_of_lost_workers(strategy), _callers_randomness():
-        if not run_dir.is_remote(config.output_dir):
+        if not files.is_remote(config.output_dir):
             return _train(splits, config, strategy, callbacks, build_loss_fn)
         if strategy_lib.has_workers(strategy):
             raise InputError(
@@ -74,6 +73,10 @@ def train(
                 "disk that all of them see as a folder"
             )
         with remote.local_copy(config.output_dir) as (folder, push):
+            if os.path.exists(os.path.join(folder, run_dir.CONFIG)):
+                # Where a run is killed early; remote disks have no empty ones.
+                checkpoints = os.path.dirname(run_dir.WEIGHTS)
+                os.makedirs(os.path.join(folder, checkpoints), exist_ok=True)
             return _train(
                 splits,
                 dataclasses.replace(config, output_dir=folder),

@@ -11,6 +11,7 @@ import zipfile
 import pandas as pd
 import pytest
 
+from bert_tf import files
 from bert_tf.config.read_options import ReadOptions
 from bert_tf.data import examples
 from bert_tf.data.readers import delimited, registry
@@ -118,14 +119,29 @@ def test_missing_file():
         registry.expand_paths(["nowhere.csv"])
 
 
-def test_gfile_paths(tmp_path):
-    import tensorflow as tf
-
-    path = "ram://reading_test/file.csv"
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write("text,label\na,b\n")
-    table = registry.open_table(*registry.expand_paths([path]))
-    assert [row.fields for row in table.rows] == [{"text": "a", "label": "b"}]
+# As gs:// and s3:// are read.
+@pytest.mark.parametrize("scheme", ["ram", "memory"])
+def test_every_format_is_read_from_an_address(scheme, tmp_path):
+    frame = pd.DataFrame({"text": ["a b", "c"], "label": ["x", "y"]})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for suffix in (".gz", ".bz2", ".xz", ".zip"):
+        frame.to_csv(tmp_path / f"a.csv{suffix}", index=False)
+    frame.to_json(tmp_path / "a.jsonl", orient="records", lines=True)
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_excel(tmp_path / "a.xlsx", index=False)
+    for text, label in frame.itertuples(index=False):
+        (tmp_path / "folder" / label).mkdir(parents=True)
+        (tmp_path / "folder" / label / "1.txt").write_text(text)
+    paths = sorted(tmp_path.iterdir())
+    for name in files.list_files(str(tmp_path)):
+        files.upload(f"{tmp_path}/{name}", f"{scheme}://formats/{name}")
+    for path in paths:
+        address = f"{scheme}://formats/{path.name}"
+        assert registry.expand_paths([address]) == (address,)
+        table = registry.open_table(address)
+        assert [
+            (row.fields["text"], row.fields["label"]) for row in table.rows
+        ] == [("a b", "x"), ("c", "y")], path
 
 
 def test_a_format_is_added_where_the_docs_say(tmp_path, monkeypatch):

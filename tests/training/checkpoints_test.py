@@ -1,6 +1,7 @@
 """An interrupted training ends as the uninterrupted one, bit for bit."""
 
 import collections
+import io
 import json
 import os
 import random
@@ -15,11 +16,11 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
+from bert_tf import files, remote
 from bert_tf.data import input_pipeline
-from bert_tf.errors import InputError, InterruptedTrainingError, ServerError
-from bert_tf.training import checkpoints, remote
+from bert_tf.errors import InputError, InterruptedTrainingError
+from bert_tf.training import checkpoints
 from bert_tf.training.checkpoints import Checkpoints, TrainingState
 from bert_tf.training.preemption import PreemptionHandler
 from bert_tf.training.train import train_files as train
@@ -141,15 +142,17 @@ def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
+@pytest.mark.parametrize("disk", ("ram", "s3"))
+def test_a_remote_run_folder(disk, uninterrupted, preset, tmp_path, request):
     """TensorFlow's ram:// stands for gs://."""
     path, other = uninterrupted
-    address = f"ram://{tmp_path.name}/run"
+    root = "ram://" if disk == "ram" else request.getfixturevalue("s3").address
+    address = f"{root}{tmp_path.name}/run"
     config = settings(path, preset, address)
     with pytest.raises(InterruptedTrainingError):
         train(config, callbacks=[Terminate(1, 5)])
-    assert tf.io.gfile.exists(f"{address}/checkpoints/latest.npz")
-    assert not tf.io.gfile.exists(f"{address}/metrics.json")
+    assert "checkpoints/latest.npz" in files.list_files(address)
+    assert "metrics.json" not in files.list_files(address)
     train(config)
     copy = str(tmp_path / "copy")
     remote.pull(address, copy)
@@ -162,28 +165,54 @@ def test_a_remote_run_folder(uninterrupted, preset, tmp_path):
         assert json.load(file)["output_dir"] == address
     with open(f"{copy}/report.html") as file:
         assert f"--run_dir={address} --name=run" in file.read()
-    with tf.io.gfile.GFile(f"{address}/calibration.json", "w") as file:
-        file.write("{}")
+    files.write_text(f"{address}/calibration.json", "{}")
     again = settings(path, preset, address, overwrite_output_dir=True)
     with pytest.raises(InterruptedTrainingError):
         train(again, callbacks=[Terminate(0, 5)])
-    names = tf.io.gfile.listdir(address)
+    names = files.list_files(address)
     assert "config.json" in names
     # Of the run that was replaced nothing is left.
     assert not {"metrics.json", "calibration.json"} & set(names)
 
 
-def test_a_copy_that_is_cut_off_is_noticed(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("four")
-
-    def cut(source, target, overwrite):
-        with tf.io.gfile.GFile(target, "w") as file:
-            file.write("two")
-
-    monkeypatch.setattr(tf.io.gfile, "copy", cut)
-    with pytest.raises(ServerError, match="has 3 bytes after copying"):
-        remote.push(str(tmp_path), "ram://cut")
-    assert tf.io.gfile.listdir("ram://cut") == ["file.partial"]
+@pytest.mark.slow
+def test_a_kill_amid_a_copy_to_s3(uninterrupted, preset, tmp_path, s3):
+    """The checkpoint is the last that appears, the metrics come after it."""
+    path, other = uninterrupted
+    address = f"{s3.address}{tmp_path.name}/run"
+    flags = tmp_path / "flags.txt"
+    config = settings(path, preset, address, checkpoint_seconds=0.01)
+    flags.write_text(config.to_flagfile())
+    checkpoint = f"{address}/checkpoints/latest.npz"
+    kills = resumed = 0
+    # While its first files are copied, a checkpoint, after that, and while the
+    # results are.
+    for wanted in ("labels.txt", "npz.*partial", "latest.npz$", "errors.csv"):
+        start = len(s3.written())
+        script = Script("train", f"--flagfile={flags}")
+        while script.poll() is None and not any(
+            re.search(wanted, name) for name in s3.written()[start:]
+        ):
+            time.sleep(0.01)
+        kills += script.poll() is None
+        script.kill()
+        script.wait()
+        resumed += "Resuming" in script.output("stderr")
+        # Whole, or not there.
+        if files.exists(checkpoint):
+            with files.open_file(checkpoint, "rb") as file:
+                assert np.load(io.BytesIO(file.read())).files
+    assert kills == 4 and resumed
+    done = run_script("train", f"--flagfile={flags}")
+    assert done.returncode == 0, done.stderr
+    copy = str(tmp_path / "copy")
+    remote.pull(address, copy)
+    check_equal(copy, other)
+    names = [name.removeprefix(address + "/") for name in s3.written()]
+    whole = [name for name in names if ".partial" not in name]
+    assert whole[-1] == "metrics.json"
+    first = whole.index("checkpoints/latest.npz")
+    assert {"config.json", "vocab.txt"} <= set(whole[:first])
 
 
 def test_what_may_be_resumed(uninterrupted, preset, tmp_path):
@@ -440,37 +469,3 @@ def test_fingerprints_become_numbers():
     assert len(numbers) == 3
     # Exact in the float64 that the workers compare.
     assert all(number == int(number) < 2**48 for number in numbers)
-
-
-def test_a_remote_run_is_locked():
-    address = "ram://locked"
-    with remote.local_copy(address):
-        with pytest.raises(InputError, match=r"another process .*ram://locked"):
-            with remote.local_copy(address):
-                pass
-    # Free again; and a lock that nobody renews is no lock.
-    remote._renew_lock(f"{address}/.lock")
-    with pytest.raises(InputError, match="another process"):
-        with remote.local_copy(address):
-            pass
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(remote, "_STALE_SECONDS", -1)
-        with remote.local_copy(address):
-            pass
-    assert not tf.io.gfile.exists(f"{address}/.lock")
-
-
-def test_a_remote_clock_that_is_ahead_hides_nothing(tmp_path):
-    """What has changed here is told by the clock here."""
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "history.csv").write_text("one")
-    marks = {}
-    remote.push(str(folder), "ram://ahead", marks)
-    before = os.stat(folder / "history.csv").st_mtime_ns
-    (folder / "history.csv").write_text("two")
-    # As if the copy there were from the future.
-    os.utime(folder / "history.csv", ns=(before + 1, before + 1))
-    remote.push(str(folder), "ram://ahead", marks)
-    with tf.io.gfile.GFile("ram://ahead/history.csv") as file:
-        assert file.read() == "two"

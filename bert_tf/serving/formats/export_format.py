@@ -24,6 +24,7 @@ INT8 = "int8"
 _BY_HAND = ("thresholds", "threshold", "stride", "window_pooling")
 
 
+@versions.publishing
 def export(
     run_path: str,
     *,
@@ -48,7 +49,6 @@ def export(
         InstallationError: of onnx, a package is missing.
     """
     check(format, quantize)
-    versions.check_name(name, models_dir)
     module, title = _FORMATS[format]
     library = importlib.import_module(f"{__package__}.{module}")
     run = loaded_run.load(run_path)
