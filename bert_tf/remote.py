@@ -72,12 +72,13 @@ def local_copy(
 
     def push_all():
         nonlocal is_behind
+        # Also where a signal ends it.
+        is_behind = True
         try:
             _renew_lock(lock)
             push(local, address, marks, last=last)
             is_behind = False
         except ServerError as error:
-            is_behind = True
             logging.warning("%s. It is tried again at the next save.", error)
 
     _held.add(lock)
@@ -89,17 +90,16 @@ def local_copy(
         yield local, push_all
         push_all()
     finally:
+        _held.remove(lock)
         if is_behind:
+            # The lock stays: it tells of a copy that was cut off.
             logging.error(
-                "%s could not be written; what it lacks is in %s.",
-                address,
-                local,
+                "%s is not complete; all of it is in %s.", address, local
             )
         else:
             shutil.rmtree(folder, ignore_errors=True)
-        _held.remove(lock)
-        with contextlib.suppress(ServerError):
-            files.remove(lock)
+            with contextlib.suppress(ServerError):
+                files.remove(lock)
     if is_behind:
         raise ServerError(f"{address} is not complete; copy {local} there")
 
@@ -136,11 +136,11 @@ def _owner(process: int) -> str:
 
 def _is_gone(owner: str) -> bool:
     """Whether it is a process of this machine, and has ended."""
-    process = int(owner.rpartition(" ")[2])
-    if owner != _owner(process):
+    process = owner.rpartition(" ")[2]
+    if not process.isdigit() or owner != _owner(int(process)):
         return False
     try:
-        os.kill(process, 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return True
     except PermissionError:
@@ -191,21 +191,22 @@ def push(
     marks = {} if marks is None else marks
     new = {name: _mark(os.path.join(local, name)) for name in _files(local)}
     there = set(_files(remote))
-    changed = [name for name in new if marks.get(name) != new[name]]
-    replaced = [_place(name, last) for name in changed if name in there]
-    first_replaced = min((one for one in replaced if one >= 0), default=None)
+    replaced = [
+        _place(name, last)
+        for name in there.intersection(new)
+        if marks.get(name) != new[name]
+    ]
+    first = min((place for place in replaced if place >= 0), default=len(last))
     for name in sorted(there, key=lambda name: -_place(name, last)):
         is_stale = name not in new and fnmatch.fnmatchcase(name, last[-1])
-        if is_stale or (
-            first_replaced is not None and _place(name, last) > first_replaced
-        ):
+        if is_stale or _place(name, last) > first:
             files.remove(f"{remote}/{name}")
             there.remove(name)
-            if name in new and name not in changed:
-                changed.append(name)
-    for name in sorted(changed, key=lambda name: (_place(name, last), name)):
-        files.upload(os.path.join(local, name), f"{remote}/{name}")
-        marks[name] = new[name]
+            marks.pop(name, None)
+    for name in sorted(new, key=lambda name: (_place(name, last), name)):
+        if marks.get(name) != new[name]:
+            files.upload(os.path.join(local, name), f"{remote}/{name}")
+            marks[name] = new[name]
     for name in there.difference(new):
         files.remove(f"{remote}/{name}")
 

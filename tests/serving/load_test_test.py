@@ -112,7 +112,11 @@ def test_by_the_script(server, address):
         address, server.name, "the film was good", "the film was bad"
     )
     requests, texts = (
-        int(re.search(rf"{name} +([\d,]+) answered", done.stdout)[1])
+        int(
+            re.search(rf"{name} +([\d,]+) answered", done.stdout)[1].replace(
+                ",", ""
+            )
+        )
         for name in ("requests", "texts")
     )
     assert texts == 2 * requests > 0
