@@ -53,8 +53,13 @@ def test_kubernetes(tmp_path, monkeypatch):
     assert strategy.count_workers() == 2
 
 
+def slurm_recipe() -> str:
+    """Returns the script that is submitted."""
+    (text,) = re.findall(r"```\n(#!/bin/bash\n#SBATCH.*?)```", PAGE, re.DOTALL)
+    return text
+
+
 def test_slurm(tmp_path):
-    (text,) = re.findall(r"```\n(#SBATCH.*?)```", PAGE, re.DOTALL)
     asked = 'test "$1 $2 $3" = "show hostnames n[1-2]"'
     for name, script in {
         "scontrol": f"{asked}; echo n1; echo n2",
@@ -63,7 +68,10 @@ def test_slurm(tmp_path):
         (tmp_path / name).write_text(f"#!/bin/sh\nset -e\n{script}\n")
         (tmp_path / name).chmod(0o755)
     config = task_config(
-        text, tmp_path, SLURM_JOB_NODELIST="n[1-2]", SLURM_PROCID="1"
+        slurm_recipe(),
+        tmp_path,
+        SLURM_JOB_NODELIST="n[1-2]",
+        SLURM_PROCID="1",
     )
     assert config == {
         "cluster": {"worker": ["n1:12345", "n2:12345"]},
