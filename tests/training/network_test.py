@@ -7,6 +7,7 @@ rightly, or both end within a minute and a restart goes on.
 import json
 import os
 import selectors
+import shlex
 import socket
 import subprocess
 import threading
@@ -15,6 +16,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT, free_port
+from tests.training import machines
 from tests.training.multi_worker_test import (  # noqa: F401
     check_alike,
     command,
@@ -133,18 +135,64 @@ def test_faults_of_the_network(fault, command, two_workers, tmp_path, full):  # 
     workers, proxies = launch_apart(command, f"--output_dir={run}")
     wait_until(lambda: os.path.exists(f"{run}/checkpoints/latest.npz"))
     fault(proxies)
-    start = time.monotonic()
-    told = [worker.communicate(timeout=_LONGEST)[0] for worker in workers]
-    statuses = [worker.returncode for worker in workers]
-    seconds = time.monotonic() - start
-    print(f"{fault.__name__}: {seconds:.0f} s, exit statuses {statuses}")
+    statuses = ended(workers)
     if fault is delay:
-        assert statuses == [0, 0], told
-    for status, one in zip(statuses, told, strict=True):
-        assert status in (0, 2), one
-        errors = [line for line in one.splitlines() if "error: " in line[:7]]
-        assert len(errors) == (status == 2), one
+        assert statuses == [0, 0]
     if statuses != [0, 0]:
         told = finish(launch(command, f"--output_dir={run}"))
         assert "Resuming the run" in told
     check_alike(two_workers, run, atol=0)
+
+
+def ended(workers: list[subprocess.Popen]) -> list[int]:
+    """Waits for the ends, each with a sentence or none; returns statuses."""
+    start = time.monotonic()
+    told = [worker.communicate(timeout=_LONGEST)[0] for worker in workers]
+    statuses = [worker.returncode for worker in workers]
+    print(f"{time.monotonic() - start:.0f} s, exit statuses {statuses}")
+    for status, one in zip(statuses, told, strict=True):
+        assert status in (0, 2), one
+        errors = [line for line in one.splitlines() if "error: " in line[:7]]
+        assert len(errors) == (status == 2), one
+    return statuses
+
+
+def test_a_cable_is_pulled(command, two_workers, tmp_path):  # noqa: F811
+    """Each worker has a network of its own, as on two machines."""
+    reason = machines.why_not()
+    if reason:
+        pytest.skip(reason)
+    run = str(tmp_path / "run")
+    with machines.Machines(tmp_path) as two:
+        workers = launch_on(two, [*command, f"--output_dir={run}"])
+        wait_until(lambda: os.path.exists(f"{run}/checkpoints/latest.npz"))
+        two.unplug("node2")
+        assert ended(workers) == [2, 2]
+        two.plug("node2")
+        workers = launch_on(two, [*command, f"--output_dir={run}"])
+        assert ended(workers) == [0, 0]
+    check_alike(two_workers, run, atol=0)
+
+
+def launch_on(two: machines.Machines, arguments) -> list[subprocess.Popen]:
+    """Starts a worker on each machine."""
+    cluster = {"worker": [f"{name}:12345" for name in machines.NAMES]}
+    return [
+        subprocess.Popen(
+            two.on(name, f"exec {shlex.join(arguments)}"),
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps(
+                    {
+                        "cluster": cluster,
+                        "task": {"type": "worker", "index": index},
+                    }
+                ),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index, name in enumerate(machines.NAMES)
+    ]

@@ -9,28 +9,22 @@ import signal
 import subprocess
 import time
 
+from tests.training import machines
+from tests.training.machines import Machines
+
 _PATIENCE = 60
-_NODES = ("node1", "node2")
-_NETWORK = "10.213.7"
-_CONTROLLER = f"{_NETWORK}.254"
-_BRIDGE, _CABLES = "slurm-bridge", ("slurm-1", "slurm-2")
-_PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip")
 
 
 def why_not() -> str | None:
     """Returns what keeps a cluster from being made here."""
-    missing = [name for name in _PROGRAMS if shutil.which(name) is None]
-    if missing:
-        return f"there is no {', '.join(missing)} (slurm-wlm, iproute2)"
-    if os.geteuid():
-        return "networks are made by root"
-    done = subprocess.run(["ip", "netns", "add", "slurm-try"], check=False)
-    subprocess.run(["ip", "netns", "del", "slurm-try"], check=False)
-    return "networks cannot be made here" if done.returncode else None
+    for program in ("slurmctld", "slurmd", "sbatch", "munged"):
+        if shutil.which(program) is None:
+            return f"there is no {program} (slurm-wlm)"
+    return machines.why_not()
 
 
 class Cluster(contextlib.AbstractContextManager):
-    """A controller and two nodes of one core each.
+    """A controller and two nodes of one core each, node1 and node2.
 
     Attributes:
         environment: of the commands that ask it.
@@ -38,34 +32,33 @@ class Cluster(contextlib.AbstractContextManager):
 
     def __init__(self, folder: pathlib.Path):
         self._folder = folder
+        self._machines = Machines(folder)
         self._daemons: dict[str, subprocess.Popen] = {}
         self.environment = {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf"}
 
     def __enter__(self) -> "Cluster":
-        try:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._machines)
+            stack.callback(self._kill_all)
             self._start_all()
-        except BaseException:
-            self.__exit__()
-            raise
+            self._close = stack.pop_all().close
         return self
 
     def __exit__(self, *_) -> None:
-        """Ends it and takes its networks away."""
-        for name in list(self._daemons):
-            self.kill(name)
-        self._remove_networks()
+        self._close()
 
     def _start_all(self) -> None:
         folder = self._folder
-        # Those of a run of the tests that was killed.
-        self._remove_networks()
-        self._build_networks()
-        for name in ("munge", "state", *_NODES):
+        for name in ("munge", "state", *machines.NAMES):
             (folder / name).mkdir()
+        nodes = "".join(
+            f"NodeName={name} NodeAddr={address} CPUs=1\n"
+            for name, address in self._machines.addresses.items()
+        )
         (folder / "slurm.conf").write_text(
             f"""\
 ClusterName=tests
-SlurmctldHost={os.uname().nodename}({_CONTROLLER})
+SlurmctldHost={os.uname().nodename}({self._machines.bridge_address})
 SlurmUser=root
 AuthInfo=socket={folder}/munge/socket
 StateSaveLocation={folder}/state
@@ -79,9 +72,7 @@ ReturnToService=2
 SlurmdTimeout=5
 KillWait=5
 MpiDefault=none
-NodeName=node1 NodeAddr={_NETWORK}.1 CPUs=1
-NodeName=node2 NodeAddr={_NETWORK}.2 CPUs=1
-PartitionName=all Nodes=ALL Default=YES
+{nodes}PartitionName=all Nodes=ALL Default=YES
 """
         )
         key = folder / "key"
@@ -89,7 +80,7 @@ PartitionName=all Nodes=ALL Default=YES
         key.chmod(0o400)
         self._start("munge", *self._munged, "--foreground")
         self._start("controller", "slurmctld", "-D")
-        for node in _NODES:
+        for node in machines.NAMES:
             self.start(node)
         self.wait_until(lambda: self.ask("sinfo", "-h", "-o%D %t") == "2 idle")
 
@@ -103,15 +94,13 @@ PartitionName=all Nodes=ALL Default=YES
 
     def start(self, node: str) -> None:
         """Starts a node: again, if it was killed."""
-        folder, munged = self._folder, shlex.join(self._munged)
         self._start(
             node,
-            *("nsenter", f"--net=/run/netns/{node}", "unshare", "--uts"),
-            *("--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("bash", "-ec"),
-            f"hostname {node}; mount --bind {folder}/hosts /etc/hosts; "
-            f"mount -t tmpfs none {folder}/munge; {munged}; "
-            f"exec slurmd -D -N {node}",
+            *self._machines.on(
+                node,
+                f"mount -t tmpfs none {self._folder}/munge; "
+                f"{shlex.join(self._munged)}; exec slurmd -D -N {node}",
+            ),
         )
 
     def kill(self, node: str) -> None:
@@ -135,36 +124,9 @@ PartitionName=all Nodes=ALL Default=YES
         logs = sorted(self._folder.glob("*.log"))
         return "\n".join(f"{log.name}:\n{log.read_text()}" for log in logs)
 
-    def _remove_networks(self) -> None:
-        for words in (
-            *(f"netns del {node}" for node in _NODES),
-            *(f"link del {name}" for name in (_BRIDGE, *_CABLES)),
-        ):
-            subprocess.run(
-                ["ip", *words.split()], stderr=subprocess.DEVNULL, check=False
-            )
-
-    def _build_networks(self) -> None:
-        hosts = "".join(
-            f"{_NETWORK}.{i} {node}\n" for i, node in enumerate(_NODES, 1)
-        )
-        (self._folder / "hosts").write_text(f"127.0.0.1 localhost\n{hosts}")
-        commands = [
-            f"ip link add {_BRIDGE} type bridge",
-            f"ip addr add {_CONTROLLER}/24 dev {_BRIDGE}",
-            f"ip link set {_BRIDGE} up",
-        ]
-        for i, (node, cable) in enumerate(zip(_NODES, _CABLES, strict=True), 1):
-            commands += [
-                f"ip netns add {node}",
-                f"ip link add {cable} type veth peer name eth0 netns {node}",
-                f"ip link set {cable} master {_BRIDGE} up",
-                f"ip -n {node} addr add {_NETWORK}.{i}/24 dev eth0",
-                f"ip -n {node} link set eth0 up",
-                f"ip -n {node} link set lo up",
-            ]
-        for command in commands:
-            subprocess.run(command.split(), check=True)
+    def _kill_all(self) -> None:
+        for name in self._daemons:
+            self.kill(name)
 
     @property
     def _munged(self) -> list[str]:
