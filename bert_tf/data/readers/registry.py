@@ -82,8 +82,10 @@ def expand_paths(patterns: Sequence[str]) -> tuple[str, ...]:
         else:
             matches = files.glob(pattern)
         if not matches:
+            here = f"; the current folder is {os.getcwd()}"
             raise InputError(
-                f"{pattern}: no such file; the current folder is {os.getcwd()}"
+                f"{pattern}: no such file"
+                + ("" if files.is_remote(pattern) else here)
             )
         paths.extend(path for path in matches if path not in paths)
     return tuple(paths)
@@ -98,7 +100,7 @@ def open_table(
     """Opens one file, or standard input for "-", as a stream of rows.
 
     Args:
-        path: a local path, any path that tf.io.gfile takes, or "-".
+        path: a local path, a remote one (gs://, s3://), or "-".
         options: how to read it.
         labelled: whether there must be labels, which a text a line has not.
 
