@@ -40,8 +40,7 @@ def downloaded(path: str) -> Iterator[str]:
     path = path.rstrip("/")
     with tempfile.TemporaryDirectory() as folder:
         local = os.path.join(folder, os.path.basename(path))
-        if not pull(path, local):
-            raise InputError(f"{path}: no such folder, or an empty one")
+        pull_existing(path, local)
         yield local
 
 
@@ -169,6 +168,12 @@ def pull(remote: str, local: str) -> Marks:
         files.download(f"{remote}/{name}", target)
         marks[name] = _mark(target)
     return marks
+
+
+def pull_existing(remote: str, local: str) -> None:
+    """Does what `pull` does; InputError where there is no remote folder."""
+    if not pull(remote, local):
+        raise InputError(f"{remote}: no such folder, or an empty one")
 
 
 def push(

@@ -297,8 +297,7 @@ def _local(path: str) -> tuple[str, tempfile.TemporaryDirectory | None]:
     if not files.is_remote(path):
         return path, None
     copy = tempfile.TemporaryDirectory()
-    if not remote.pull(path.rstrip("/"), copy.name):
-        raise InputError(f"{path}: no such folder, or an empty one")
+    remote.pull_existing(path.rstrip("/"), copy.name)
     return copy.name, copy
 
 

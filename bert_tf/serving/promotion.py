@@ -40,12 +40,12 @@ def promote(path: str) -> str:
         _check_model_dir(path)
         raise InputError(
             f"--promote={path} names no version; it has: "
-            f"{_listed(_complete_versions(path))}, as in --promote="
-            f"{os.path.join(path, str(_complete_versions(path)[-1]))}"
+            f"{_listed(versions.complete_versions(path))}, as in --promote="
+            f"{os.path.join(path, str(versions.complete_versions(path)[-1]))}"
         )
     model_dir, version = model_dir or os.curdir, int(name)
     _check_model_dir(model_dir)
-    on_disk = _complete_versions(model_dir)
+    on_disk = versions.complete_versions(model_dir)
     if version not in on_disk:
         raise InputError(
             f"{model_dir} has no version {version}; it has: {_listed(on_disk)}"
@@ -89,7 +89,7 @@ def rollback(model_dir: str) -> str:
             "last --promote"
         )
     _check_model_dir(model_dir)
-    on_disk = _complete_versions(model_dir)
+    on_disk = versions.complete_versions(model_dir)
     with _models_config(model_dir) as config:
         labels = config.labels
         before = labels.get(bundle.STABLE)
@@ -117,17 +117,6 @@ def rollback(model_dir: str) -> str:
         )
 
 
-def _complete_versions(model_dir: str) -> list[int]:
-    """Returns the versions that a server can load, oldest first."""
-    return [
-        version
-        for version in model_files.versions(model_dir)
-        if os.path.exists(
-            os.path.join(model_dir, str(version), model_files.SAVED_MODEL)
-        )
-    ]
-
-
 def _check_model_dir(model_dir: str) -> None:
     """Raises InputError unless versions and their models.config are there."""
     if files.is_remote(model_dir):
@@ -136,7 +125,7 @@ def _check_model_dir(model_dir: str) -> None:
             "model was exported to, and copy serving/models.config"
         )
     model_files.find_version(model_dir)
-    if not _complete_versions(model_dir):
+    if not versions.complete_versions(model_dir):
         raise InputError(
             f"{model_dir} is not a model folder: it has no version"
         )

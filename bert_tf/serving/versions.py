@@ -42,6 +42,17 @@ def check_name(name: str, *, flag: str = "--name") -> None:
         )
 
 
+def complete_versions(model_dir: str) -> list[int]:
+    """Returns the versions that a server can load, oldest first."""
+    return [
+        version
+        for version in versions(model_dir)
+        if os.path.exists(
+            os.path.join(model_dir, str(version), model_files.SAVED_MODEL)
+        )
+    ]
+
+
 def publishing(export: Callable[..., str]) -> Callable[..., str]:
     """Lets an export go to a remote models_dir, by a copy of the model there.
 
@@ -58,13 +69,9 @@ def publishing(export: Callable[..., str]) -> Callable[..., str]:
             return export(run_path, name=name, models_dir=models_dir, **kwargs)
         address = f"{models_dir.rstrip('/')}/{name}"
         with remote.local_copy(address, last=_LAST) as (folder, _):
-            for version in versions(folder):
-                path = os.path.join(folder, str(version))
-                if not os.path.exists(
-                    os.path.join(path, model_files.SAVED_MODEL)
-                ):
-                    # Of an export whose copy was cut off.
-                    shutil.rmtree(path)
+            cut_off = set(versions(folder)) - set(complete_versions(folder))
+            for version in cut_off:
+                shutil.rmtree(os.path.join(folder, str(version)))
             path = export(
                 run_path,
                 name=name,

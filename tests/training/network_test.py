@@ -86,6 +86,22 @@ class Proxy:
                         return
 
 
+def start(arguments, addresses: list[str], index: int) -> subprocess.Popen:
+    """Starts a worker that knows the others by these addresses."""
+    config = {
+        "cluster": {"worker": addresses},
+        "task": {"type": "worker", "index": index},
+    }
+    return subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env={**os.environ, "TF_CONFIG": json.dumps(config)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def launch_apart(command, *flags) -> tuple[list[subprocess.Popen], list[Proxy]]:  # noqa: F811
     """Starts two workers, each of which knows the other's proxy."""
     ports = [free_port(), free_port()]
@@ -94,21 +110,8 @@ def launch_apart(command, *flags) -> tuple[list[subprocess.Popen], list[Proxy]]:
     for index in range(2):
         known = [proxy.port for proxy in proxies]
         known[index] = ports[index]
-        cluster = {"worker": [f"127.0.0.1:{port}" for port in known]}
-        task = {"type": "worker", "index": index}
-        workers.append(
-            subprocess.Popen(
-                [*command, *flags],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "TF_CONFIG": json.dumps({"cluster": cluster, "task": task}),
-                },
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        )
+        addresses = [f"127.0.0.1:{port}" for port in known]
+        workers.append(start([*command, *flags], addresses, index))
     return workers, proxies
 
 
@@ -176,23 +179,8 @@ def test_a_cable_is_pulled(command, two_workers, tmp_path):  # noqa: F811
 
 def launch_on(two: machines.Machines, arguments) -> list[subprocess.Popen]:
     """Starts a worker on each machine."""
-    cluster = {"worker": [f"{name}:12345" for name in machines.NAMES]}
+    addresses = [f"{name}:12345" for name in machines.NAMES]
     return [
-        subprocess.Popen(
-            two.on(name, f"exec {shlex.join(arguments)}"),
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "TF_CONFIG": json.dumps(
-                    {
-                        "cluster": cluster,
-                        "task": {"type": "worker", "index": index},
-                    }
-                ),
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        start(two.on(name, f"exec {shlex.join(arguments)}"), addresses, index)
         for index, name in enumerate(machines.NAMES)
     ]
