@@ -1,4 +1,8 @@
-"""A tiny BERT: a vocabulary of a few words, two layers, no network."""
+"""A tiny BERT: a vocabulary of a few words, two layers, no network.
+
+What takes seconds to import is imported where it is used: pytest-xdist's own
+process needs none of it, and its workers wait for that process.
+"""
 
 import contextlib
 import fcntl
@@ -19,14 +23,9 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import bert_tf  # noqa: F401, I001 - names Keras' backend before Keras is imported
 
-import keras
-import keras_nlp
 import pytest
-import tensorflow as tf
 
 from bert_tf.config.training import TrainConfig
-from bert_tf.text.preprocessor import Preprocessor
-from bert_tf.text.vocabulary import Vocabulary
 
 ROOT = pathlib.Path(__file__).parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -35,6 +34,7 @@ WORDS = (
     "good great fine nice bad awful poor sad film movie story plot the a was "
     "is very quite ! . , ? un ##happy ##ly ##s caf ##e"
 ).split()
+_OBJECTS_OF_A_TRAINING = 100_000
 LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
 TOKENS = tuple(
     dict.fromkeys(
@@ -55,7 +55,57 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_configure():
+class _Pictures:
+    """What figures become: pictures, or nothing."""
+
+    def __init__(self, figures):
+        self.are_painted = False
+        self._write_png, self._to_svg = figures.write_png, figures.to_svg
+
+    def write_png(self, figure, path: str) -> None:
+        if self.are_painted:
+            self._write_png(figure, path)
+        else:
+            open(path, "w").close()
+
+    def to_svg(self, *arguments) -> str:
+        return self._to_svg(*arguments) if self.are_painted else "<svg></svg>"
+
+
+@contextlib.contextmanager
+def _painting():
+    from bert_tf.evaluation.plots import figures
+
+    pictures = figures.write_png.__self__
+    before, pictures.are_painted = pictures.are_painted, True
+    try:
+        yield
+    finally:
+        pictures.are_painted = before
+
+
+@pytest.fixture(scope="module")
+def painted():
+    """For tests of pictures.
+
+    To paint its figures is a quarter of a tiny training. Those of the runs
+    that many tests read are painted (`made_once`), and those of scripts; the
+    others of the suite draw theirs, but do not paint them.
+    """
+    with _painting():
+        yield
+
+
+def pytest_configure(config):
+    is_worker = hasattr(config, "workerinput")
+    if config.getoption("numprocesses", None) and not is_worker:
+        return
+    import tensorflow as tf
+
+    from bert_tf.evaluation.plots import figures
+
+    pictures = _Pictures(figures)
+    figures.write_png, figures.to_svg = pictures.write_png, pictures.to_svg
     # `forget_graphs` collects after each file: in between, looking through the
     # millions of objects of TensorFlow's graphs takes a tenth of the time.
     gc.disable()
@@ -67,9 +117,17 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Long files first, so that no process ends with one while others rest."""
+    """Long files first, so that no process ends with one while others rest.
+
+    First of all what trains the models of all tasks, which others wait for.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(
+        key=lambda item: (
+            item.path.name != "saved_model_test.py",
+            item.path not in slow,
+        )
+    )
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -80,9 +138,23 @@ def forget_graphs():
     that took 10 s a file.
     """
     yield
-    keras.backend.clear_session()
-    gc.collect()
-    gc.freeze()
+    if gc.get_count()[0] > _OBJECTS_OF_A_TRAINING:
+        import keras
+
+        keras.backend.clear_session()
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def graph_optimizer(request):
+    """TensorFlow's, a tenth of a tiny training, in slow tests alone."""
+    import tensorflow as tf
+
+    is_slow = request.node.get_closest_marker("slow") is not None
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": not is_slow}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -92,16 +164,23 @@ def full(request) -> bool:
 
 
 @pytest.fixture(scope="session")
-def vocabulary() -> Vocabulary:
+def vocabulary():
+    from bert_tf.text.vocabulary import Vocabulary
+
     return Vocabulary(TOKENS, lowercase=True, strip_accents=True)
 
 
 @pytest.fixture(scope="session")
-def preprocessor(vocabulary) -> Preprocessor:
+def preprocessor(vocabulary):
+    from bert_tf.text.preprocessor import Preprocessor
+
     return Preprocessor(vocabulary, sequence_length=16)
 
 
-def tiny_backbone(**kwargs) -> keras_nlp.models.BertBackbone:
+def tiny_backbone(**kwargs):
+    """Returns a KerasNLP BertBackbone."""
+    import keras_nlp
+
     settings = {
         "vocabulary_size": len(TOKENS),
         "num_layers": 2,
@@ -130,7 +209,8 @@ def made_once(tmp_path_factory, name: str, make) -> pathlib.Path:
         if not folder.exists():
             folder.mkdir()
             try:
-                make(folder)
+                with _painting():
+                    make(folder)
             except BaseException:
                 shutil.rmtree(folder)
                 raise
@@ -142,6 +222,9 @@ def preset(tmp_path_factory) -> str:
     """A KerasNLP preset folder of a randomly initialized tiny BERT."""
 
     def make(folder):
+        import keras
+        import keras_nlp
+
         keras.utils.set_random_seed(1)
         tiny_backbone().save_to_preset(str(folder))
         keras_nlp.models.BertTokenizer(
@@ -222,6 +305,28 @@ def trained_run(tmp_path_factory, preset) -> str:
         )
 
     return str(made_once(tmp_path_factory, "trained", make) / "run")
+
+
+@pytest.fixture(scope="session")
+def run_of_mean(tmp_path_factory, preset) -> str:
+    """A finished run whose head is on the mean over the tokens."""
+    from bert_tf.training.train import train_files as train
+
+    def make(folder):
+        train(
+            TrainConfig(
+                train_file=(write_csv(folder / "train.csv", review_rows(120)),),
+                output_dir=str(folder / "run"),
+                preset=preset,
+                max_seq_length=16,
+                train_batch_size=8,
+                num_train_epochs=1,
+                contrastive="false",
+                pooling="mean",
+            )
+        )
+
+    return str(made_once(tmp_path_factory, "of_mean", make) / "run")
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,12 @@ def test_student_keeps_what_the_teacher_knows(
     assert presets.resolve(flags["--preset"]).max_positions == 32
     with open(f"{folder}/metrics.json") as file:
         assert json.load(file)["train_samples"] > 120 * 3 // 4
+    # The validation split has people's labels alone.
+    with open(f"{folder}/data_report.json") as file:
+        parts = json.load(file)["parts"]
+    assert parts["validation"]["files"] == [review_file]
+    assert len(parts["train"]["files"]) == 2
+    assert parts["train"]["rows"] == 120 - parts["validation"]["rows"] + 40
     assert classifier.backbone_of(loaded_run.load(folder).model).num_layers == 1
     export(folder, name="student", models_dir=str(tmp_path / "models"))
 
@@ -159,18 +165,7 @@ def student_of(trained_run, tmp_path, review_file, **changes):
     )
 
 
-def test_validation_has_peoples_labels_alone(
-    trained_run, tmp_path, review_file
-):
-    config = student_of(trained_run, tmp_path, review_file)
-    distill(trained_run, config, unlabelled_file=(write_csv_text(tmp_path),))
-    with open(tmp_path / "student" / "data_report.json") as file:
-        parts = json.load(file)["parts"]
-    assert parts["validation"]["files"] == [review_file]
-    assert len(parts["train"]["files"]) == 2
-    assert parts["train"]["rows"] == 120 - parts["validation"]["rows"] + 40
-
-
+@pytest.mark.slow
 def test_a_kill_while_comparing_loses_no_report(
     trained_run, tmp_path, review_file, test_file, monkeypatch
 ):
@@ -213,6 +208,7 @@ def interrupted(*args, **kwargs):
     raise InterruptedTrainingError("terminated")
 
 
+@pytest.mark.slow
 def test_what_is_not_named_is_the_teachers(trained_run, tmp_path):
     """A flag's default is not what the command says."""
     teacher = tmp_path / "teacher"

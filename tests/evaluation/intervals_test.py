@@ -29,9 +29,8 @@ def simulated(generator, rows, classes=2):
     return labels, probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize(
-    "rows", [200, pytest.param(1000, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", [200, 1000])
 def test_coverage(rows):
     """The true value is inside in about 95% of 200 simulated sets."""
     generator = np.random.default_rng(7)

@@ -57,13 +57,12 @@ def test_it_is_read_back(folder):
         # One of them always; the others differ in reading weights alone, which
         # has tests of its own.
         kind
-        if kind == "roberta"
-        else pytest.param(kind, marks=pytest.mark.slow)
         for kind in CONFIGS
         if kind != "electra"
     ],
     indirect=True,
 )
+@pytest.mark.slow
 def test_train_export_and_predict(folder, tiny_config, tmp_path, review_file):
     train(tiny_config(preset=str(folder[0]), num_train_epochs=1))
     # A run needs nothing of the preset any more.

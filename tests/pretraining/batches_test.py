@@ -61,8 +61,15 @@ def within(successes, total, share):
     assert abs(successes / total - share) < 3 * error, (successes, total)
 
 
-@pytest.mark.parametrize("whole_words", [False, True])
-@pytest.mark.parametrize("has_pairs", [False, True])
+@pytest.mark.parametrize(
+    ("has_pairs", "whole_words"),
+    [
+        (False, False),
+        (True, True),
+        pytest.param(False, True, marks=pytest.mark.slow),
+        pytest.param(True, False, marks=pytest.mark.slow),
+    ],
+)
 def test_mask_statistics_over_a_million_tokens(has_pairs, whole_words):
     counts = collections.Counter()
     batches = build(has_pairs=has_pairs, whole_words=whole_words)

@@ -14,9 +14,7 @@ from tests.conftest import TOKENS
 from tests.pretraining.conftest import raw_text
 
 
-@pytest.fixture(scope="module")
-def language(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("language")
+def pretrained(folder, steps: int) -> str:
     (folder / "raw.txt").write_text(raw_text(documents=600))
     (folder / "vocab.txt").write_text("".join(f"{t}\n" for t in TOKENS))
     config = PretrainConfig(
@@ -30,16 +28,22 @@ def language(tmp_path_factory) -> str:
         max_seq_length=32,
         dropout=0.0,
         learning_rate=3e-3,
-        max_steps=400,
+        max_steps=steps,
         eval_steps=10**6,
     )
     pretrain(config)
     return config.output_dir
 
 
-def test_it_has_learnt(language):
+@pytest.fixture(scope="module")
+def language(tmp_path_factory) -> str:
+    return pretrained(tmp_path_factory.mktemp("language"), steps=20)
+
+
+@pytest.mark.slow
+def test_it_has_learnt(tmp_path):
     """Before "was" stands a noun."""
-    fill = MaskFiller(language)
+    fill = MaskFiller(pretrained(tmp_path, steps=400))
     (found,) = fill("the [MASK] was good , nice .", top_k=10)
     nouns = {"film", "movie", "story", "plot"}
     assert found[0].token in nouns

@@ -17,7 +17,9 @@ from bert_tf.training.train import train_files as train
 from tests.conftest import TOKENS
 
 
-@pytest.mark.parametrize("objective", ["mlm+nsp", "mlm"])
+@pytest.mark.parametrize(
+    "objective", ["mlm+nsp", pytest.param("mlm", marks=pytest.mark.slow)]
+)
 def test_run_folder_is_a_preset(
     pretrain_config, tiny_config, tmp_path, objective
 ):
@@ -52,6 +54,7 @@ def test_loss_at_the_start(pretrain_config):
     )
 
 
+@pytest.mark.slow
 def test_resumed_ends_as_uninterrupted(pretrain_config, tmp_path):
     runs = {}
     for name in ("whole", "interrupted"):
@@ -229,6 +232,7 @@ def test_presets_know_no_unfinished_run(pretrain_config, tmp_path):
         presets.resolve(str(tmp_path / "language"))
 
 
+@pytest.mark.slow
 def test_killed_between_a_step_and_its_evaluation(
     pretrain_config, tmp_path, monkeypatch
 ):

@@ -8,7 +8,6 @@ import pytest
 
 from bert_tf.errors import InputError
 from bert_tf.serving import export, signatures
-from bert_tf.training.train import train_files
 from tests.runs import evaluate_files
 from tests.scripts import run_script
 
@@ -79,15 +78,13 @@ def test_unfinished_run(trained_run, tmp_path):
         export.export(str(run), name="m", models_dir=str(tmp_path))
 
 
-def test_mean_pooling_is_served(tiny_config, review_file, tmp_path):
+def test_mean_pooling_is_served(run_of_mean, review_file, tmp_path):
     """The export's check compares the SavedModel with the run's predictions."""
-    config = tiny_config(pooling="mean", num_train_epochs=2)
-    train_files(config)
     folder = export.export(
-        config.output_dir, name="m", models_dir=str(tmp_path / "m")
+        run_of_mean, name="m", models_dir=str(tmp_path / "m")
     )
     evaluated = [
         evaluate_files(path, [review_file]).predictions
-        for path in (config.output_dir, folder)
+        for path in (run_of_mean, folder)
     ]
     np.testing.assert_allclose(*evaluated, atol=1e-5)

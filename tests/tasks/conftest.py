@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from bert_tf.config.training import TrainConfig
+from bert_tf.inference.saved_model_predictor import SavedModelPredictor
 from tests.conftest import made_once
 from tests.serving.hostile import HOSTILE, SHORTER
 from tests.tasks import files
@@ -63,6 +64,11 @@ class TaskRun:
     model: str
     file: str
     example: tuple[str, ...]
+
+    @functools.cached_property
+    def predictor(self) -> SavedModelPredictor:
+        """What asks the SavedModel, loaded once."""
+        return SavedModelPredictor(self.model)
 
     @property
     def hostile(self) -> list[bytes]:

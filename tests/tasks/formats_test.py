@@ -37,13 +37,6 @@ from tests.serving.transformers_tokenizer_test import awkward
 from tests.training.train_test import without_times
 
 
-@pytest.fixture
-def of_mean(tiny_config, tmp_path) -> str:
-    """A run whose head is on the mean over the tokens."""
-    train_files(tiny_config(pooling="mean", num_train_epochs=1))
-    return str(tmp_path / "run")
-
-
 def export(run, form, folder, **options) -> pathlib.Path:
     path = export_format.export(
         run, name="m", models_dir=str(folder), format=form, **options
@@ -114,8 +107,8 @@ def test_keras_hub(task_run, tmp_path):
     check_awkward(task_run.run, keras_hub_preset, folder)
 
 
-def test_the_head_on_the_mean_in_keras_hub(of_mean, tmp_path):
-    folder = export(of_mean, "keras_hub", tmp_path)
+def test_the_head_on_the_mean_in_keras_hub(run_of_mean, tmp_path):
+    folder = export(run_of_mean, "keras_hub", tmp_path)
     names = {}
     # What its README says.
     code = read_code(folder / "README.md")
@@ -123,7 +116,7 @@ def test_the_head_on_the_mean_in_keras_hub(of_mean, tmp_path):
         code.replace("import keras_hub", "import keras_nlp as keras_hub"), names
     )
     inputs = features()
-    run = loaded_run.load(of_mean)
+    run = loaded_run.load(run_of_mean)
     np.testing.assert_allclose(
         names["model"]({key: inputs[key] for key in inputs}),
         run.model(inputs)["logits"],
@@ -153,13 +146,13 @@ def test_transformers(task_run, tmp_path):
     np.testing.assert_array_equal(tensors[f"{name}.bias"], head.bias)
 
 
-def test_sentence_transformers(of_mean, tmp_path):
-    folder = export(of_mean, "transformers", tmp_path)
-    check_backbone(of_mean, folder)
+def test_sentence_transformers(run_of_mean, tmp_path):
+    folder = export(run_of_mean, "transformers", tmp_path)
+    check_backbone(run_of_mean, folder)
     assert presets.resolve(str(folder)).pooling == "mean"
     # An export over the one before.
     (folder / "old.txt").touch()
-    export(of_mean, "transformers", tmp_path)
+    export(run_of_mean, "transformers", tmp_path)
     assert "old.txt" not in os.listdir(folder)
     assert sorted(os.listdir(tmp_path / "m")) == ["transformers"]
 
@@ -213,8 +206,8 @@ def test_onnx(task_run, tmp_path):
     assert f'<td class="n">{size}</td>' in report
 
 
-def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):
-    folder = export(of_mean, "onnx", tmp_path, quantize="int8")
+def test_the_head_on_the_mean_in_onnx(run_of_mean, tmp_path):
+    folder = export(run_of_mean, "onnx", tmp_path, quantize="int8")
     text = (folder / "README.md").read_text()
     sizes = [
         (folder / name).stat().st_size
@@ -230,7 +223,7 @@ def test_the_head_on_the_mean_in_onnx(of_mean, tmp_path):
     texts = ["the film was good", "a [SEP] the film was awful!"]
     code = read_code(folder / "README.md")
     exec(code.replace('["a text", "another"]', repr(texts)), names)
-    answers = bert_tf.load(of_mean).predict(texts)
+    answers = bert_tf.load(run_of_mean).predict(texts)
     shown = answers[["probability_neg", "probability_pos"]].to_numpy()
     exponents = np.exp(names["logits"])
     np.testing.assert_allclose(
@@ -265,14 +258,14 @@ def test_transformers_answers_alike(libraries, task_run, tmp_path):
     check_awkward(task_run.run, transformers_folder, folder)
 
 
-def test_sentence_transformers_answers_alike(libraries, of_mean, tmp_path):
-    folder = export(of_mean, "transformers", tmp_path)
+def test_sentence_transformers_answers_alike(libraries, run_of_mean, tmp_path):
+    folder = export(run_of_mean, "transformers", tmp_path)
     assert "Transformers answers" in (folder / "README.md").read_text()
     names = {}
     exec(read_code(folder / "README.md"), names)
     logits = names["model"].encode(["the film was good", "the film was bad"])
     assert list(logits.argmax(axis=1)) == [1, 0]
-    check_awkward(of_mean, transformers_folder, folder)
+    check_awkward(run_of_mean, transformers_folder, folder)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -299,7 +292,9 @@ def test_what_keras_hub_has_not(tiny_config, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [2e-4, np.nan])
-def test_a_model_that_answers_otherwise(wrong, of_mean, tmp_path, monkeypatch):
+def test_a_model_that_answers_otherwise(
+    wrong, run_of_mean, tmp_path, monkeypatch
+):
     load = keras_hub_preset.load
 
     def load_wrong(folder, run):
@@ -312,12 +307,12 @@ def test_a_model_that_answers_otherwise(wrong, of_mean, tmp_path, monkeypatch):
 
     monkeypatch.setattr(keras_hub_preset, "load", load_wrong)
     with pytest.raises(InputError, match="otherwise.*nothing was published"):
-        export(of_mean, "keras_hub", tmp_path / "models")
+        export(run_of_mean, "keras_hub", tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []
 
 
-def test_from_python(of_mean, tmp_path):
-    run = bert_tf.load(of_mean)
+def test_from_python(run_of_mean, tmp_path):
+    run = bert_tf.load(run_of_mean)
     options = {"name": "m", "models_dir": str(tmp_path / "models")}
     path = run.export(format="keras_hub", **options)
     assert path == f"{tmp_path}/models/m/keras_hub"

@@ -25,7 +25,7 @@ def runs(tmp_path_factory, preset):
 
     folder = tmp_path_factory.mktemp("calibrated")
     generator = np.random.default_rng(2)
-    path = write_csv(folder / "train.csv", review_rows(1600))
+    path = write_csv(folder / "train.csv", review_rows(800))
     turned = {"neg": "pos", "pos": "neg"}
     validation = write_csv(
         folder / "validation.csv",

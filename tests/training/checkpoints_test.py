@@ -119,7 +119,16 @@ def settings(path: str, preset: str, run: str, **changes):
     )
 
 
-def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
+@pytest.mark.parametrize(
+    "moments",
+    [
+        ((0, 29), (2, 4)),
+        pytest.param(
+            ((0, 15), (1, 4), (2, 11), (3, 0)), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_terminated_and_started_again(uninterrupted, preset, tmp_path, moments):
     """Amid an epoch, at the last step of one, and at the first.
 
     The first is the contrastive one, in whose end the probe is fitted again.
@@ -128,7 +137,7 @@ def test_terminated_and_started_again(uninterrupted, preset, tmp_path):
     run = str(tmp_path / "run")
     config = settings(path, preset, run)
     counted = CountRows()
-    for epoch, step in ((0, 15), (0, 29), (1, 4), (2, 11), (3, 0)):
+    for epoch, step in moments:
         with pytest.raises(InterruptedTrainingError):
             train(config, callbacks=[counted, Terminate(epoch, step)])
         assert sorted(os.listdir(f"{run}/checkpoints"))[-1] == "latest.npz"
@@ -414,6 +423,7 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_as_a_termination_does(
     tiny_config, monkeypatch, interruptible
 ):
@@ -447,6 +457,7 @@ def test_a_second_ctrl_c_ends_at_once(caplog, interruptible):
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_what_a_kill_left_is_removed(tiny_config, tmp_path):
     config = tiny_config(num_train_epochs=2)
     with pytest.raises(InterruptedTrainingError):

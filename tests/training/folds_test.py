@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import pathlib
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bert_tf import runs
+from bert_tf.config.training import TrainConfig
 from bert_tf.data.folds import read_folds
 from bert_tf.data.splits import read_splits
 from bert_tf.errors import InputError
@@ -18,35 +21,47 @@ from tests.conftest import review_rows, write_csv
 from tests.scripts import Script, run_script
 
 
-@pytest.fixture
-def probed(tiny_config, tmp_path):
+@pytest.fixture(scope="module")
+def probed(preset, tmp_path_factory):
     """Trainings of the linear probe alone, on 48 rows with ids and copies."""
+    folder = tmp_path_factory.mktemp("probed")
     rows = [
         (f"row-{number}", text, label)
         for number, (text, label) in enumerate(review_rows(40) * 2)
     ][:48]
-    path = tmp_path / "train.csv"
+    path = folder / "train.csv"
     pd.DataFrame(rows, columns=["id", "text", "label"]).to_csv(
         path, index=False
     )
-    test = write_csv(tmp_path / "test.csv", review_rows(12))
+    test = write_csv(folder / "test.csv", review_rows(12))
 
-    def build(name="folds", **changes):
-        return tiny_config(
+    def build(name, **changes):
+        return TrainConfig(
             train_file=(str(path),),
-            output_dir=str(tmp_path / name),
-            **{
-                "test_file": (test,), "num_train_epochs": 0,
-                "metric_for_best_model": None, "head_init": "auto", **changes,
-            },
-        )  # fmt: skip
+            output_dir=str(folder / name),
+            preset=preset,
+            max_seq_length=16,
+            validation_split=0.25,
+            contrastive="false",
+            num_train_epochs=0,
+            **{"test_file": (test,), **changes},
+        )
 
     return build
 
 
-def test_rows_held_out_and_the_mean_of_the_models(probed):
-    config = probed()
-    summary = folds.train_folds(config, read_folds(config, 3))
+@pytest.fixture(scope="module")
+def folded(probed):
+    """Three folds, with the labels that may be wrong: settings, summary."""
+    pytest.importorskip("cleanlab")
+    config = probed("folds")
+    return config, folds.train_folds(
+        config, read_folds(config, 3), with_label_issues=True
+    )
+
+
+def test_rows_held_out_and_the_mean_of_the_models(folded):
+    config, summary = folded
     found = pd.read_csv(f"{config.output_dir}/oof_predictions.csv")
     rows = pd.read_csv(config.train_file[0])
     pd.testing.assert_frame_equal(
@@ -81,11 +96,9 @@ def test_rows_held_out_and_the_mean_of_the_models(probed):
     assert "Rows held out, 3 folds" in folds.describe(summary)
 
 
-def test_labels_that_may_be_wrong(probed):
+def test_labels_that_may_be_wrong(folded, probed):
     """Found by the folds, shown, and left out of a training."""
-    pytest.importorskip("cleanlab")
-    config = probed(test_file=())
-    folds.train_folds(config, read_folds(config, 3), with_label_issues=True)
+    config, _ = folded
     path = f"{config.output_dir}/label_issues.csv"
     issues = pd.read_csv(path, keep_default_na=False)
     wrong = issues[issues["issue"] == "label"]
@@ -106,21 +119,22 @@ def test_labels_that_may_be_wrong(probed):
 
 
 def test_the_model_of_all_rows(probed):
-    config = probed(test_file=())
+    config = probed("all_rows", test_file=())
     path = folds.train_all_rows(config, read_folds(config, 3))
     assert runs.load(path).metrics["refit_samples"] == 48
 
 
-def test_other_folds_and_other_folders(probed, tmp_path):
-    config = probed()
+def test_other_folds_and_other_folders(probed):
+    config = probed("other")
     folds._check_data(config, read_folds(config, 3))
     folds._check_data(config, read_folds(config, 3))
     with pytest.raises(InputError, match="num_folds: 3 there, 4 now"):
         folds._check_data(config, read_folds(config, 4))
     overwriting = dataclasses.replace(config, overwrite_output_dir=True)
     folds._check_data(overwriting, read_folds(config, 4))
-    (tmp_path / "folds" / "folds_data.json").unlink()
-    (tmp_path / "folds" / "mine.txt").write_text("mine")
+    folder = pathlib.Path(config.output_dir)
+    (folder / "folds_data.json").unlink()
+    (folder / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="is not an empty folder"):
         folds._check_data(overwriting, read_folds(config, 3))
 
@@ -131,14 +145,15 @@ def test_killed_and_exported(probed, tmp_path):
     config = probed("whole", test_file=())
     folds.train_folds(config, read_folds(config, 2))
     flags = tmp_path / "flags.txt"
-    flags.write_text(probed("killed", test_file=()).to_flagfile())
+    killed = probed("killed", test_file=())
+    flags.write_text(killed.to_flagfile())
     command = ("train", f"--flagfile={flags}", "--num_folds=2",
                "--export=folded")  # fmt: skip
     there = tmp_path / "there"
     there.mkdir()
     for file in ("fold_1/metrics.json", "fold_2/config.json"):
         script = Script(*command, cwd=there)
-        while not (tmp_path / "killed" / file).exists():
+        while not os.path.exists(f"{killed.output_dir}/{file}"):
             assert script.poll() is None
             time.sleep(0.01)
         script.kill()
@@ -147,8 +162,10 @@ def test_killed_and_exported(probed, tmp_path):
     assert "Rows held out, 2 folds" in done.stdout
     pd.testing.assert_frame_equal(
         pd.read_csv(f"{config.output_dir}/oof_predictions.csv"),
-        pd.read_csv(f"{tmp_path}/killed/oof_predictions.csv"),
+        pd.read_csv(f"{killed.output_dir}/oof_predictions.csv"),
     )
+    page = open(f"{config.output_dir}/report.html").read()
+    assert "pipelines.label_issues" in page
     assert runs.load(f"{tmp_path}/there/saved_models/folded").predict(["good"])[
         "label"
     ].iloc[0] in ("pos", "neg")

@@ -71,6 +71,7 @@ def test_figures_are_of_before_and_the_weights_of_all_rows(few_rows, tmp_path):
     assert "was trained on all 32 labelled rows" in page
 
 
+@pytest.mark.slow
 def test_terminated_and_started_again(few_rows, monkeypatch):
     """While the epoch lasts, and when the weights are there already."""
     train(few_rows("one"))
@@ -99,7 +100,7 @@ def test_terminated_and_started_again(few_rows, monkeypatch):
     [
         # The probe alone, two epochs after one, and without one.
         ({"num_train_epochs": 0, "contrastive": "false"}, 0),
-        ({"num_train_epochs": 3}, None),
+        pytest.param({"num_train_epochs": 3}, None, marks=pytest.mark.slow),
         pytest.param(
             {"num_train_epochs": 2, "contrastive": "false"},
             None,
@@ -175,6 +176,7 @@ def test_numbers_keep_their_scale(tiny_config, tmp_path):
     np.testing.assert_allclose(scores[:, 0], answers["score"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_killed_before_the_weights_take_their_place(few_rows, monkeypatch):
     """The finished run answers as what was evaluated."""
     config = few_rows("run")

@@ -90,6 +90,7 @@ def test_trials_and_what_is_chosen(probes, tmp_path, monkeypatch):
         search_lib.search(read_splits(other), other, search)
 
 
+@pytest.mark.slow
 def test_interrupted_failed_and_pruned(probes, tmp_path, monkeypatch):
     """A trial that was interrupted goes on; one that fails is a row."""
     config, calls = probes(), []

@@ -285,7 +285,9 @@ def test_nan_loss_stops_with_step_and_rate(tiny_config):
         train(tiny_config(learning_rate=1e30, num_train_epochs=3))
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)]
+)
 def test_mixed_precision(tiny_config, precision):
     metrics = train(tiny_config(mixed_precision=precision, num_train_epochs=1))
     assert np.isfinite(metrics["eval_loss"])
@@ -379,6 +381,7 @@ def test_tfrecords_need_validation_texts(tiny_config, tmp_path):
         train(tiny_config(train_file=(str(tmp_path / "records"),)))
 
 
+@pytest.mark.slow
 def test_several_steps_in_one_call(plain, tmp_path):
     """Twelve steps per epoch: calls of 5, 5 and 2."""
     _, (one, five) = train_again(plain, tmp_path / "run", steps_per_execution=5)
@@ -446,7 +449,9 @@ def test_of_equal_epochs_the_trained_one_is_kept(tiny_config, tmp_path):
     assert metrics["best"]["epoch"] == 1 + history["eval_loss"].argmin() > 1
 
 
-@pytest.mark.parametrize("label", [None, "legit"])
+@pytest.mark.parametrize(
+    "label", [None, pytest.param("legit", marks=pytest.mark.slow)]
+)
 def test_f1_is_of_the_rarer_class(tiny_config, tmp_path, label):
     rows = [
         (f"{text} {i}", "fraud" if i % 5 == 0 else "legit")
