@@ -67,6 +67,25 @@ def test_every_entity_is_the_slice_at_its_offsets(preprocessor):
     assert count > 2000
 
 
+def test_an_entity_ends_where_its_last_piece_does(preprocessor):
+    texts = tf.constant(["the unhappyly films x"])
+    placed = preprocessor.tokenize_with_offsets(texts)
+    # [CLS] the un ##happy ##ly film ##s x, of which first pieces have tags.
+    tags = [0, 0, 1, 0, 0, 2, 0, 0]
+    offsets = preprocessor.pack_offsets((placed.offsets,))
+    tags += [0] * (offsets.shape[1] - len(tags))
+    _, answer = TASK.signatures()["serving_default"]
+    found = answer(
+        {
+            "text": texts,
+            "offsets": offsets,
+            "probabilities": tf.one_hot([tags], TASK.num_outputs),
+        }
+    )
+    assert found["entity"].numpy().tolist() == [[b"unhappyly films"]]
+    assert (found["start"].numpy(), found["end"].numpy()) == (4, 19)
+
+
 def test_labels_on_first_pieces(preprocessor, tmp_path):
     rows = [
         (["unhappyly", "(caf\u00e9)", "\0", "x"], ["B-a", "O", "O", "B-b"]),
