@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n 2 --dist=loadfile --no-loadscope-reorder
 
 # .ci/run cuts the demo down with the first two.
 DEMO_NAME := bbc_headlines
@@ -26,14 +26,13 @@ demo: $(VENV)/.demo  ## Train on the BBC News headlines, export and ask the mode
 	@echo "  $(BIN)/python -m pipelines.train --train_file=yours.csv --output_dir=runs/yours"
 
 test: $(VENV)/.demo $(VENV)/.dev  ## Run the tests of every behaviour (some minutes).
-	$(PYTEST) -n 2 -m "not slow"
+	$(PYTEST) -m "not slow"
 
-# Three, since slow tests wait for workers, kills and servers.
 test-slow: $(VENV)/.demo $(VENV)/.dev  ## Run what is long by nature: workers, kills, browser, ...
-	$(PYTEST) -n 3 -m slow
+	$(PYTEST) -m slow
 
 test-all: $(VENV)/.demo $(VENV)/.dev  ## Run both: what they train in common is trained once.
-	$(PYTEST) -n 3
+	$(PYTEST)
 
 lint: $(VENV)/.dev  ## Check style.
 	$(BIN)/ruff check .

@@ -104,6 +104,11 @@ def pytest_configure(config):
 
     from bert_tf.evaluation.plots import figures
 
+    # TensorFlow's graph optimizer is a tenth of a tiny training.
+    is_quick = config.getoption("markexpr") == "not slow"
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": is_quick}
+    )
     pictures = _Pictures(figures)
     figures.write_png, figures.to_svg = pictures.write_png, pictures.to_svg
     # `forget_graphs` collects after each file: in between, looking through the
@@ -144,17 +149,6 @@ def forget_graphs():
         keras.backend.clear_session()
         gc.collect()
         gc.freeze()
-
-
-@pytest.fixture(autouse=True)
-def graph_optimizer(request):
-    """TensorFlow's, a tenth of a tiny training, in slow tests alone."""
-    import tensorflow as tf
-
-    is_slow = request.node.get_closest_marker("slow") is not None
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": not is_slow}
-    )
 
 
 @pytest.fixture(scope="session")
