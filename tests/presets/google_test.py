@@ -70,6 +70,7 @@ def test_it_is_read_back(folder):
     )
 
 
+@pytest.mark.slow
 def test_it_trains(folder, tiny_config):
     metrics = train(tiny_config(preset=str(folder[0]), num_train_epochs=1))
     assert np.isfinite(metrics["eval_loss"])

@@ -201,6 +201,7 @@ def test_other_tasks_of_pairs(kind, task, folders, tiny_config, tmp_path):
     assert np.isfinite(answers).all()
 
 
+@pytest.mark.slow
 def test_records(folders, tiny_config, review_file, tmp_path):
     preset = presets.resolve(str(folders / "roberta"))
     records = str(tmp_path / "records")

@@ -37,7 +37,7 @@ def pretrained(folder, steps: int) -> str:
 
 @pytest.fixture(scope="module")
 def language(tmp_path_factory) -> str:
-    return pretrained(tmp_path_factory.mktemp("language"), steps=20)
+    return pretrained(tmp_path_factory.mktemp("language"), steps=6)
 
 
 @pytest.mark.slow

@@ -284,6 +284,7 @@ def test_other_kinds_answer_alike(
     check_awkward(run, transformers_folder, folder)
 
 
+@pytest.mark.slow
 def test_what_keras_hub_has_not(tiny_config, tmp_path):
     run = train_kind("roberta", "cls", tiny_config, tmp_path)
     with pytest.raises(InputError, match="export --format=transformers"):

@@ -239,14 +239,10 @@ def browser():
         browser.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "scheme"),
-    [
-        (1280, "light"),
-        pytest.param(768, "light", marks=pytest.mark.slow),
-        pytest.param(390, "light", marks=pytest.mark.slow),
-        pytest.param(390, "dark", marks=pytest.mark.slow),
-    ],
+    [(1280, "light"), (768, "light"), (390, "light"), (390, "dark")],
 )
 def test_type_click_see(trained_task, serve, browser, width, scheme):
     address = serve(trained_task("classification").model)

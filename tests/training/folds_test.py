@@ -118,6 +118,7 @@ def test_labels_that_may_be_wrong(folded, probed):
     assert metrics["train_samples"] == len(left.frames["train"])
 
 
+@pytest.mark.slow
 def test_the_model_of_all_rows(probed):
     config = probed("all_rows", test_file=())
     path = folds.train_all_rows(config, read_folds(config, 3))

@@ -285,9 +285,8 @@ def test_nan_loss_stops_with_step_and_rate(tiny_config):
         train(tiny_config(learning_rate=1e30, num_train_epochs=3))
 
 
-@pytest.mark.parametrize(
-    "precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_mixed_precision(tiny_config, precision):
     metrics = train(tiny_config(mixed_precision=precision, num_train_epochs=1))
     assert np.isfinite(metrics["eval_loss"])
