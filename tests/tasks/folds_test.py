@@ -21,7 +21,6 @@ def test_every_task(task_run, tmp_path):
         validation_file=(),
         test_file=(task_run.file,),
         max_train_samples=60,
-        max_eval_samples=60,
         num_train_epochs=1,
         output_dir=str(tmp_path / "folds"),
     )
