@@ -186,6 +186,7 @@ def test_a_taken_port(trained_task, serve):
         try_out.launch(page, port=port)
 
 
+@pytest.mark.slow
 def test_script_without_a_model(tmp_path):
     result = run_script("try_out", f"--model={tmp_path}", status=1)
     assert "holds no SavedModel" in result.stderr

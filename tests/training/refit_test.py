@@ -157,6 +157,7 @@ def test_the_weights_are_those_of_a_training_on_all_rows(few_rows, tiny_config):
         np.testing.assert_allclose(values, two[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_numbers_keep_their_scale(tiny_config, tmp_path):
     """Saved weights answer numbers, trained ones their deviations."""
     rows = [

@@ -92,7 +92,7 @@ def one(encoded):
     [
         pytest.param("mirrored", 1, "auto", marks=pytest.mark.slow),
         ("one_device", 4, "auto"),
-        ("mirrored", 2, "auto"),
+        pytest.param("mirrored", 2, "auto", marks=pytest.mark.slow),
         # XLA compiles the step for each length.
         pytest.param("one_device", 1, "true", marks=pytest.mark.slow),
         ("one_device", 1, "false"),
