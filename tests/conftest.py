@@ -34,7 +34,6 @@ WORDS = (
     "good great fine nice bad awful poor sad film movie story plot the a was "
     "is very quite ! . , ? un ##happy ##ly ##s caf ##e"
 ).split()
-_OBJECTS_OF_A_TRAINING = 100_000
 LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
 TOKENS = tuple(
     dict.fromkeys(
@@ -45,6 +44,9 @@ TOKENS = tuple(
         + list("0123456789[]#")
     )
 )
+
+# More than a file without a training leaves behind.
+_OBJECTS_OF_A_TRAINING = 100_000
 
 
 def pytest_addoption(parser):
@@ -58,8 +60,9 @@ def pytest_addoption(parser):
 class _Pictures:
     """What figures become: pictures, or nothing."""
 
+    are_painted = False
+
     def __init__(self, figures):
-        self.are_painted = False
         self._write_png, self._to_svg = figures.write_png, figures.to_svg
 
     def write_png(self, figure, path: str) -> None:
@@ -74,14 +77,11 @@ class _Pictures:
 
 @contextlib.contextmanager
 def _painting():
-    from bert_tf.evaluation.plots import figures
-
-    pictures = figures.write_png.__self__
-    before, pictures.are_painted = pictures.are_painted, True
+    before, _Pictures.are_painted = _Pictures.are_painted, True
     try:
         yield
     finally:
-        pictures.are_painted = before
+        _Pictures.are_painted = before
 
 
 @pytest.fixture(scope="module")
@@ -253,24 +253,35 @@ def review_file(tmp_path) -> str:
     return write_csv(tmp_path / "reviews.csv", review_rows(120))
 
 
+def quick_config(**changes) -> TrainConfig:
+    """Returns a configuration of a training that takes seconds.
+
+    Args:
+        **changes: `preset`, `train_file` and `output_dir` at least.
+    """
+    settings = {
+        "max_seq_length": 16,
+        "train_batch_size": 8,
+        "eval_batch_size": 16,
+        "num_train_epochs": 2,
+        "validation_split": 0.25,
+        # Thirty steps, which most tests are not about.
+        "contrastive": "false",
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
 @pytest.fixture
 def tiny_config(tmp_path, preset, review_file):
-    """Builds a configuration of a training that takes seconds."""
+    """Builds a `quick_config` of the test's own files."""
 
     def build(**changes) -> TrainConfig:
         settings = {
             "train_file": (review_file,),
             "output_dir": str(tmp_path / "run"),
             "preset": preset,
-            "max_seq_length": 16,
-            "train_batch_size": 8,
-            "eval_batch_size": 16,
-            "num_train_epochs": 2,
-            "validation_split": 0.25,
-            # Thirty steps, which most tests are not about.
-            "contrastive": "false",
         }
-        return TrainConfig(**{**settings, **changes})
+        return quick_config(**{**settings, **changes})
 
     return build
 
@@ -308,14 +319,11 @@ def run_of_mean(tmp_path_factory, preset) -> str:
 
     def make(folder):
         train(
-            TrainConfig(
+            quick_config(
                 train_file=(write_csv(folder / "train.csv", review_rows(120)),),
                 output_dir=str(folder / "run"),
                 preset=preset,
-                max_seq_length=16,
-                train_batch_size=8,
                 num_train_epochs=1,
-                contrastive="false",
                 pooling="mean",
             )
         )

@@ -53,13 +53,7 @@ def test_it_is_read_back(folder):
 # An ELECTRA as wide as its embeddings is a BERT from there on.
 @pytest.mark.parametrize(
     "folder",
-    [
-        # One of them always; the others differ in reading weights alone, which
-        # has tests of its own.
-        kind
-        for kind in CONFIGS
-        if kind != "electra"
-    ],
+    [kind for kind in CONFIGS if kind != "electra"],
     indirect=True,
 )
 @pytest.mark.slow

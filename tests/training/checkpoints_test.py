@@ -350,7 +350,7 @@ def wait_for(path, process):
 def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
     """SIGTERM or SIGKILL, again and again, until the run is finished.
 
-    Slow: ten trainings that are ended, 200 with --full.
+    Slow: twenty trainings that are ended, 200 with --full.
     """
     path, other = uninterrupted
     run = str(tmp_path / "run")
@@ -366,7 +366,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
     generator = random.Random(11)
     checkpoint = f"{run}/checkpoints/latest.npz"
     kills = runs = resumes = 0
-    wanted = 200 if full else 10
+    wanted = 200 if full else 20
     while kills < wanted or not os.path.exists(f"{run}/metrics.json"):
         if os.path.exists(f"{run}/metrics.json"):
             check_equal(run, f"{tmp_path}/whole")

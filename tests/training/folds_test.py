@@ -11,13 +11,12 @@ import pandas as pd
 import pytest
 
 from bert_tf import runs
-from bert_tf.config.training import TrainConfig
 from bert_tf.data.folds import read_folds
 from bert_tf.data.splits import read_splits
 from bert_tf.errors import InputError
 from bert_tf.training import folds
 from bert_tf.training import train as train_lib
-from tests.conftest import review_rows, write_csv
+from tests.conftest import quick_config, review_rows, write_csv
 from tests.scripts import Script, run_script
 
 
@@ -36,13 +35,10 @@ def probed(preset, tmp_path_factory):
     test = write_csv(folder / "test.csv", review_rows(12))
 
     def build(name, **changes):
-        return TrainConfig(
+        return quick_config(
             train_file=(str(path),),
             output_dir=str(folder / name),
             preset=preset,
-            max_seq_length=16,
-            validation_split=0.25,
-            contrastive="false",
             num_train_epochs=0,
             **{"test_file": (test,), **changes},
         )

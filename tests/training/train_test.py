@@ -17,7 +17,7 @@ from bert_tf.text.preprocessor import Preprocessor
 from bert_tf.training.checkpoints import TrainingState
 from bert_tf.training.train import train_files as train
 from pipelines import common_flags
-from tests.conftest import review_rows, write_csv
+from tests.conftest import quick_config, review_rows, write_csv
 from tests.data import readers_test
 from tests.runs import evaluate_files
 from tests.training.finetuning_test import Weights, saved_values
@@ -117,14 +117,12 @@ def test_history_and_best_epoch(trained_run):
 def plain(tmp_path_factory, preset):
     """A training that others are compared with: its settings and metrics."""
     folder = tmp_path_factory.mktemp("plain")
-    config = TrainConfig(
+    config = quick_config(
         train_file=(write_csv(folder / "train.csv", review_rows(90)),),
         validation_file=(write_csv(folder / "valid.csv", review_rows(30)),),
         output_dir=str(folder / "run"),
         preset=preset,
-        max_seq_length=16,
-        train_batch_size=8,
-        num_train_epochs=2,
+        contrastive="auto",
     )
     return config, train(config)
 
