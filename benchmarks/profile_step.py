@@ -54,6 +54,16 @@ def main(argv: list[str]) -> None:
             "with AdamW: the whole": whole_step(model, step),
         },
     )
+    half = batch(_BATCH_SIZE.value, _LENGTH.value, is_half_padding=True)
+    show(
+        "The same, half of it padding: the loss and its gradients",
+        {
+            name: compiled(
+                model, half, gradients=True, dropout=True, skip_padding=skips
+            )
+            for name, skips in (("padded", False), ("skip_padding", True))
+        },
+    )
     one = batch(1, _LENGTH.value)
     show(
         f"One text of {_LENGTH.value} tokens",
@@ -64,13 +74,21 @@ def main(argv: list[str]) -> None:
     )
 
 
-def batch(rows: int, length: int) -> dict[str, tf.Tensor]:
-    """Returns random token ids, as a batch of `pipeline.build_dataset`."""
+def batch(
+    rows: int, length: int, *, is_half_padding: bool = False
+) -> dict[str, tf.Tensor]:
+    """Returns random token ids, as a batch of `input_pipeline.build_dataset`.
+
+    Texts are of the same length, or from nothing but [CLS] to that.
+    """
     shape = [rows, length]
+    lengths = tf.fill([rows], length)
+    if is_half_padding:
+        lengths = tf.cast(tf.linspace(1, length, rows), tf.int32)
     return {
         "token_ids": tf.random.uniform(shape, 1000, 20_000, tf.int32),
         "segment_ids": tf.zeros(shape, tf.int32),
-        "padding_mask": tf.ones(shape, tf.int32),
+        "padding_mask": tf.sequence_mask(lengths, length, tf.int32),
         "label": tf.zeros([rows], tf.int32),
         "weight": tf.fill([rows], 1 / rows),
         "row": tf.range(rows),
@@ -124,7 +142,12 @@ def products(
 
 
 def compiled(
-    model, inputs: dict, *, gradients: bool, dropout: bool
+    model,
+    inputs: dict,
+    *,
+    gradients: bool,
+    dropout: bool,
+    skip_padding: bool = False,
 ) -> Callable[[], object]:
     """Returns a function that computes the loss, or its gradients."""
 
@@ -142,6 +165,7 @@ def compiled(
                     for name in ("token_ids", "segment_ids", "padding_mask")
                 },
                 num_heads=classifier.backbone_of(model).num_heads,
+                skip_padding=skip_padding,
                 **drops,
             )
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(

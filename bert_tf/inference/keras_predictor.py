@@ -19,17 +19,20 @@ def _build_predict_step(
     strategy: tf.distribute.Strategy,
     task: Task,
     model: keras.Model,
-    output: str,
     element_spec: dict,
 ) -> Callable[[dict], dict]:
-    """Returns a function of one batch that returns rows and one output.
+    """Returns a function of one batch that returns rows and their outputs.
 
     They are those of all replicas, on every worker.
     """
+    wanted = task.prediction_key, "embedding"
 
     def replica_step(batch):
         outputs = head.forward(task, model, input_pipeline.features(batch))
-        return {"row": batch["row"], "output": outputs[output]}
+        return {
+            "row": batch["row"],
+            **{name: outputs[name] for name in outputs if name in wanted},
+        }
 
     @tf.function(input_signature=[element_spec], autograph=False)
     def predict_step(batch):
@@ -56,9 +59,7 @@ class KerasPredictor:
     batch_size: int
     pad_token_id: int
     fixed_length: int | None = None
-    _steps: dict[str, Callable] = dataclasses.field(
-        default_factory=dict, init=False
-    )
+    _step: Callable | None = dataclasses.field(default=None, init=False)
 
     def __call__(self, encoded: EncodedTexts) -> np.ndarray:
         """Returns what `Task.metrics` takes, in the order of the texts."""
@@ -101,14 +102,13 @@ class KerasPredictor:
                 fixed_length=self.fixed_length,
             )
         )
-        if output not in self._steps:
-            self._steps[output] = _build_predict_step(
+        if self._step is None:
+            self._step = _build_predict_step(
                 strategy=self.strategy,
                 task=self.task,
                 model=self.model,
-                output=output,
                 element_spec=batches.element_spec,
             )
         for batch in batches:
-            result = self._steps[output](batch)
-            yield result["row"].numpy(), result["output"].numpy()
+            result = self._step(batch)
+            yield result["row"].numpy(), result[output].numpy()

@@ -177,6 +177,7 @@ def classify(
     dropouts: tuple[Drop, Drop] = (no_dropout, no_dropout),
     is_per_token: bool = False,
     pooling: str = CLS,
+    skip_padding: bool = False,
     activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.softmax,
 ) -> dict[str, tf.Tensor]:
     """Computes what a model of `build_classifier` does, faster.
@@ -184,6 +185,7 @@ def classify(
     Args:
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         dropouts: while training, see `dropouts`.
+        skip_padding: see `encoder.pooled_output`; not of a head on each token.
         activation: from logits to probabilities.
 
     Returns:
@@ -204,7 +206,11 @@ def classify(
         return {"logits": logits, "probabilities": activation(logits)}
     pool = encoder.mean_output if pooling == MEAN else encoder.pooled_output
     pooled = pool(
-        weights.encoder, features, num_heads=num_heads, drop=backbone_drop
+        weights.encoder,
+        features,
+        num_heads=num_heads,
+        drop=backbone_drop,
+        skip_padding=skip_padding,
     )
     pooled = tf.cast(pooled, tf.float32)
     logits = weights.logits(head_drop(pooled, HEAD_SITE))
@@ -228,6 +234,19 @@ def rescaled(model: keras.Model, factor: float, offset: float) -> Iterator:
         yield
     finally:
         set_head(model, kernel, bias)
+
+
+@contextlib.contextmanager
+def without_optimizer(model: keras.Model) -> Iterator:
+    """Hides the optimizer from Keras, which writes and reads its moments, too.
+
+    They are twice the weights, and a model that is kept has no use for them.
+    """
+    optimizer, model.optimizer = model.optimizer, None
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
 
 
 def set_head(model: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:

@@ -41,6 +41,7 @@ def forward(
     *,
     weights: ClassifierWeights | None = None,
     dropouts: tuple[Drop, Drop] = (no_dropout, no_dropout),
+    skip_padding: bool = False,
 ) -> dict[str, tf.Tensor]:
     """Returns the model's outputs, see `classify`.
 
@@ -48,7 +49,7 @@ def forward(
         model: of `build_model`.
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         weights: the model's, where they are to be had already.
-        dropouts: while training, see `dropouts`.
+        dropouts, skip_padding: see `classify`.
     """
     return classifier.classify(
         weights or classifier.classifier_weights(model),
@@ -57,5 +58,6 @@ def forward(
         dropouts=dropouts,
         is_per_token=task.is_per_token,
         pooling=classifier.pooling_of(model),
+        skip_padding=skip_padding,
         activation=task.activate,
     )

@@ -85,7 +85,13 @@ def build_trainer(
         train_steps=TrainSteps(functools.partial(build_step, loss_fn=loss_fn)),
         pair_steps=TrainSteps(
             functools.partial(
-                build_step, loss_fn=contrastive.build_loss_fn(task, model)
+                build_step,
+                loss_fn=contrastive.build_loss_fn(
+                    task,
+                    model,
+                    skip_padding=fixed_length is None
+                    and config.jit_compile != "true",
+                ),
             )
         ),
         checkpoints=Checkpoints(

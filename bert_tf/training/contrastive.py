@@ -68,11 +68,20 @@ def plan_epoch(
     return rows.reshape([steps, batch_size])
 
 
-def build_loss_fn(task: Task, model: keras.Model) -> Callable:
-    """Returns the loss that `train_step.build_step` takes."""
+def build_loss_fn(
+    task: Task, model: keras.Model, *, skip_padding: bool
+) -> Callable:
+    """Returns the loss that `train_step.build_step` takes.
+
+    Args:
+        skip_padding: see `encoder.pooled_output`. The batches are not of texts
+            of like length, so that half of them is padding.
+    """
 
     def loss_fn(batch, keys):
-        outputs = train_step.forward(task, model, batch, keys)
+        outputs = train_step.forward(
+            task, model, batch, keys, skip_padding=skip_padding
+        )
         vectors = tf.math.l2_normalize(outputs["embedding"], axis=1)
         texts = vectors, batch["label"], batch["row"]
         losses = contrastive_losses(texts, _of_all_replicas(texts))

@@ -19,7 +19,12 @@ from bert_tf.tasks.base import Task
 
 
 def forward(
-    task: Task, model: keras.Model, batch: dict, keys: tf.Tensor
+    task: Task,
+    model: keras.Model,
+    batch: dict,
+    keys: tf.Tensor,
+    *,
+    skip_padding: bool = False,
 ) -> dict[str, tf.Tensor]:
     """Returns the model's outputs for a batch, under dropout of these keys."""
     return head.forward(
@@ -27,6 +32,7 @@ def forward(
         model,
         features(batch),
         dropouts=classifier.dropouts(model, keys),
+        skip_padding=skip_padding,
     )
 
 

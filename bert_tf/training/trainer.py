@@ -121,7 +121,8 @@ class Trainer:
 
     def load_weights(self, name: str = run_dir.WEIGHTS) -> None:
         """Reads the best weights, for the task's `saved_form`."""
-        self.model.load_weights(os.path.join(self.output_dir, name))
+        with classifier.without_optimizer(self.model):
+            self.model.load_weights(os.path.join(self.output_dir, name))
         factor, offset = self.task.scale
         self._predicted = {
             name: (predictions * np.float32(factor) + np.float32(offset), time_)
@@ -387,5 +388,6 @@ class Trainer:
         with (
             run_dir.written_aside(path) as aside,
             classifier.rescaled(self.model, *self.task.scale),
+            classifier.without_optimizer(self.model),
         ):
             self.model.save_weights(aside)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from bert_tf.models import backbones, classifier, encoder
-from bert_tf.models.dropout import no_dropout
+from bert_tf.models.dropout import Dropout, dropout_keys, no_dropout
 from tests.conftest import tiny_backbone
 
 
@@ -137,6 +137,40 @@ def test_trains_as_the_layers_of_keras_do():
     fast = losses(classify)
     assert plain[-1] < 0.7 * plain[0]
     np.testing.assert_allclose(fast, plain, atol=1e-4)
+
+
+@pytest.mark.parametrize("pool", [encoder.pooled_output, encoder.mean_output])
+def test_without_padding_it_is_the_same(pool):
+    """The output, what is dropped, and every gradient."""
+    backbone = trained_backbone()
+    inputs = features(length=9)
+    drop = Dropout(0.2, dropout_keys(1, tf.constant(3), tf.range(4)))
+    goal = tf.random.stateless_normal([4, backbone.hidden_dim], [1, 2])
+    variables = [v.value for v in backbone.trainable_variables]
+    outputs, gradients = [], []
+    for skip_padding in (False, True):
+        with tf.GradientTape() as tape:
+            output = pool(
+                backbones.encoder_weights(backbone),
+                inputs,
+                num_heads=backbone.num_heads,
+                drop=drop,
+                skip_padding=skip_padding,
+            )
+            loss = tf.reduce_sum(output * goal)
+        outputs.append(output)
+        gradients.append(
+            [
+                tf.convert_to_tensor(gradient)
+                for gradient in tape.gradient(
+                    loss, variables, unconnected_gradients="zero"
+                )
+            ]
+        )
+    np.testing.assert_allclose(*outputs, atol=1e-5)
+    for padded, skipped in zip(*gradients, strict=True):
+        np.testing.assert_allclose(padded, skipped, atol=2e-5)
+    assert sum(float(tf.norm(one)) for one in gradients[1]) > 1
 
 
 def test_training_flops_are_six_for_each_weight_and_the_attention():

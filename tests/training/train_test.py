@@ -3,6 +3,7 @@ import json
 import os
 import runpy
 
+import h5py
 import keras
 import numpy as np
 import pandas as pd
@@ -58,6 +59,9 @@ def test_run_folder(trained_run):
         ),
     }  # fmt: skip
     assert os.listdir(f"{trained_run}/checkpoints") == ["best.weights.h5"]
+    with h5py.File(f"{trained_run}/checkpoints/best.weights.h5") as file:
+        # The optimizer's moments would be twice the weights.
+        assert set(file) == {"layers", "vars"}
 
 
 @pytest.mark.slow
