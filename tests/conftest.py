@@ -57,31 +57,34 @@ def pytest_addoption(parser):
     )
 
 
-class _Pictures:
-    """What figures become: pictures, or nothing."""
+# A variable, so that the scripts that a test runs do as it does.
+_PAINTED = "TESTS_PAINT_FIGURES"
 
-    are_painted = False
 
-    def __init__(self, figures):
-        self._write_png, self._to_svg = figures.write_png, figures.to_svg
+def leave_figures_unpainted() -> None:
+    """Leaves pictures empty from now on, unless a test wants them."""
+    from bert_tf.evaluation.plots import figures
 
-    def write_png(self, figure, path: str) -> None:
-        if self.are_painted:
-            self._write_png(figure, path)
+    write_png, to_svg = figures.write_png, figures.to_svg
+
+    def write_png_or_nothing(figure, path):
+        if _PAINTED in os.environ:
+            write_png(figure, path)
         else:
             open(path, "w").close()
 
-    def to_svg(self, *arguments) -> str:
-        return self._to_svg(*arguments) if self.are_painted else "<svg></svg>"
+    def to_svg_or_nothing(*arguments):
+        return to_svg(*arguments) if _PAINTED in os.environ else "<svg></svg>"
+
+    figures.write_png = write_png_or_nothing
+    figures.to_svg = to_svg_or_nothing
 
 
 @contextlib.contextmanager
 def _painting():
-    before, _Pictures.are_painted = _Pictures.are_painted, True
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_PAINTED, "1")
         yield
-    finally:
-        _Pictures.are_painted = before
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +92,8 @@ def painted():
     """For tests of pictures.
 
     To paint its figures is a quarter of a tiny training. Those of the runs
-    that many tests read are painted (`made_once`), and those of scripts; the
-    others of the suite draw theirs, but do not paint them.
+    that many tests read are painted (`made_once`); the others of the suite
+    draw theirs, but do not paint them.
     """
     with _painting():
         yield
@@ -102,15 +105,12 @@ def pytest_configure(config):
         return
     import tensorflow as tf
 
-    from bert_tf.evaluation.plots import figures
-
-    # TensorFlow's graph optimizer is a tenth of a tiny training.
-    is_quick = config.getoption("markexpr") == "not slow"
+    # TensorFlow's graph optimizer is a fifth of a tiny training. Scripts,
+    # which run in processes of their own, have it.
     tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": is_quick}
+        {"disable_meta_optimizer": True}
     )
-    pictures = _Pictures(figures)
-    figures.write_png, figures.to_svg = pictures.write_png, pictures.to_svg
+    leave_figures_unpainted()
     # `forget_graphs` collects after each file: in between, looking through the
     # millions of objects of TensorFlow's graphs takes a tenth of the time.
     gc.disable()

@@ -21,6 +21,7 @@ def read_csv(path) -> list[dict]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("painted")
 def test_train_evaluate_export_predict(tmp_path, preset):
     rows = [(str(i), *row) for i, row in enumerate(review_rows(240))]
     train = write_csv(tmp_path / "train.csv", rows[:200], "id,text,label")

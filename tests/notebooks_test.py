@@ -182,8 +182,8 @@ def test_interrupted_and_run_again(preset, tmp_path):
         "import bert_tf\n"
         f"run = bert_tf.train({path!r}, output_dir={run!r}, "
         f"preset={preset!r}, max_seq_length=16, train_batch_size=8, "
-        "num_train_epochs=60, validation_split=0.25, contrastive='false', "
-        "early_stopping_patience=60, checkpoint_seconds=0)\n"
+        "num_train_epochs=20, validation_split=0.25, contrastive='false', "
+        "early_stopping_patience=20, checkpoint_seconds=0)\n"
         "print(run.metrics['train_epochs'])"
     )
     with run_kernel(env={**os.environ, "PYTHONPATH": str(ROOT)}) as (
@@ -209,4 +209,4 @@ def test_interrupted_and_run_again(preset, tmp_path):
     assert "Resuming the run" in printed
     # Keras' bar, and the number of all epochs.
     assert "\u2501" in printed
-    assert printed.split()[-1] == "60"
+    assert printed.split()[-1] == "20"

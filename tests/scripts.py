@@ -9,7 +9,6 @@ import atexit
 import functools
 import json
 import os
-import pathlib
 import runpy
 import signal
 import subprocess
@@ -17,7 +16,9 @@ import sys
 import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).parent.parent
+from tests import conftest
+
+ROOT = conftest.ROOT
 
 
 class Script:
@@ -130,6 +131,7 @@ def _serve() -> dict:
     import bert_tf.distillation.distill  # noqa: F401
     import bert_tf.serving.export  # noqa: F401
 
+    conftest.leave_figures_unpainted()
     for line in sys.stdin:
         request = json.loads(line)
         if "pid" in request:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, review_rows, write_csv
+from tests.scripts import run_script
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +76,7 @@ def wait_until(condition) -> None:
 @pytest.fixture(scope="module")
 def one_device(command, tmp_path_factory):
     run = str(tmp_path_factory.mktemp("one") / "run")
-    subprocess.run([*command, f"--output_dir={run}"], cwd=ROOT, check=True)
+    run_script("train", *command[3:], f"--output_dir={run}")
     return run
 
 
