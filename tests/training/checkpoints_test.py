@@ -187,11 +187,14 @@ def test_a_remote_run_folder(disk, uninterrupted, preset, tmp_path, request):
 @pytest.mark.slow
 def test_a_kill_amid_a_copy_to_s3(uninterrupted, preset, tmp_path, s3):
     """The checkpoint is the last that appears, the metrics come after it."""
-    path, other = uninterrupted
+    path, _ = uninterrupted
     address = f"{s3.address}{tmp_path.name}/run"
     flags = tmp_path / "flags.txt"
     config = settings(path, preset, address, checkpoint_seconds=0.01)
     flags.write_text(config.to_flagfile())
+    # The uninterrupted run in a process like these.
+    whole = str(tmp_path / "whole")
+    run_script("train", f"--flagfile={flags}", f"--output_dir={whole}")
     checkpoint = f"{address}/checkpoints/latest.npz"
     kills = resumed = 0
     # While its first files are copied, a checkpoint, after that, and while the
@@ -216,12 +219,12 @@ def test_a_kill_amid_a_copy_to_s3(uninterrupted, preset, tmp_path, s3):
     assert done.returncode == 0, done.stderr
     copy = str(tmp_path / "copy")
     remote.pull(address, copy)
-    check_equal(copy, other)
+    check_equal(copy, whole)
     names = [name.removeprefix(address + "/") for name in s3.written()]
-    whole = [name for name in names if ".partial" not in name]
-    assert whole[-1] == "metrics.json"
-    first = whole.index("checkpoints/latest.npz")
-    assert {"config.json", "vocab.txt"} <= set(whole[:first])
+    names = [name for name in names if ".partial" not in name]
+    assert names[-1] == "metrics.json"
+    first = names.index("checkpoints/latest.npz")
+    assert {"config.json", "vocab.txt"} <= set(names[:first])
 
 
 def test_what_may_be_resumed(uninterrupted, preset, tmp_path):
@@ -360,8 +363,8 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         "--validation_split=0.25", "--metric_for_best_model=loss",
         "--checkpoint_seconds=0", "--num_train_epochs=2",
     )  # fmt: skip
-    # The uninterrupted run in a process like these: two logical CPUs, which
-    # the tests have, share the threads otherwise.
+    # The uninterrupted run in a process like these: the tests' has two logical
+    # CPUs, which share the threads otherwise, and no graph optimizer.
     run_script(*command, f"--output_dir={tmp_path}/whole")
     generator = random.Random(11)
     checkpoint = f"{run}/checkpoints/latest.npz"

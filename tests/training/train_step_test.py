@@ -58,7 +58,7 @@ def build(
         seed=3,
         accumulate_steps=accumulate_steps,
         jit_compile=jit_compile == "true",
-        loss_fn=contrastive.build_loss_fn(TASK, model)
+        loss_fn=contrastive.build_loss_fn(TASK, model, skip_padding=True)
         if is_contrastive
         else None,
     )
