@@ -25,7 +25,7 @@ class Script:
     """A script that runs; its output is in files until it has ended."""
 
     def __init__(self, name: str, *arguments: str, stdin: str = "", cwd=ROOT):
-        folder = tempfile.mkdtemp(prefix="script-")
+        folder = tempfile.mkdtemp(dir=_folder().name)
         self._paths = {
             name: os.path.join(folder, name)
             for name in ("stdin", "stdout", "stderr")
@@ -115,6 +115,11 @@ class _Server:
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="scripts-")
 
 
 @functools.cache
