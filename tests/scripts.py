@@ -16,9 +16,7 @@ import sys
 import tempfile
 import time
 
-from tests import conftest
-
-ROOT = conftest.ROOT
+from tests.conftest import ROOT, leave_figures_unpainted
 
 
 class Script:
@@ -136,7 +134,7 @@ def _serve() -> dict:
     import bert_tf.distillation.distill  # noqa: F401
     import bert_tf.serving.export  # noqa: F401
 
-    conftest.leave_figures_unpainted()
+    leave_figures_unpainted()
     for line in sys.stdin:
         request = json.loads(line)
         if "pid" in request:

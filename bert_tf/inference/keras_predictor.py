@@ -21,7 +21,7 @@ def _build_predict_step(
     model: keras.Model,
     element_spec: dict,
 ) -> Callable[[dict], dict]:
-    """Returns a function of one batch that returns rows and their outputs.
+    """Returns a function of one batch: rows, predictions, and vectors if any.
 
     They are those of all replicas, on every worker.
     """

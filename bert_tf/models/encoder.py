@@ -105,9 +105,9 @@ def pooled_output(
     Args:
         features: token_ids, segment_ids, padding_mask: <int32>[batch, length].
         drop: a `Dropout`, or `no_dropout`.
-        skip_padding: whether only the attention is computed for padding, too.
-            Of a batch that is half padding a step takes two thirds of the
-            time; of one without padding 1.05. XLA cannot compile it.
+        skip_padding: whether padding is left out of all but the attention. Of
+            a batch that is half padding a step takes two thirds of the time;
+            of one without padding 1.05. XLA cannot compile it.
     """
     first = _hidden(
         weights,

@@ -355,7 +355,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
 
     Slow: twenty trainings that are ended, 200 with --full.
     """
-    path, other = uninterrupted
+    path, _ = uninterrupted
     run = str(tmp_path / "run")
     command = (
         "train", f"--train_file={path}", f"--preset={preset}",
