@@ -7,6 +7,7 @@ while it is imported. --verbosity=1 leaves everything as it is.
 
 import contextlib
 import gc
+import importlib
 import logging as python_logging
 import os
 import sys
@@ -17,6 +18,9 @@ from collections.abc import Iterator
 from absl import logging
 
 _STDERR = 2
+
+# Keras imports them for wrappers and galleries that no script of ours uses.
+_UNUSED_BY_KERAS = ("matplotlib", "sklearn")
 
 
 def is_verbose(arguments: list[str]) -> bool:
@@ -45,11 +49,12 @@ def imports() -> Iterator[None]:
     with _no_garbage_collection(), warnings.catch_warnings():
         # tqdm's, in a notebook without ipywidgets.
         warnings.filterwarnings("ignore", message="IProgress not found")
-        if is_verbose(sys.argv[1:]):
+        with contextlib.ExitStack() as stack:
+            if not is_verbose(sys.argv[1:]):
+                stack.enter_context(_stderr_aside())
+            if _is_own_script():
+                _import_tensorflow_alone()
             yield
-        else:
-            with _stderr_aside():
-                yield
 
 
 def is_notebook() -> bool:
@@ -90,6 +95,28 @@ def told_in_notebook() -> Iterator[None]:
         logger.removeHandler(handler)
         logger.setLevel(python_logging.NOTSET)
         logger.propagate = True
+
+
+def _is_own_script() -> bool:
+    """Whether the process is a script's; another's may use all of Keras."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return spec is not None and spec.name.startswith("pipelines.")
+
+
+def _import_tensorflow_alone() -> None:
+    """Imports TensorFlow and Keras a third faster, which miss two packages.
+
+    What Keras does without them is what it does where they are not installed;
+    our own modules import them as ever, later and where they need them.
+    """
+    absent = [name for name in _UNUSED_BY_KERAS if name not in sys.modules]
+    # Python takes None for a module that there is not.
+    sys.modules.update(dict.fromkeys(absent))
+    try:
+        importlib.import_module("tensorflow")
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

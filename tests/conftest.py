@@ -20,6 +20,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Models are tiny and the suite runs in two processes, which would wait for one
 # another's threads.
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+# Spark's processes live for seconds: to compile well takes half of them.
+os.environ.setdefault(
+    "JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+)
 
 import bert_tf  # noqa: F401, I001 - names Keras' backend before Keras is imported
 

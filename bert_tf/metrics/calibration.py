@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
 
 _BINS = 15
 # Wide enough for any network; a bound keeps a part without mistakes, whose
@@ -90,6 +89,8 @@ def fit_temperature(
         probabilities: <float>[rows, classes] of the uncalibrated model.
         weights: how much each row counts <float>[rows]; 1 by default.
     """
+    # Here, so that no prediction waits for it.
+    from scipy import optimize
 
     def loss(log_temperature: float) -> float:
         scaled = with_temperature(probabilities, np.exp(log_temperature))

@@ -1,9 +1,11 @@
-"""Multi-class classification metrics, computed with scikit-learn."""
+"""Multi-class classification metrics, computed with scikit-learn.
+
+It is imported where it is used: those who predict need not wait for it.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn import metrics
 
 from bert_tf.metrics import calibration
 
@@ -25,6 +27,8 @@ def classification_metrics(
         class_names: one per class.
         positive: the positive one of two; by default `positive_class`.
     """
+    from sklearn import metrics
+
     predictions = probabilities.argmax(axis=1)
     # A float32 softmax adds up to 1 only within float32's precision.
     probabilities = probabilities.astype(np.float64)
@@ -79,6 +83,8 @@ def scores_by_class(
             has the class.
         y_pred: what was predicted, likewise.
     """
+    from sklearn import metrics
+
     scores = metrics.precision_recall_fscore_support(
         y_true, y_pred, labels=np.arange(len(class_names)), zero_division=0
     )
@@ -123,6 +129,8 @@ def headline_metric(class_names: Sequence[str]) -> str:
 
 
 def _precision_recall_f1(labels, predictions, ids, average: str) -> dict:
+    from sklearn import metrics
+
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         labels, predictions, labels=ids, average=average, zero_division=0
     )
@@ -138,6 +146,8 @@ def _roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float | None:
 
     None where a class is missing from the labels: it is not defined then.
     """
+    from sklearn import metrics
+
     if len(np.unique(labels)) < probabilities.shape[1]:
         return None
     if probabilities.shape[1] == 2:

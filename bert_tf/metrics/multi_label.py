@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn import metrics
 
 from bert_tf.metrics import bootstrap
 from bert_tf.metrics.classification import scores_by_class
@@ -26,6 +25,8 @@ def multi_label_metrics(
         thresholds: <float>[labels], from which on a label is answered.
         class_names: one per label.
     """
+    from sklearn import metrics
+
     y_pred = probabilities >= thresholds
     clipped = np.clip(probabilities.astype(np.float64), _SMALLEST, None)
     clipped = np.minimum(clipped, 1 - _SMALLEST)

@@ -1,7 +1,6 @@
 """Metrics of regression."""
 
 import numpy as np
-from scipy import stats
 
 from bert_tf.metrics import bootstrap
 
@@ -16,6 +15,9 @@ def regression_metrics(targets: np.ndarray, predictions: np.ndarray) -> dict:
         targets: <float>[rows].
         predictions: <float>[rows].
     """
+    # Here, since it takes half a second, for which no prediction need wait.
+    from scipy import stats
+
     targets = np.asarray(targets, np.float64)
     predictions = np.asarray(predictions, np.float64)
     errors = predictions - targets

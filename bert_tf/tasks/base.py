@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from bert_tf.data.input_pipeline import EncodedTexts
 from bert_tf.metrics.bootstrap import BootstrapMetrics
-from bert_tf.tasks import linear_probe
 
 # Of a signature: what it is for, and from the model's outputs to its own.
 Signature = tuple[str, Callable[[dict], dict]]
@@ -159,7 +158,7 @@ class Task:
         weights: np.ndarray,
         *,
         strength: float | None = None,
-    ) -> linear_probe.Head:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns kernel and bias that fit features; PROBED_TASKS have it.
 
         Args:

@@ -7,13 +7,11 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from sklearn.utils.class_weight import compute_class_weight
 
 from bert_tf import labels as labels_lib
 from bert_tf.errors import InputError, list_some
 from bert_tf.metrics import classification as metrics_lib
 from bert_tf.tasks import base as base_lib
-from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 # How many classes top_k answers, where there are so many.
@@ -123,6 +121,9 @@ class Classification(Task):
 
     def fit_linear_probe(self, features, targets, weights, *, strength=None):
         """Returns logistic regression, see `Task`."""
+        # Imports scikit-learn, for which those who predict need not wait.
+        from bert_tf.tasks import linear_probe
+
         return linear_probe.fit_classes(
             features,
             targets,
@@ -210,6 +211,8 @@ def example_weights(labels: np.ndarray, class_weight: str) -> np.ndarray:
     """Returns how much each example counts <float32>[rows]."""
     if class_weight == "none":
         return np.ones(len(labels), np.float32)
+    from sklearn.utils.class_weight import compute_class_weight
+
     classes = np.unique(labels)
     weights = compute_class_weight(class_weight, classes=classes, y=labels)
     by_class = np.zeros(classes.max() + 1, np.float32)

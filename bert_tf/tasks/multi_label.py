@@ -11,7 +11,6 @@ from bert_tf.labels import split
 from bert_tf.metrics import multi_label as metrics_lib
 from bert_tf.metrics.bootstrap import BootstrapMetrics
 from bert_tf.tasks import base as base_lib
-from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 
@@ -100,6 +99,8 @@ class MultiLabel(Task):
 
     def fit_linear_probe(self, features, targets, weights, *, strength=None):
         """Returns a logistic regression for each label, see `Task`."""
+        from bert_tf.tasks import linear_probe
+
         del strength
         return linear_probe.fit_labels(features, targets, weights)
 

@@ -10,7 +10,6 @@ import tensorflow as tf
 from bert_tf.metrics import regression as metrics_lib
 from bert_tf.metrics.bootstrap import BootstrapMetrics
 from bert_tf.tasks import base as base_lib
-from bert_tf.tasks import linear_probe
 from bert_tf.tasks.base import Signature, Task
 
 
@@ -83,6 +82,8 @@ class Regression(Task):
 
     def fit_linear_probe(self, features, targets, weights, *, strength=None):
         """Returns ridge regression, see `Task`."""
+        from bert_tf.tasks import linear_probe
+
         del strength
         standardized = (targets - self.mean) / self.deviation
         return linear_probe.fit_numbers(features, standardized, weights)

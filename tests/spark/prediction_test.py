@@ -238,7 +238,7 @@ def test_killed_executors(saved_model, tmp_path, full):
 
     Slow: a cluster of two workers, and a job for each kill.
     """
-    texts = texts_with_hostile(20_000)
+    texts = texts_with_hostile(8_000)
     path = write_jsonl(tmp_path / "in.jsonl", texts)
     expected = predicted(saved_model, path, tmp_path)
     generator = random.Random(2)
@@ -257,7 +257,7 @@ def test_killed_executors(saved_model, tmp_path, full):
             while script.poll() is None and len(cluster.executors()) < 2:
                 time.sleep(0.05)
             # From before the first row is read to when most are answered.
-            time.sleep(generator.uniform(0, 15))
+            time.sleep(generator.uniform(0, 10))
             for executor in cluster.executors()[:1]:
                 executor.kill()
                 kills += 1

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.conftest import ROOT, review_rows, write_csv
+from tests.conftest import ROOT, made_once, review_rows, write_csv
 from tests.scripts import run_script
 
 pytestmark = pytest.mark.slow
@@ -24,12 +24,16 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def command(tmp_path_factory, preset):
     """30 steps; neither part divides by the batch, nor by two."""
-    folder = tmp_path_factory.mktemp("workers")
-    train = write_csv(folder / "train.csv", review_rows(77))
-    validation = write_csv(folder / "validation.csv", review_rows(31))
+
+    def make(folder):
+        write_csv(folder / "train.csv", review_rows(77))
+        write_csv(folder / "validation.csv", review_rows(31))
+
+    folder = made_once(tmp_path_factory, "rows_of_workers", make)
     return [
-        sys.executable, "-m", "pipelines.train", f"--train_file={train}",
-        f"--validation_file={validation}", f"--preset={preset}",
+        sys.executable, "-m", "pipelines.train",
+        f"--train_file={folder}/train.csv",
+        f"--validation_file={folder}/validation.csv", f"--preset={preset}",
         "--max_seq_length=16", "--train_batch_size=8", "--eval_batch_size=8",
         "--learning_rate=1e-3", "--num_train_epochs=3", "--dropout=0",
         "--metric_for_best_model=loss", "--checkpoint_seconds=0",
@@ -82,10 +86,13 @@ def one_device(command, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def two_workers(command, tmp_path_factory):
-    run = str(tmp_path_factory.mktemp("two") / "run")
-    told = finish(launch(command, f"--output_dir={run}"))
-    assert "2 replicas on CPU, as worker 1" in told
-    return run
+    """The uninterrupted run, once for all files that compare with it."""
+
+    def make(folder):
+        told = finish(launch(command, f"--output_dir={folder}/run"))
+        assert "2 replicas on CPU, as worker 1" in told
+
+    return str(made_once(tmp_path_factory, "two_workers", make) / "run")
 
 
 def check_alike(run, other, atol):
@@ -114,7 +121,10 @@ def test_two_workers_equal_one_device(one_device, two_workers):
     check_alike(one_device, two_workers, atol=1e-4)
 
 
-def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
+def test_a_killed_and_a_paused_worker_and_restarts(
+    command, two_workers, tmp_path
+):
+    """Paused as on a machine that hangs; the others do not wait a minute."""
     run = str(tmp_path / "run")
     process = launch(command, f"--output_dir={run}")
     checkpoint = f"{run}/checkpoints/latest.npz"
@@ -123,21 +133,15 @@ def test_a_killed_worker_and_a_restart(command, two_workers, tmp_path):
     told = finish(process, status=128 + signal.SIGKILL)
     assert not os.path.exists(f"{run}/metrics.json")
     assert re.search("another worker was lost|terminated; the training", told)
-    told = finish(launch(command, f"--output_dir={run}"))
-    assert "Resuming the run" in told
-    check_alike(two_workers, run, atol=0)
-
-
-def test_a_paused_worker_and_a_restart(command, two_workers, tmp_path):
-    """As a machine that hangs; the others do not wait a minute for it."""
-    run = str(tmp_path / "run")
+    before = os.stat(checkpoint).st_mtime_ns
     process = launch(command, f"--output_dir={run}")
-    wait_until(lambda: os.path.exists(f"{run}/checkpoints/latest.npz"))
+    wait_until(lambda: os.stat(checkpoint).st_mtime_ns > before)
     workers_of(process)[1].send_signal(signal.SIGSTOP)
     start = time.monotonic()
     told = finish(process, status=2)
     assert time.monotonic() - start < 60
     assert told.count("error: another worker was lost") == 1
+    assert "Resuming the run" in told
     assert "Resuming the run" in finish(launch(command, f"--output_dir={run}"))
     check_alike(two_workers, run, atol=0)
 
