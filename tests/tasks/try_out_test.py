@@ -26,6 +26,9 @@ from tests.scripts import ROOT, run_script
 from tests.serving.hostile import SHORTER
 
 ANSWER, ANSWER_MANY = "/answer", "/answer_many"
+# One for all requests: each of its own would read the certificates first, which
+# takes longer than an answer.
+CLIENT = httpx.Client(timeout=60)
 
 
 @contextlib.contextmanager
@@ -73,10 +76,10 @@ def ask(address: str, *texts, api: str = ANSWER) -> list | str:
     """
     url = f"{address}gradio_api/call{api}"
     body = json.dumps({"data": texts})
-    event = httpx.post(
+    event = CLIENT.post(
         url, content=body, headers={"content-type": "application/json"}
     ).json()["event_id"]
-    lines = httpx.get(f"{url}/{event}", timeout=60).text.splitlines()
+    lines = CLIENT.get(f"{url}/{event}").text.splitlines()
     assert lines[0] in ("event: complete", "event: error"), lines
     answer = json.loads(lines[1].removeprefix("data: "))
     return answer if lines[0] == "event: complete" else answer["error"]
