@@ -20,8 +20,9 @@ def define() -> None:
             "num_train_epochs",
             None,
             "Passes over the training rows; 0 for a linear probe alone. "
-            "Default: 3, or as many as take 400 steps, up to 40; with a "
-            "contrastive epoch that and, from 100 rows on, 3.",
+            "Default: 3, or as many as take 400 steps (200 of classes after a "
+            "linear probe), up to 40; with a contrastive epoch that and, from "
+            "100 rows on, 3.",
         )
         flags.DEFINE_integer(
             "train_batch_size",

@@ -12,6 +12,9 @@ from bert_tf.training import optimizer
 # Few rows are few steps, after which a model has hardly moved (Zhang et al.
 # 2021, 2006.05987); where an epoch is a step or two, there must be an end.
 _FEWEST_STEPS = 400
+# Classes that a linear probe knows already need fewer; with more, labels that
+# are wrong are learnt by heart (docs/tried.md).
+_FEWEST_STEPS_FROM_PROBE = 200
 # Rows a class up to which a contrastive epoch comes first. Of many rows the
 # classes teach as much; where they are not those of a sentence encoder's likes,
 # as of grammar, it is a loss (docs/defaults.md).
@@ -79,7 +82,10 @@ def resolve(
     epochs = config.num_train_epochs
     if epochs is None:
         steps = math.ceil(rows / batch_size)
-        epochs = max(_EPOCHS, math.ceil(_FEWEST_STEPS / steps))
+        fewest = _FEWEST_STEPS
+        if config.task == "classification" and head_init == "linear_probe":
+            fewest = _FEWEST_STEPS_FROM_PROBE
+        epochs = max(_EPOCHS, math.ceil(fewest / steps))
         epochs = min(epochs, _MOST_EPOCHS)
         if is_contrastive:
             # Little is left to learn, and more would be learnt by heart.

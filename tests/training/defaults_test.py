@@ -40,13 +40,19 @@ def test_what_is_left_open_is_decided(tiny_config):
 
 
 @pytest.mark.parametrize(
-    ("rows", "batch_size", "epochs"),
-    [(43, 16, 40), (300, 16, 22), (999, 16, 7), (2_000, 32, 7),
-     (6_090, 32, 3), (100_000, 32, 3)],
+    ("rows", "batch_size", "epochs", "head_init"),
+    [(43, 16, 40, "auto"), (300, 16, 11, "auto"), (999, 16, 4, "auto"),
+     (2_000, 32, 4, "auto"), (6_090, 32, 3, "auto"),
+     (43, 16, 40, "random"), (300, 16, 22, "random"), (2_000, 32, 7, "random"),
+     (100_000, 32, 3, "random")],
 )  # fmt: skip
-def test_few_rows_have_many_epochs(tiny_config, rows, batch_size, epochs):
-    """Without a contrastive epoch."""
-    given = tiny_config(train_batch_size=None, num_train_epochs=None)
+def test_few_rows_have_many_epochs(
+    tiny_config, rows, batch_size, epochs, head_init
+):
+    """Without a contrastive epoch; from a linear probe fewer."""
+    given = tiny_config(
+        train_batch_size=None, num_train_epochs=None, head_init=head_init
+    )
     config = resolve(given, rows=rows)
     assert config.train_batch_size == batch_size
     assert config.num_train_epochs == epochs
