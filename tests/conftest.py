@@ -84,6 +84,19 @@ def leave_figures_unpainted() -> None:
     figures.to_svg = to_svg_or_nothing
 
 
+def leave_graphs_unoptimized() -> None:
+    """Runs TensorFlow's graphs as they were traced.
+
+    Its optimizer is a fifth of a tiny training. The demo, the README's
+    commands, notebooks and workers run in processes that have it.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options(
+        {"disable_meta_optimizer": True}
+    )
+
+
 @contextlib.contextmanager
 def _painting():
     with pytest.MonkeyPatch.context() as patch:
@@ -107,17 +120,13 @@ def pytest_configure(config):
     is_worker = hasattr(config, "workerinput")
     if config.getoption("numprocesses", None) and not is_worker:
         return
-    import tensorflow as tf
-
-    # TensorFlow's graph optimizer is a fifth of a tiny training. Scripts,
-    # which run in processes of their own, have it.
-    tf.config.optimizer.set_experimental_options(
-        {"disable_meta_optimizer": True}
-    )
+    leave_graphs_unoptimized()
     leave_figures_unpainted()
     # `forget_graphs` collects after each file: in between, looking through the
     # millions of objects of TensorFlow's graphs takes a tenth of the time.
     gc.disable()
+    import tensorflow as tf
+
     # Two, so that a mirrored strategy has something to mirror over.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(

@@ -17,7 +17,11 @@ import sys
 import tempfile
 import time
 
-from tests.conftest import ROOT, leave_figures_unpainted
+from tests.conftest import (
+    ROOT,
+    leave_figures_unpainted,
+    leave_graphs_unoptimized,
+)
 
 
 class Script:
@@ -135,6 +139,7 @@ def _serve() -> dict:
     import bert_tf.distillation.distill  # noqa: F401
     import bert_tf.serving.export  # noqa: F401
 
+    leave_graphs_unoptimized()
     leave_figures_unpainted()
     # As `quiet.imports` does: no script looks through what is imported here.
     gc.freeze()

@@ -364,8 +364,10 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
         "--checkpoint_seconds=0", "--num_train_epochs=2",
     )  # fmt: skip
     # The uninterrupted run in a process like these: the tests' has two logical
-    # CPUs, which share the threads otherwise, and no graph optimizer.
+    # CPUs, which share the threads otherwise.
+    start = time.monotonic()
     run_script(*command, f"--output_dir={tmp_path}/whole")
+    longest = time.monotonic() - start
     generator = random.Random(11)
     checkpoint = f"{run}/checkpoints/latest.npz"
     kills = runs = resumes = 0
@@ -382,7 +384,7 @@ def test_killed_at_random_moments(uninterrupted, preset, tmp_path, full):
             wait_for(checkpoint, process)
         elif kills < wanted:
             # From the start to the end of a training of this size.
-            time.sleep(generator.uniform(0.5, 7.0))
+            time.sleep(generator.uniform(0.5, longest))
         if kills < wanted:
             number = generator.choice([signal.SIGTERM, signal.SIGKILL])
             process.send_signal(number)
