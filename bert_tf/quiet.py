@@ -19,8 +19,9 @@ from absl import logging
 
 _STDERR = 2
 
-# Keras imports them for wrappers and galleries that no script of ours uses.
-_UNUSED_BY_KERAS = ("matplotlib", "sklearn")
+# For wrappers and galleries, which no script of ours uses; Keras imports them
+# where they are installed.
+_OPTIONAL_FOR_KERAS = ("matplotlib", "sklearn")
 
 
 def is_verbose(arguments: list[str]) -> bool:
@@ -109,7 +110,7 @@ def _import_tensorflow_alone() -> None:
     What Keras does without them is what it does where they are not installed;
     our own modules import them as ever, later and where they need them.
     """
-    absent = [name for name in _UNUSED_BY_KERAS if name not in sys.modules]
+    absent = [name for name in _OPTIONAL_FOR_KERAS if name not in sys.modules]
     # Python takes None for a module that there is not.
     sys.modules.update(dict.fromkeys(absent))
     try:
