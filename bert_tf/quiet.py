@@ -42,20 +42,20 @@ def imports() -> Iterator[None]:
     """Turns standard error aside; it is shown where an import fails.
 
     Scripts import the library inside it, in main(), so that --help and
-    faults of flags and files are told without waiting for TensorFlow.
+    faults of flags and files are told without waiting for TensorFlow, which
+    a script imports here in any case.
     """
     if "tensorflow" in sys.modules:
         yield
         return
-    with _no_garbage_collection(), warnings.catch_warnings():
+    is_told = is_verbose(sys.argv[1:])
+    aside = contextlib.nullcontext() if is_told else _stderr_aside()
+    with _no_garbage_collection(), warnings.catch_warnings(), aside:
         # tqdm's, in a notebook without ipywidgets.
         warnings.filterwarnings("ignore", message="IProgress not found")
-        with contextlib.ExitStack() as stack:
-            if not is_verbose(sys.argv[1:]):
-                stack.enter_context(_stderr_aside())
-            if _is_own_script():
-                _import_tensorflow_alone()
-            yield
+        if _is_own_script():
+            _import_tensorflow_alone()
+        yield
 
 
 def is_notebook() -> bool:

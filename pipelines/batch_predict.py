@@ -19,7 +19,7 @@ import os
 
 from absl import flags, logging
 
-from bert_tf import files, quiet
+from bert_tf import files
 from bert_tf.errors import InputError, check_installed
 from pipelines import app, common_flags, help_page, spark_flags
 
@@ -74,8 +74,9 @@ def main(argv: list[str]) -> None:
     model_files.read_info(_MODEL.value)
     options = common_flags.read_options()
     check_installed("pyspark", "pipelines.batch_predict")
-    with quiet.imports():
-        from bert_tf.spark import prediction, session, tables
+    # No TensorFlow yet: it is imported while the executors start.
+    from bert_tf.spark import prediction, session, tables
+
     with session.session(
         "bert_tf batch_predict",
         whole_executors=True,

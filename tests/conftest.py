@@ -120,13 +120,13 @@ def pytest_configure(config):
     is_worker = hasattr(config, "workerinput")
     if config.getoption("numprocesses", None) and not is_worker:
         return
+    import tensorflow as tf
+
     leave_graphs_unoptimized()
     leave_figures_unpainted()
     # `forget_graphs` collects after each file: in between, looking through the
     # millions of objects of TensorFlow's graphs takes a tenth of the time.
     gc.disable()
-    import tensorflow as tf
-
     # Two, so that a mirrored strategy has something to mirror over.
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(

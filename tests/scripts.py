@@ -7,7 +7,6 @@ is about importing itself runs as `python -m`, in tests of its own.
 
 import atexit
 import functools
-import gc
 import json
 import os
 import runpy
@@ -17,6 +16,7 @@ import sys
 import tempfile
 import time
 
+from bert_tf import quiet
 from tests.conftest import (
     ROOT,
     leave_figures_unpainted,
@@ -136,13 +136,12 @@ def _serve() -> dict:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # Not a context of TensorFlow, which does not survive a fork.
-    import bert_tf.distillation.distill  # noqa: F401
-    import bert_tf.serving.export  # noqa: F401
+    with quiet.imports():
+        import bert_tf.distillation.distill
+        import bert_tf.serving.export  # noqa: F401
 
     leave_graphs_unoptimized()
     leave_figures_unpainted()
-    # As `quiet.imports` does: no script looks through what is imported here.
-    gc.freeze()
     for line in sys.stdin:
         request = json.loads(line)
         if "pid" in request:
